@@ -1,0 +1,33 @@
+#ifndef RESNET_CAPTION_CAPTION_H
+#define RESNET_CAPTION_CAPTION_H
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace resnet {
+
+/// One line of a caption: a class and how sure the network is of it.
+struct CaptionLine {
+  std::string label;       ///< UTF-8, any script; control characters and line breaks are shown as spaces
+  double probability = 0;  ///< 0…1; its bar's length; NaN draws no bar and no number
+
+  bool operator==(const CaptionLine&) const = default;
+};
+
+/// A bitmap of premultiplied BGRA, 8 bits each, in memory order B, G, R, A (Cairo's ARGB32 and GStreamer's
+/// BGRA on little-endian machines), to be put at (x, y) of the frame.
+struct CaptionBitmap {
+  int x = 0, y = 0, width = 0, height = 0;
+  int stride = 0;                    ///< bytes from row to row
+  std::vector<std::uint8_t> pixels;  ///< stride · height bytes
+};
+
+/// Draws lines as text over a translucent plate with a probability bar each, sized and placed for a frame of
+/// frame_width × frame_height: readable on any background and always inside the frame. Long labels are
+/// ellipsised. A label has the same colour in every frame. Frames too small for text (below 16×16) give an empty bitmap.
+CaptionBitmap draw_caption(const std::vector<CaptionLine>& lines, int frame_width, int frame_height);
+
+}  // namespace resnet
+
+#endif

@@ -1,0 +1,47 @@
+#ifndef RESNET_MODEL_EXECUTOR_H
+#define RESNET_MODEL_EXECUTOR_H
+
+#include <memory>
+#include <string>
+
+#include <ATen/core/Tensor.h>
+
+#include "model/precision.h"
+#include "model/resnet.h"
+
+namespace resnet {
+
+/// Runs a network on batches. Not thread-safe: one thread runs one executor.
+class Executor {
+ public:
+  virtual ~Executor() = default;
+
+  /// An input batch [n, 3, size, size] in the type, layout (NCHW or channels last) and memory (pinned for
+  /// CUDA) that run() takes without converting. Allocate once, fill many times.
+  virtual at::Tensor make_input(int n, int size) const = 0;
+
+  /// Logits [n, num_classes], fp32, contiguous, on the CPU, of the first n pictures that `input` holds.
+  /// @throws Error device (out of memory, a failed kernel)
+  virtual at::Tensor run(const at::Tensor& input) = 0;
+
+  /// "cpu fp32", "cpu bf16", "cuda:0 fp16".
+  virtual std::string description() const = 0;
+  virtual Precision precision() const = 0;
+};
+
+struct ExecutorOptions {
+  std::string device = "auto";  ///< "auto", "cpu", "cuda" or "cuda:N"; auto: CUDA where there is a usable GPU
+  Precision precision = Precision::automatic;
+  int threads = 0;    ///< CPU threads of the network; 0: all cores
+};
+
+/// Lowers the network (eval mode; its weights may be shared or released afterwards) for a device.
+/// @throws Error unsupported when the device or the precision is not to be had here, saying why
+std::unique_ptr<Executor> make_executor(const ResNet& network, const ExecutorOptions& options);
+
+/// The module itself in fp32: the truth that the others are tested against.
+std::unique_ptr<Executor> make_reference_executor(const ResNet& network);
+
+}  // namespace resnet
+
+#endif

@@ -1,0 +1,21 @@
+#ifndef RESNET_MODEL_LABELS_H
+#define RESNET_MODEL_LABELS_H
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace resnet {
+
+/// Reads `class_indices.json`: {"0": "daisy", "1": "dandelion", …}; keys must be 0…n−1, each once.
+/// @return the names by index, UTF-8.
+/// @throws Error not_found, read or format, naming the file and the key
+std::vector<std::string> read_labels(const std::filesystem::path& path);
+
+/// Writes the same, four-space indent, UTF-8, keys in numerical order; to a temporary file, then renamed.
+/// @throws Error write
+void write_labels(const std::filesystem::path& path, const std::vector<std::string>& labels);
+
+}  // namespace resnet
+
+#endif

@@ -1,0 +1,47 @@
+#ifndef RESNET_MODEL_MODEL_FILE_H
+#define RESNET_MODEL_MODEL_FILE_H
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "model/checkpoint.h"
+#include "model/model_info.h"
+#include "model/resnet.h"
+
+namespace resnet {
+
+/// A network ready to run, and what its file says about it.
+struct Model {
+  ResNet network{nullptr};            ///< fp32, on the CPU, in eval mode
+  ModelInfo info;                     ///< classes may be empty: the file does not say
+  std::vector<std::string> warnings;  ///< one sentence each: extra tensors ignored, labels that differ, …
+};
+
+/// What to do about the head (`fc`) when weights are loaded into a network.
+enum class HeadPolicy : std::uint8_t {
+  must_fit,            ///< a head of another size is an error
+  keep_when_different  ///< a head of another size, or none, leaves the network's own: transfer learning
+};
+
+/// Copies a checkpoint's tensors into `network`, converted to fp32. Every tensor is checked first: there,
+/// of the shape needed, finite, running_var ≥ 0; only then is anything copied. A missing
+/// num_batches_tracked is 0. @return warnings: one that counts and names the tensors that the network does not use.
+/// @throws Error mismatch, format naming the tensor, the shape found and the shape needed
+std::vector<std::string> load_state_dict(ResNet& network, const Checkpoint& checkpoint,
+                                         HeadPolicy head = HeadPolicy::must_fit);
+
+/// Loads a model for inference: infers architecture and class count, checks all tensors, finds the classes:
+/// `labels_file` unless empty (one that does not fit the head is an error), else the file's own, else a fitting
+/// class_indices.json beside it (one that does not fit, or differs from the file's own, is a warning).
+/// @throws Error
+Model load_model(const std::filesystem::path& path, const std::filesystem::path& labels_file = {});
+
+/// Writes network and info to `path` (.safetensors by its ending, else .pth); info.architecture and
+/// info.digest are taken from the network. Temporary file, fsync, rename.
+/// @throws Error write
+void save_model(const std::filesystem::path& path, const ResNet& network, ModelInfo info);
+
+}  // namespace resnet
+
+#endif

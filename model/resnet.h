@@ -1,0 +1,80 @@
+#ifndef RESNET_MODEL_RESNET_H
+#define RESNET_MODEL_RESNET_H
+
+#include <torch/nn/module.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/pimpl.h>
+
+#include "model/architecture.h"
+#include "model/checkpoint.h"
+
+namespace resnet {
+
+/// Two 3×3 convolutions beside an identity (He et al. 2015, arXiv:1512.03385, figure 5 left).
+class BasicBlockImpl : public torch::nn::Module {
+ public:
+  BasicBlockImpl(int in_channels, int channels, int stride, torch::nn::Sequential downsample);
+  /// [N, in_channels, H, W] → [N, channels, H/stride, W/stride]
+  torch::Tensor forward(const torch::Tensor& x);
+
+  torch::nn::Conv2d conv1{nullptr}, conv2{nullptr};
+  torch::nn::BatchNorm2d bn1{nullptr}, bn2{nullptr};
+  torch::nn::Sequential downsample{nullptr};  ///< 1×1 convolution and batch norm; null: identity
+};
+TORCH_MODULE(BasicBlock);
+
+/// 1×1, 3×3, 1×1 convolutions beside an identity; the stride is on the 3×3 as in torchvision
+/// ("ResNet V1.5"); with groups this is ResNeXt (arXiv:1611.05431).
+class BottleneckImpl : public torch::nn::Module {
+ public:
+  BottleneckImpl(int in_channels, int channels, int stride, int groups, int width_per_group,
+                 torch::nn::Sequential downsample);
+  /// [N, in_channels, H, W] → [N, 4·channels, H/stride, W/stride]
+  torch::Tensor forward(const torch::Tensor& x);
+
+  torch::nn::Conv2d conv1{nullptr}, conv2{nullptr}, conv3{nullptr};
+  torch::nn::BatchNorm2d bn1{nullptr}, bn2{nullptr}, bn3{nullptr};
+  torch::nn::Sequential downsample{nullptr};
+};
+TORCH_MODULE(Bottleneck);
+
+/// torchvision's ResNet with its parameter names, from 7×7/2 stem to linear head.
+class ResNetImpl : public torch::nn::Module {
+ public:
+  /// @param num_classes 0 builds no head: forward then returns the pooled features.
+  /// Weights are initialised as torchvision does: Kaiming normal, fan out; batch norms 1 and 0.
+  ResNetImpl(const Architecture& architecture, int num_classes);
+
+  /// [N, 3, H, W] normalised pixels → logits [N, num_classes], or features [N, architecture.features()].
+  torch::Tensor forward(const torch::Tensor& x);
+  /// [N, 3, H, W] → pooled features [N, architecture.features()]
+  torch::Tensor forward_features(const torch::Tensor& x);
+
+  /// Puts a new, randomly initialised head of that many classes in place of the present one.
+  void replace_head(int num_classes);
+
+  /// Parameters and buffers under torchvision's names and in its order (views, not copies).
+  NamedTensors state_dict() const;
+
+  const Architecture& architecture() const { return architecture_; }
+  int num_classes() const { return num_classes_; }
+
+  torch::nn::Conv2d conv1{nullptr};
+  torch::nn::BatchNorm2d bn1{nullptr};
+  torch::nn::Sequential layer1{nullptr}, layer2{nullptr}, layer3{nullptr}, layer4{nullptr};
+  torch::nn::Linear fc{nullptr};
+
+ private:
+  torch::nn::Sequential make_layer(int& in_channels, int channels, int blocks, int stride);
+
+  Architecture architecture_;
+  int num_classes_;
+};
+TORCH_MODULE(ResNet);
+
+}  // namespace resnet
+
+#endif
