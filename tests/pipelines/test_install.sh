@@ -1,0 +1,20 @@
+# An installed project, staged with DESTDIR: the plugin and the command are there, load and find their LibTorch.
+set -eu
+[ -e "$RESNET_BUILD_ROOT/plugin/libgstresnet.so" ] || { echo 'the plugin is not built'; exit 77; }
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+fail() { echo "FAILED: $*"; exit 1; }
+
+DESTDIR=$folder meson install -C "$RESNET_BUILD_ROOT" --no-rebuild --quiet >"$folder/log" 2>&1 || fail "$(cat "$folder/log")"
+plugin=$(find "$folder" -name libgstresnet.so)
+[ -n "$plugin" ] || fail 'no libgstresnet.so installed'
+export GST_PLUGIN_PATH="$(dirname "$plugin")" GST_REGISTRY="$folder/registry.bin"
+for element in resnetclassify resnetoverlay resnetjson; do
+  gst-inspect-1.0 "$element" >"$folder/log" 2>&1 || fail "gst-inspect-1.0 $element: $(cat "$folder/log")"
+done
+command=$(find "$folder" -name resnet -path '*/bin/*')
+[ -n "$command" ] || fail 'no command resnet installed'
+"$command" --version >"$folder/log" 2>&1 || fail "resnet --version: $(cat "$folder/log")"
+if ldd "$plugin" | grep -E 'libtorch|libc10'; then fail 'the plugin links LibTorch'; fi
+[ -n "$(find "$folder" -name 'gst-resnet*.pc')" ] || fail 'no pkg-config file installed'
+echo ok
