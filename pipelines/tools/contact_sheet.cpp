@@ -133,7 +133,8 @@ void make_sheet(const Options& options) {
   for (int i = 0; i < count && cell < wanted; ++i) {
     const Sample sample = decoder.next();
     if (!sample) break;
-    if (static_cast<std::int64_t>(i) < (2 * static_cast<std::int64_t>(cell) + 1) * count / (2 * wanted))
+    if (static_cast<std::int64_t>(i) <
+        (2 * static_cast<std::int64_t>(cell) + 1) * count / (std::int64_t{2} * wanted))
       continue;
     GstVideoInfo info;
     if (gst_video_info_from_caps(&info, gst_sample_get_caps(sample.get())) == FALSE) {
@@ -148,9 +149,9 @@ void make_sheet(const Options& options) {
       cairo_set_source_rgb(cr.get(), 0.12, 0.12, 0.13);
       cairo_paint(cr.get());
     }
-    paint_frame(cr.get(), info, gst_sample_get_buffer(sample.get()),
-                gap + cell % options.columns * (options.width + gap),
-                gap + cell / options.columns * (cell_height + gap), options.width);
+    const int x = gap + cell % options.columns * (options.width + gap);
+    const int y = gap + cell / options.columns * (cell_height + gap);
+    paint_frame(cr.get(), info, gst_sample_get_buffer(sample.get()), x, y, options.width);
     ++cell;
   }
   const cairo_status_t status = cairo_surface_write_to_png(sheet.get(), options.sheet.c_str());
