@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace resnet {
@@ -25,6 +26,14 @@ struct Architecture {
   bool operator==(const Architecture&) const = default;
 
   int expansion() const { return block == BlockType::basic ? 1 : 4; }
+  /// Channels of stage 0…3 before expansion.
+  int channels(int stage) const { return width << stage; }
+  /// Channels of the 3×3 convolution of stage 0…3; for a BasicBlock the same as channels().
+  int inner_channels(int stage) const {
+    return block == BlockType::basic
+               ? channels(stage)
+               : static_cast<int>(static_cast<std::int64_t>(channels(stage)) * width_per_group / 64) * groups;
+  }
   /// Channels that reach the head: 512 for resnet18, 2048 for resnet50.
   int features() const { return width * 8 * expansion(); }
   /// torchvision's name where it has one ("resnet34"), else "ResNet (BasicBlock 1-1-1-1, width 16)".
@@ -51,6 +60,11 @@ using ShapeLookup = std::function<std::optional<std::vector<std::int64_t>>(const
 /// `layer1.0.conv1.weight` being 3×3 or 1×1, never by the presence of `conv3`.
 /// @throws Error unsupported "not a supported ResNet: …" naming the tensor that rules it out
 InferredArchitecture infer_architecture(const ShapeLookup& shape_of);
+
+/// Every entry of the state dict of such a network with its shape, under torchvision's names and in its
+/// order. @param num_classes 0: no head
+std::vector<std::pair<std::string, std::vector<std::int64_t>>> state_dict_shapes(
+    const Architecture& architecture, int num_classes);
 
 }  // namespace resnet
 

@@ -18,7 +18,7 @@ struct ModelInfo {
   Architecture architecture;
   std::vector<std::string> classes;  ///< by index; empty: not known
   Preprocessing preprocessing;
-  std::optional<double> threshold;   ///< suggested probability below which to answer "none of these"
+  std::optional<double> threshold;  ///< suggested probability below which to answer "none of these"
   nlohmann::json metrics = nlohmann::json::object();  ///< {"val_accuracy": 0.91, "epoch": 12, …}
   std::string digest;  ///< "sha256:…" over the tensors (see tensor_digest); empty: not stated
 };
@@ -26,9 +26,9 @@ struct ModelInfo {
 nlohmann::json to_json(const ModelInfo& info);
 
 /// Reads what to_json wrote; everything is optional and checked (types, ranges: 1 ≤ crop_size ≤
-/// resize_size ≤ 4096, finite mean, std > 0, at most 100,000 classes).  @param where names the file in errors.
+/// resize_size ≤ 4096, finite mean, std > 0, at most 100,000 classes). What the document does not state keeps
+/// the values of `defaults`; null states nothing.  @param where names the file in errors.
 /// @throws Error format
-/// What the document does not state keeps the values of `defaults`.
 ModelInfo model_info_from_json(const nlohmann::json& document, const ModelInfo& defaults,
                                const std::string& where);
 

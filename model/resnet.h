@@ -30,7 +30,8 @@ TORCH_MODULE(BasicBlock);
 /// ("ResNet V1.5"); with groups this is ResNeXt (arXiv:1611.05431).
 class BottleneckImpl : public torch::nn::Module {
  public:
-  BottleneckImpl(int in_channels, int channels, int stride, int groups, int width_per_group,
+  /// @param inner_channels of the 3×3 convolution (Architecture::inner_channels)
+  BottleneckImpl(int in_channels, int channels, int inner_channels, int stride, int groups,
                  torch::nn::Sequential downsample);
   /// [N, in_channels, H, W] → [N, 4·channels, H/stride, W/stride]
   torch::Tensor forward(const torch::Tensor& x);
@@ -68,7 +69,7 @@ class ResNetImpl : public torch::nn::Module {
   torch::nn::Linear fc{nullptr};
 
  private:
-  torch::nn::Sequential make_layer(int& in_channels, int channels, int blocks, int stride);
+  torch::nn::Sequential make_layer(int& in_channels, int stage);
 
   Architecture architecture_;
   int num_classes_;

@@ -1,0 +1,218 @@
+#include "model/model_file.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/isfinite.h>
+
+#include "model/error.h"
+#include "model/labels.h"
+#include "model/quote.h"
+
+namespace resnet {
+namespace {
+
+using Shape = std::vector<std::int64_t>;
+using Shapes = std::vector<std::pair<std::string, Shape>>;
+
+std::string to_text(const Shape& shape) {
+  std::string text = "[";
+  for (const std::int64_t size : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+  return text + "]";
+}
+
+bool ends_with(const std::string& name, const char* ending) {
+  return std::string_view(name).ends_with(ending);
+}
+
+/// A checkpoint's tensors by name, and checks of one of them that name the file.
+class Tensors {
+ public:
+  explicit Tensors(const Checkpoint& checkpoint) : where_(quote_path(checkpoint.path)) {
+    for (const auto& [name, tensor] : checkpoint.tensors) by_name_.emplace(name, &tensor);
+  }
+
+  const at::Tensor* find(const std::string& name) const {
+    const auto found = by_name_.find(name);
+    return found == by_name_.end() ? nullptr : found->second;
+  }
+
+  /// Whether there is such a tensor, of that shape; a counter of another shape with one element passes.
+  bool check(const std::string& name, const Shape& shape) const {
+    const at::Tensor* tensor = find(name);
+    const bool counter = ends_with(name, ".num_batches_tracked");
+    if (!tensor) {
+      if (counter) return false;
+      throw Error(ErrorCode::mismatch, where_ + " has no tensor '" + name + "'; a tensor of shape " +
+                                           to_text(shape) + " is needed");
+    }
+    if (!(tensor->sizes() == shape) && !(counter && tensor->numel() == 1)) {
+      throw Error(ErrorCode::mismatch, where_ + ": tensor '" + name + "' has shape " +
+                                           to_text(tensor->sizes().vec()) + "; " + to_text(shape) +
+                                           " is needed");
+    }
+    check_values(name, *tensor);
+    return true;
+  }
+
+ private:
+  void check_values(const std::string& name, const at::Tensor& tensor) const {
+    const auto type = tensor.scalar_type();
+    if (!at::isFloatingType(type)) {
+      if (ends_with(name, ".num_batches_tracked") && at::isIntegralType(type, /*includeBool=*/false)) return;
+      throw Error(ErrorCode::format, where_ + ": tensor '" + name + "' holds " + std::string(toString(type)) +
+                                         " values; floating-point numbers are needed");
+    }
+    // In fp32, as it is going to be used: a double may be finite and its float not.
+    const at::Tensor values = tensor.to(at::kFloat);
+    if (!at::isfinite(values).all().item<bool>()) {
+      throw Error(ErrorCode::format,
+                  where_ + ": tensor '" + name +
+                      "' holds values that are not finite (NaN or infinity); the weights are "
+                      "damaged or the training that made them diverged");
+    }
+    if (ends_with(name, ".running_var") && values.lt(0).any().item<bool>()) {
+      throw Error(ErrorCode::format, where_ + ": tensor '" + name + "' holds a negative variance");
+    }
+  }
+
+  std::string where_;
+  std::unordered_map<std::string, const at::Tensor*> by_name_;
+};
+
+std::vector<std::string> warn_about_unused(const Checkpoint& checkpoint, const Shapes& used) {
+  std::unordered_set<std::string> names;
+  for (const auto& entry : used) names.insert(entry.first);
+  std::size_t count = 0;
+  std::string listed;
+  for (const auto& entry : checkpoint.tensors) {
+    if (names.contains(entry.first)) continue;
+    if (count < 4) listed += (count ? ", " : "") + quote(entry.first);
+    ++count;
+  }
+  if (count == 0) return {};
+  if (count > 4) listed += ", …";
+  return {quote_path(checkpoint.path) + ": ignored " + std::to_string(count) +
+          (count == 1 ? " tensor" : " tensors") + " that the network does not use: " + listed};
+}
+
+/// Copies without a check; what the checkpoint lacks is a counter, and 0.
+void copy_tensors(const NamedTensors& state, const Tensors& tensors, bool with_head) {
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, target] : state) {
+    if (!with_head && name.starts_with("fc.")) continue;
+    at::Tensor destination = target;
+    if (const at::Tensor* source = tensors.find(name)) {
+      destination.copy_(source->reshape(target.sizes()));
+    } else {
+      destination.zero_();
+    }
+  }
+}
+
+bool head_fits(const Tensors& tensors, const ResNet& network) {
+  const at::Tensor* weight = tensors.find("fc.weight");
+  const Shape needed{network->num_classes(), network->architecture().features()};
+  return network->num_classes() > 0 && weight && weight->sizes() == needed;
+}
+
+void check_class_count(const std::filesystem::path& file, std::size_t labels, int classes) {
+  if (labels == static_cast<std::size_t>(classes)) return;
+  throw Error(ErrorCode::mismatch, quote_path(file) + " has " + std::to_string(labels) +
+                                       " labels and the network " + std::to_string(classes) +
+                                       " classes; they must be the same in number");
+}
+
+/// The classes by the order of precedence that load_model documents.
+void find_classes(Model& model, const std::filesystem::path& path, const std::filesystem::path& labels_file,
+                  int num_classes) {
+  std::vector<std::string>& classes = model.info.classes;
+  if (!labels_file.empty()) {
+    classes = read_labels(labels_file);
+    check_class_count(labels_file, classes.size(), num_classes);
+    return;
+  }
+  if (!classes.empty() && classes.size() != static_cast<std::size_t>(num_classes)) {
+    throw Error(ErrorCode::mismatch, quote_path(path) + " names " + std::to_string(classes.size()) +
+                                         " classes and its head has " + std::to_string(num_classes) +
+                                         "; give a labels file that fits");
+  }
+  const std::filesystem::path beside = path.parent_path() / "class_indices.json";
+  std::error_code ignored;
+  if (!std::filesystem::exists(beside, ignored)) return;
+  try {
+    std::vector<std::string> labels = read_labels(beside);
+    if (classes.empty()) {
+      check_class_count(beside, labels.size(), num_classes);
+      classes = std::move(labels);
+    } else if (labels != classes) {
+      model.warnings.push_back(quote_path(beside) + " differs from the classes that " + quote_path(path) +
+                               " itself names; it is ignored");
+    }
+  } catch (const Error& error) {
+    model.warnings.push_back(std::string(error.what()) + "; it is ignored");
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> load_state_dict(ResNet& network, const Checkpoint& checkpoint, HeadPolicy head) {
+  const Tensors tensors(checkpoint);
+  const bool with_head = head == HeadPolicy::must_fit || head_fits(tensors, network);
+  const Shapes shapes = state_dict_shapes(network->architecture(), network->num_classes());
+  for (const auto& [name, shape] : shapes) {
+    if (with_head || !name.starts_with("fc.")) tensors.check(name, shape);
+  }
+  copy_tensors(network->state_dict(), tensors, with_head);
+
+  Shapes used = shapes;
+  // A head that was left out on purpose is no surprise.
+  if (!with_head) used.insert(used.end(), {{"fc.weight", {}}, {"fc.bias", {}}});
+  return warn_about_unused(checkpoint, used);
+}
+
+Model load_model(const std::filesystem::path& path, const std::filesystem::path& labels_file) {
+  Checkpoint checkpoint = read_checkpoint(path);
+  const Tensors tensors(checkpoint);
+  InferredArchitecture inferred;
+  try {
+    inferred = infer_architecture([&](const std::string& name) -> std::optional<Shape> {
+      const at::Tensor* tensor = tensors.find(name);
+      return tensor ? std::optional(tensor->sizes().vec()) : std::nullopt;
+    });
+  } catch (const Error& error) {
+    throw Error(error.code(), quote_path(path) + " is " + error.what());
+  }
+  if (inferred.num_classes == 0) {
+    throw Error(ErrorCode::unsupported, quote_path(path) +
+                                            " has no head ('fc.weight'): it can start a "
+                                            "training, but tells no classes");
+  }
+  // Before the network is allocated, which a few large tensors in a small file could make huge.
+  for (const auto& [name, shape] : state_dict_shapes(inferred.architecture, inferred.num_classes)) {
+    if (!tensors.find(name)) tensors.check(name, shape);
+  }
+
+  Model model;
+  model.info = model_info_from_json(checkpoint.info, ModelInfo{}, quote_path(path));
+  find_classes(model, path, labels_file, inferred.num_classes);
+  model.info.architecture = inferred.architecture;
+  if (model.info.digest.empty()) model.info.digest = tensor_digest(checkpoint.tensors);
+  model.network = ResNet(inferred.architecture, inferred.num_classes);
+  std::vector<std::string> warnings = load_state_dict(model.network, checkpoint);
+  model.warnings.insert(model.warnings.begin(), warnings.begin(), warnings.end());
+  model.network->eval();
+  return model;
+}
+
+void save_model(const std::filesystem::path& path, const ResNet& network, ModelInfo info) {
+  NamedTensors tensors = network->state_dict();
+  for (auto& entry : tensors) entry.second = entry.second.cpu().contiguous();
+  info.architecture = network->architecture();
+  info.digest = tensor_digest(tensors);
+  write_checkpoint(path, tensors, to_json(info));
+}
+
+}  // namespace resnet

@@ -1,0 +1,187 @@
+#include "model/model_info.h"
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include "model/error.h"
+#include "model/quote.h"
+
+namespace resnet {
+namespace {
+
+constexpr std::size_t kMaxClasses = 100'000;
+constexpr std::int64_t kMaxSize = 4096;
+
+/// One object of the document; its getters check type and range and name the entry in errors.
+class Reader {
+ public:
+  Reader(const nlohmann::json& object, std::string where, std::string path)
+      : object_(object), where_(std::move(where)), path_(std::move(path)) {
+    if (!object.is_object()) fail("", "must be an object");
+  }
+
+  /// The entry, or nullptr when it is absent or null.
+  const nlohmann::json* find(const char* key) const {
+    const auto entry = object_.find(key);
+    return entry == object_.end() || entry->is_null() ? nullptr : &*entry;
+  }
+
+  [[noreturn]] void fail(const std::string& key, const std::string& what) const {
+    const std::string name = path_.empty() || key.empty() ? path_ + key : path_ + "." + key;
+    throw Error(ErrorCode::format,
+                where_ + ": the model information" + (name.empty() ? "" : " \"" + name + "\"") + " " + what);
+  }
+
+  void integer(const char* key, std::int64_t low, std::int64_t high, int& value) const {
+    const nlohmann::json* entry = find(key);
+    if (!entry) return;
+    const bool fits = entry->is_number_integer() && *entry >= low && *entry <= high;
+    if (!fits)
+      fail(key, "must be a whole number from " + std::to_string(low) + " to " + std::to_string(high));
+    value = entry->get<int>();
+  }
+
+  void text(const char* key, std::string& value) const {
+    const nlohmann::json* entry = find(key);
+    if (!entry) return;
+    if (!entry->is_string()) fail(key, "must be a string");
+    value = entry->get<std::string>();
+  }
+
+  template <std::size_t N>
+  void numbers(const char* key, double low, std::array<float, N>& values) const {
+    const nlohmann::json* entry = find(key);
+    if (!entry) return;
+    const std::string expected =
+        "must be " + std::to_string(N) + " finite numbers" + (low >= 0 ? " above 0" : "");
+    if (!entry->is_array() || entry->size() != N) fail(key, expected);
+    for (std::size_t i = 0; i < N; ++i) {
+      if (!(*entry)[i].is_number()) fail(key, expected);
+      const float value = (*entry)[i].template get<float>();
+      if (!std::isfinite(value) || value <= low) fail(key, expected);
+      values[i] = value;
+    }
+  }
+
+ private:
+  const nlohmann::json& object_;
+  std::string where_, path_;
+};
+
+void read_architecture(const Reader& reader, Architecture& architecture) {
+  std::string block;
+  reader.text("block", block);
+  if (block == "BasicBlock")
+    architecture.block = BlockType::basic;
+  else if (block == "Bottleneck")
+    architecture.block = BlockType::bottleneck;
+  else if (!block.empty())
+    reader.fail("block", "must be \"BasicBlock\" or \"Bottleneck\"");
+  if (const nlohmann::json* layers = reader.find("layers")) {
+    if (!layers->is_array() || layers->size() != 4) reader.fail("layers", "must be four numbers of blocks");
+    for (std::size_t i = 0; i < 4; ++i) {
+      const nlohmann::json& count = (*layers)[i];
+      if (!count.is_number_integer() || count < 1 || count > 10'000) {
+        reader.fail("layers", "must be four numbers of blocks, from 1 to 10000");
+      }
+      architecture.layers[i] = count.get<int>();
+    }
+  }
+  reader.integer("width", 1, 8192, architecture.width);
+  reader.integer("groups", 1, 8192, architecture.groups);
+  reader.integer("width_per_group", 1, 8192, architecture.width_per_group);
+}
+
+void read_preprocessing(const Reader& reader, Preprocessing& preprocessing) {
+  reader.integer("resize_size", 1, kMaxSize, preprocessing.resize_size);
+  reader.integer("crop_size", 1, kMaxSize, preprocessing.crop_size);
+  if (preprocessing.crop_size > preprocessing.resize_size) {
+    reader.fail("crop_size", "is " + std::to_string(preprocessing.crop_size) + ", above the resize_size of " +
+                                 std::to_string(preprocessing.resize_size));
+  }
+  std::string interpolation;
+  reader.text("interpolation", interpolation);
+  if (interpolation == "bilinear")
+    preprocessing.interpolation = Interpolation::bilinear;
+  else if (interpolation == "bicubic")
+    preprocessing.interpolation = Interpolation::bicubic;
+  else if (!interpolation.empty())
+    reader.fail("interpolation", "must be \"bilinear\" or \"bicubic\"");
+  reader.numbers("mean", -std::numeric_limits<double>::infinity(), preprocessing.mean);
+  reader.numbers("std", 0, preprocessing.std);
+}
+
+void read_classes(const Reader& reader, std::vector<std::string>& classes) {
+  const nlohmann::json* entry = reader.find("classes");
+  if (!entry) return;
+  if (!entry->is_array() || entry->size() > kMaxClasses) {
+    reader.fail("classes", "must be a list of at most 100,000 names");
+  }
+  classes.clear();
+  for (const nlohmann::json& name : *entry) {
+    if (!name.is_string()) reader.fail("classes", "must hold strings only");
+    classes.push_back(name.get<std::string>());
+  }
+}
+
+/// The shortest decimal that reads back as the same float: 0.485, not 0.4850000143051147.
+double shortest(float value) { return std::stod(nlohmann::json(value).dump()); }
+
+}  // namespace
+
+nlohmann::json to_json(const ModelInfo& info) {
+  const Architecture& architecture = info.architecture;
+  const Preprocessing& preprocessing = info.preprocessing;
+  nlohmann::json mean = nlohmann::json::array(), std = nlohmann::json::array();
+  for (const float value : preprocessing.mean) mean.push_back(shortest(value));
+  for (const float value : preprocessing.std) std.push_back(shortest(value));
+  nlohmann::json document = {
+      {"format", "gst-resnet 1"},
+      {"architecture",
+       {{"name", architecture.name()},
+        {"block", architecture.block == BlockType::basic ? "BasicBlock" : "Bottleneck"},
+        {"layers", architecture.layers},
+        {"width", architecture.width},
+        {"groups", architecture.groups},
+        {"width_per_group", architecture.width_per_group}}},
+      {"preprocessing",
+       {{"resize_size", preprocessing.resize_size},
+        {"crop_size", preprocessing.crop_size},
+        {"interpolation", preprocessing.interpolation == Interpolation::bilinear ? "bilinear" : "bicubic"},
+        {"mean", mean},
+        {"std", std}}},
+  };
+  if (!info.classes.empty()) document["classes"] = info.classes;
+  if (info.threshold) document["threshold"] = *info.threshold;
+  if (!info.metrics.empty()) document["metrics"] = info.metrics;
+  if (!info.digest.empty()) document["digest"] = info.digest;
+  return document;
+}
+
+ModelInfo model_info_from_json(const nlohmann::json& document, const ModelInfo& defaults,
+                               const std::string& where) {
+  ModelInfo info = defaults;
+  if (document.is_null()) return info;
+  const Reader reader(document, where, "");
+  if (const auto* entry = reader.find("architecture")) {
+    read_architecture(Reader(*entry, where, "architecture"), info.architecture);
+  }
+  if (const auto* entry = reader.find("preprocessing")) {
+    read_preprocessing(Reader(*entry, where, "preprocessing"), info.preprocessing);
+  }
+  read_classes(reader, info.classes);
+  if (const auto* entry = reader.find("threshold")) {
+    const bool fits = entry->is_number() && *entry >= 0.0 && *entry <= 1.0;
+    if (!fits) reader.fail("threshold", "must be a number from 0 to 1");
+    info.threshold = entry->get<double>();
+  }
+  if (const auto* entry = reader.find("metrics")) {
+    if (!entry->is_object()) reader.fail("metrics", "must be an object");
+    info.metrics = *entry;
+  }
+  reader.text("digest", info.digest);
+  return info;
+}
+
+}  // namespace resnet

@@ -1,0 +1,148 @@
+#include "model/resnet.h"
+
+#include <ATen/ops/adaptive_avg_pool2d.h>
+#include <ATen/ops/max_pool2d.h>
+#include <torch/nn/init.h>
+
+namespace resnet {
+namespace {
+
+torch::nn::Conv2d convolution(int in, int out, int kernel, int stride, int groups = 1) {
+  return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, kernel)
+                               .stride(stride)
+                               .padding(kernel / 2)
+                               .groups(groups)
+                               .bias(false));
+}
+
+torch::nn::Sequential make_downsample(int in, int out, int stride) {
+  return torch::nn::Sequential(convolution(in, out, 1, stride), torch::nn::BatchNorm2d(out));
+}
+
+void initialise(torch::nn::Module& network) {
+  for (const auto& module : network.modules(/*include_self=*/false)) {
+    if (auto* conv = module->as<torch::nn::Conv2d>()) {
+      torch::nn::init::kaiming_normal_(conv->weight, 0, torch::kFanOut, torch::kReLU);
+    }
+  }
+}
+
+/// Parameters, then buffers, of every module in the order of registration: what Python's state_dict() does.
+void append_state(const torch::nn::Module& module, const std::string& prefix, NamedTensors& state) {
+  for (const auto& item : module.named_parameters(/*recurse=*/false)) {
+    state.emplace_back(prefix + item.key(), item.value().detach());
+  }
+  for (const auto& item : module.named_buffers(/*recurse=*/false)) {
+    state.emplace_back(prefix + item.key(), item.value().detach());
+  }
+  for (const auto& child : module.named_children()) {
+    append_state(*child.value(), prefix + child.key() + ".", state);
+  }
+}
+
+}  // namespace
+
+BasicBlockImpl::BasicBlockImpl(int in_channels, int channels, int stride, torch::nn::Sequential shortcut) {
+  conv1 = register_module("conv1", convolution(in_channels, channels, 3, stride));
+  bn1 = register_module("bn1", torch::nn::BatchNorm2d(channels));
+  conv2 = register_module("conv2", convolution(channels, channels, 3, 1));
+  bn2 = register_module("bn2", torch::nn::BatchNorm2d(channels));
+  if (shortcut) downsample = register_module("downsample", std::move(shortcut));
+}
+
+torch::Tensor BasicBlockImpl::forward(const torch::Tensor& x) {
+  torch::Tensor out = bn1(conv1(x)).relu_();
+  out = bn2(conv2(out));
+  out += downsample ? downsample->forward(x) : x;
+  return out.relu_();
+}
+
+BottleneckImpl::BottleneckImpl(int in_channels, int channels, int inner_channels, int stride, int groups,
+                               torch::nn::Sequential shortcut) {
+  const int out_channels = channels * 4;
+  conv1 = register_module("conv1", convolution(in_channels, inner_channels, 1, 1));
+  bn1 = register_module("bn1", torch::nn::BatchNorm2d(inner_channels));
+  conv2 = register_module("conv2", convolution(inner_channels, inner_channels, 3, stride, groups));
+  bn2 = register_module("bn2", torch::nn::BatchNorm2d(inner_channels));
+  conv3 = register_module("conv3", convolution(inner_channels, out_channels, 1, 1));
+  bn3 = register_module("bn3", torch::nn::BatchNorm2d(out_channels));
+  if (shortcut) downsample = register_module("downsample", std::move(shortcut));
+}
+
+torch::Tensor BottleneckImpl::forward(const torch::Tensor& x) {
+  torch::Tensor out = bn1(conv1(x)).relu_();
+  out = bn2(conv2(out)).relu_();
+  out = bn3(conv3(out));
+  out += downsample ? downsample->forward(x) : x;
+  return out.relu_();
+}
+
+ResNetImpl::ResNetImpl(const Architecture& architecture, int num_classes)
+    : architecture_(architecture), num_classes_(num_classes) {
+  // Modules are made and initialised in torchvision's order, so that one seed gives both the same weights.
+  const int width = architecture.width;
+  conv1 = register_module(
+      "conv1", torch::nn::Conv2d(torch::nn::Conv2dOptions(3, width, 7).stride(2).padding(3).bias(false)));
+  bn1 = register_module("bn1", torch::nn::BatchNorm2d(width));
+  int channels = width;
+  layer1 = register_module("layer1", make_layer(channels, 0));
+  layer2 = register_module("layer2", make_layer(channels, 1));
+  layer3 = register_module("layer3", make_layer(channels, 2));
+  layer4 = register_module("layer4", make_layer(channels, 3));
+  if (num_classes > 0) fc = register_module("fc", torch::nn::Linear(architecture.features(), num_classes));
+  initialise(*this);
+}
+
+torch::nn::Sequential ResNetImpl::make_layer(int& in_channels, int stage) {
+  const int channels = architecture_.channels(stage);
+  const int out_channels = channels * architecture_.expansion();
+  torch::nn::Sequential layer;
+  for (int i = 0; i < architecture_.layers[static_cast<std::size_t>(stage)]; ++i) {
+    const int stride = i == 0 && stage > 0 ? 2 : 1;
+    torch::nn::Sequential downsample{nullptr};
+    if (stride != 1 || in_channels != out_channels) {
+      downsample = make_downsample(in_channels, out_channels, stride);
+    }
+    if (architecture_.block == BlockType::basic) {
+      layer->push_back(BasicBlock(in_channels, channels, stride, downsample));
+    } else {
+      layer->push_back(Bottleneck(in_channels, channels, architecture_.inner_channels(stage), stride,
+                                  architecture_.groups, downsample));
+    }
+    in_channels = out_channels;
+  }
+  return layer;
+}
+
+torch::Tensor ResNetImpl::forward_features(const torch::Tensor& x) {
+  torch::Tensor out = bn1(conv1(x)).relu_();
+  out = at::max_pool2d(out, 3, 2, 1);
+  out = layer1->forward(out);
+  out = layer2->forward(out);
+  out = layer3->forward(out);
+  out = layer4->forward(out);
+  return at::adaptive_avg_pool2d(out, {1, 1}).flatten(1);
+}
+
+torch::Tensor ResNetImpl::forward(const torch::Tensor& x) {
+  const torch::Tensor features = forward_features(x);
+  return fc ? fc(features) : features;
+}
+
+void ResNetImpl::replace_head(int num_classes) {
+  if (fc) unregister_module("fc");
+  fc = nullptr;
+  num_classes_ = num_classes;
+  if (num_classes == 0) return;
+  fc = register_module("fc", torch::nn::Linear(architecture_.features(), num_classes));
+  fc->to(conv1->weight.device(), conv1->weight.scalar_type());
+  fc->train(is_training());
+}
+
+NamedTensors ResNetImpl::state_dict() const {
+  NamedTensors state;
+  append_state(*this, "", state);
+  return state;
+}
+
+}  // namespace resnet
