@@ -48,12 +48,12 @@ if [ -z "$photos" ]; then
   step 'Drawing flower pictures' "$tools/draw-flowers" "$photos" --per-class "${DEMO_PER_CLASS:-120}"
   step 'Drawing flowers for the video' "$tools/draw-flowers" "$output/video-pictures" --per-class 3 --size 480 --seed 2 --flat
   video_pictures=$output/video-pictures
-  network='--layers 1,1,1,1 --width 16 --image-size 96 --batch-size 32 --lr 0.002'
+  network='--preset scratch --layers 1,1,1,1 --width 16 --image-size 96 --batch-size 32'
   epochs=${DEMO_EPOCHS:-12}
 else
   video_pictures=$photos
   [ ! -d "$photos/val" ] || video_pictures=$photos/val
-  network='--layers 1,1,1,1 --width 24 --image-size 96 --batch-size 32 --lr 0.002'
+  network='--preset scratch --layers 1,1,1,1 --width 32 --image-size 96'
   epochs=${DEMO_EPOCHS:-8}
 fi
 

@@ -25,6 +25,16 @@ step() {
   say "$step_text: done in $(($(date +%s) - step_start)) s"
 }
 
+# quietly COMMAND...: its output only when it fails.
+quietly() {
+  quiet_log=$(mktemp)
+  "$@" >"$quiet_log" 2>&1
+  quiet_status=$?
+  [ $quiet_status -eq 0 ] || tail -n 30 "$quiet_log" >&2
+  rm -f "$quiet_log"
+  return $quiet_status
+}
+
 run_packages='g++ meson ninja-build pkg-config python3 python3-venv ca-certificates
   libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
@@ -58,7 +68,7 @@ install_packages() {
   say "Packages to install:$missing"
   LC_ALL=C apt-get install --no-install-recommends --assume-no $missing 2>/dev/null |
     grep -E '^(Need to get|After this)' || true
-  step 'Installing packages' $as_root DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
+  step 'Installing packages' quietly $as_root DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
     -o Dpkg::Use-Pty=0 install --no-install-recommends $missing
 }
 
