@@ -1,0 +1,151 @@
+#include "model/checkpoint.h"
+
+#include <algorithm>
+#include <memory>
+#include <unordered_set>
+
+#include <glib.h>
+
+#include "model/error.h"
+#include "model/file_io.h"
+#include "model/json_reader.h"
+#include "model/quote.h"
+#include "model/torch_formats.h"
+
+namespace resnet {
+namespace {
+
+/// The largest ResNet with its optimizer's state has 1.1 GB.
+constexpr std::uint64_t max_file = std::uint64_t{8} << 30;
+constexpr std::size_t max_info = std::size_t{16} << 20;
+
+CheckpointFormat recognise(const FileBytes& file, const std::filesystem::path& path,
+                           const std::string& where) {
+  const std::string_view text = file.text();
+  if (text.empty())
+    throw Error(ErrorCode::format, where + " is empty, expected a checkpoint (.pth or .safetensors)");
+  if (text.starts_with("PK\3\4")) return CheckpointFormat::torch_zip;
+  if (text.starts_with("version https://git-lfs")) {
+    throw Error(ErrorCode::format,
+                where + " is a Git LFS pointer and not the file itself: run 'git lfs pull'");
+  }
+  if (is_tar(file.span())) return CheckpointFormat::torch_tar;
+  if ((text.size() > 8 && text[8] == '{') || path.extension() == ".safetensors")
+    return CheckpointFormat::safetensors;
+  if (text.starts_with('\x80')) return CheckpointFormat::torch_legacy;
+  throw Error(
+      ErrorCode::format,
+      where + " is no checkpoint: expected a file of torch.save (zip, legacy or tar) or a .safetensors file");
+}
+
+TorchFile read_torch(CheckpointFormat format, const FileBytes& file, const std::string& where) {
+  switch (format) {
+    case CheckpointFormat::torch_zip:
+      return read_torch_zip(file.span(), where);
+    case CheckpointFormat::torch_legacy:
+      return read_torch_legacy(file.span(), where);
+    case CheckpointFormat::torch_tar:
+    case CheckpointFormat::safetensors:
+      break;
+  }
+  return read_torch_tar(file.span(), where);
+}
+
+std::string_view digest_type(at::ScalarType type) { return c10::toString(type); }
+
+}  // namespace
+
+std::string to_string(CheckpointFormat format) {
+  switch (format) {
+    case CheckpointFormat::torch_zip:
+      return "zip (torch.save)";
+    case CheckpointFormat::torch_legacy:
+      return "legacy stream (torch.save)";
+    case CheckpointFormat::torch_tar:
+      return "legacy tar (torch.save)";
+    case CheckpointFormat::safetensors:
+      break;
+  }
+  return "safetensors";
+}
+
+const at::Tensor* Checkpoint::find(std::string_view name) const {
+  for (const auto& [key, tensor] : tensors) {
+    if (key == name) return &tensor;
+  }
+  return nullptr;
+}
+
+Checkpoint read_checkpoint(const std::filesystem::path& path) {
+  const std::string where = quote_path(path);
+  const FileBytes file = read_file(path, max_file);
+  Checkpoint checkpoint;
+  checkpoint.path = path;
+  checkpoint.format = recognise(file, path, where);
+  if (checkpoint.format == CheckpointFormat::safetensors) {
+    read_safetensors(file.span(), where, checkpoint);
+  } else {
+    const TorchFile torch = read_torch(checkpoint.format, file, where);
+    if (!torch.info.empty()) checkpoint.info = parse_info(torch.info, where);
+    extract_state_dict(torch, file.size, where, checkpoint);
+  }
+  return checkpoint;
+}
+
+nlohmann::json parse_info(std::string_view text, const std::string& where) {
+  if (text.size() > max_info)
+    throw Error(ErrorCode::format, where + " has a model description of more than 16 MiB");
+  return parse_json(text, where + " (its model description)");
+}
+
+at::Tensor writable(const at::Tensor& tensor) { return tensor.detach().to(at::kCPU).contiguous(); }
+
+void check_writable(const std::filesystem::path& path, const NamedTensors& tensors) {
+  std::unordered_set<std::string_view> names;
+  for (const auto& [name, tensor] : tensors) {
+    const std::string start = "cannot write " + quote_path(path) + ": the tensor " + quote(name);
+    if (name.empty() || name == "__metadata__" || name.size() > 1024 || !is_plain_utf8(name))
+      throw Error(ErrorCode::write, start + " has an unusable name");
+    if (!names.insert(name).second) throw Error(ErrorCode::write, start + " is there twice");
+    if (!tensor.defined()) throw Error(ErrorCode::write, start + " is not defined");
+  }
+}
+
+void write_checkpoint(const std::filesystem::path& path, const NamedTensors& tensors,
+                      const nlohmann::json& info) {
+  if (path.extension() == ".safetensors") {
+    write_safetensors(path, tensors, info);
+  } else {
+    write_pth(path, tensors, info);
+  }
+}
+
+std::string tensor_digest(const NamedTensors& tensors) {
+  std::vector<const NamedTensors::value_type*> sorted;
+  for (const auto& entry : tensors) {
+    if (!entry.first.ends_with("num_batches_tracked")) sorted.push_back(&entry);
+  }
+  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->first < b->first; });
+  const std::unique_ptr<GChecksum, decltype(&g_checksum_free)> checksum(g_checksum_new(G_CHECKSUM_SHA256),
+                                                                        g_checksum_free);
+  const auto update = [&](const void* data, std::size_t size) {
+    // Its length is signed and -1 means "up to the NUL": pieces keep clear of both.
+    const auto* bytes = static_cast<const guchar*>(data);
+    for (std::size_t done = 0; done < size;) {
+      const std::size_t piece = std::min(size - done, std::size_t{1} << 30);
+      g_checksum_update(checksum.get(), bytes + done, static_cast<gssize>(piece));
+      done += piece;
+    }
+  };
+  for (const auto* entry : sorted) {
+    const at::Tensor tensor = writable(entry->second);
+    std::string header = entry->first + '\0' + std::string(digest_type(tensor.scalar_type())) + '\0';
+    for (const std::int64_t size : tensor.sizes()) header += std::to_string(size) + ',';
+    header += '\0';
+    update(header.data(), header.size());
+    update(tensor.const_data_ptr(), tensor.nbytes());
+  }
+  return std::string("sha256:") + g_checksum_get_string(checksum.get());
+}
+
+}  // namespace resnet

@@ -1,0 +1,161 @@
+// From the values of a pickle to named tensors: where the state dict is, and which names it uses.
+#include <algorithm>
+#include <array>
+#include <unordered_set>
+
+#include "model/error.h"
+#include "model/quote.h"
+#include "model/torch_formats.h"
+
+namespace resnet {
+namespace {
+
+/// Where training scripts keep the weights, the ones to prefer first.
+constexpr std::array<std::string_view, 12> wrappers{
+    "state_dict", "model",   "model_state_dict", "model_state", "model_ema", "state_dict_ema",
+    "net",        "network", "ema_state_dict",   "weights",     "params",    "encoder"};
+constexpr std::array<std::string_view, 2> prefixes{"module.", "_orig_mod."};
+/// torch.optim.swa_utils counts its averages in this tensor, beside the `module.` names.
+constexpr std::string_view average_count = "n_averaged";
+
+bool is_tensor(const PickleValue& value) {
+  return value.is(PickleKind::tensor) || value.is(PickleKind::reference);
+}
+
+std::size_t count_tensors(const PickleValue& value) {
+  if (!value.is(PickleKind::dict)) return 0;
+  std::size_t count = 0;
+  for (std::size_t i = 1; i < value.items.size(); i += 2) count += is_tensor(*value.items[i]) ? 1 : 0;
+  return count;
+}
+
+/// A dict that holds tensors, or (in `levels` more steps) a dict that does.
+bool leads_to_tensors(const PickleValue& value, int levels) {
+  if (count_tensors(value) > 0) return true;
+  if (levels == 0 || !value.is(PickleKind::dict)) return false;
+  for (std::size_t i = 1; i < value.items.size(); i += 2) {
+    const PickleValue& key = *value.items[i - 1];
+    const bool wrapper =
+        key.is(PickleKind::string) && std::find(wrappers.begin(), wrappers.end(), key.text) != wrappers.end();
+    if (wrapper && leads_to_tensors(*value.items[i], levels - 1)) return true;
+  }
+  return false;
+}
+
+/// The entry of `dict` that wraps a state dict: by name, else the only dict of tensors in a dict without any.
+/// @return index of its key, or nothing
+std::optional<std::size_t> find_wrapped(const PickleValue& dict) {
+  for (const std::string_view wrapper : wrappers) {
+    for (std::size_t i = 0; i + 1 < dict.items.size(); i += 2) {
+      const bool named = dict.items[i]->is(PickleKind::string) && dict.items[i]->text == wrapper;
+      if (named && leads_to_tensors(*dict.items[i + 1], 2)) return i;
+    }
+  }
+  if (count_tensors(dict) > 0) return std::nullopt;
+  std::optional<std::size_t> only;
+  for (std::size_t i = 0; i + 1 < dict.items.size(); i += 2) {
+    if (count_tensors(*dict.items[i + 1]) == 0) continue;
+    if (only) return std::nullopt;
+    only = i;
+  }
+  return only;
+}
+
+const PickleValue& find_state_dict(const PickleValue& root, const std::string& where,
+                                   Checkpoint& checkpoint) {
+  const PickleValue* dict = &root;
+  for (int level = 0; level < 4 && dict->is(PickleKind::dict); ++level) {
+    const auto wrapped = find_wrapped(*dict);
+    if (!wrapped) break;
+    const PickleValue& key = *dict->items[*wrapped];
+    checkpoint.notes.push_back("state dict found under " + (key.is(PickleKind::string)
+                                                                ? quote(key.text)
+                                                                : "a key that is " + describe(key)));
+    dict = dict->items[*wrapped + 1];
+  }
+  if (!dict->is(PickleKind::dict))
+    throw Error(ErrorCode::format,
+                where + " holds " + describe(*dict) + ", expected a dict of tensors (a state dict)");
+  if (count_tensors(*dict) == 0)
+    throw Error(ErrorCode::format, where + " holds no tensors, expected a state dict");
+  return *dict;
+}
+
+void check_name(std::string_view name, const std::string& where) {
+  if (name.empty() || name.size() > 1024 || !is_plain_utf8(name)) {
+    throw Error(ErrorCode::format, where + " has a tensor with the unusable name " + quote(name));
+  }
+}
+
+}  // namespace
+
+TensorSource view_of(const PickleValue& tensor, const std::string& where) {
+  if (!tensor.is(PickleKind::tensor) || !tensor.items[0]->is(PickleKind::storage)) {
+    throw Error(ErrorCode::format,
+                where + " is damaged: it refers to a tensor in the way of an older format");
+  }
+  TensorSource source;
+  source.type = tensor.items[0]->type;
+  source.offset = tensor.integer;
+  for (const auto& [items, numbers] :
+       {std::pair(tensor.items[1], &source.sizes), std::pair(tensor.items[2], &source.strides)}) {
+    for (const PickleValue* item : items->items) {
+      if (!item->is(PickleKind::integer))
+        throw Error(ErrorCode::format,
+                    where + " is damaged: a tensor's shape has " + describe(*item) + " in it");
+      numbers->push_back(item->integer);
+    }
+  }
+  return source;
+}
+
+void extract_state_dict(const TorchFile& file, std::size_t file_size, const std::string& where,
+                        Checkpoint& checkpoint) {
+  const PickleValue& dict = find_state_dict(*file.root, where, checkpoint);
+  TensorBuilder builder(file_size, where);
+  std::unordered_set<std::string_view> names;
+  std::size_t others = 0;
+  for (std::size_t i = 0; i + 1 < dict.items.size(); i += 2) {
+    const PickleValue& key = *dict.items[i];
+    const PickleValue& value = *dict.items[i + 1];
+    if (!is_tensor(value)) {
+      ++others;
+      continue;
+    }
+    if (!key.is(PickleKind::string))
+      throw Error(ErrorCode::format, where + " names a tensor by " + describe(key) + ", expected a string");
+    check_name(key.text, where);
+    if (!names.insert(key.text).second)
+      throw Error(ErrorCode::format, where + " has the tensor " + quote(key.text) + " twice");
+    const std::string name(key.text);
+    checkpoint.tensors.emplace_back(name, builder.build(name, file.locate(value)));
+  }
+  if (others > 0)
+    checkpoint.notes.push_back(std::to_string(others) +
+                               " entries of the state dict that are no tensors ignored");
+  remove_prefixes(checkpoint);
+}
+
+void remove_prefixes(Checkpoint& checkpoint) {
+  bool again = true;
+  while (again) {
+    again = false;
+    for (const std::string_view prefix : prefixes) {
+      std::size_t with = 0, without = 0;
+      for (const auto& [name, tensor] : checkpoint.tensors) {
+        if (name.starts_with(prefix) && name.size() > prefix.size())
+          ++with;
+        else if (name != average_count)
+          ++without;
+      }
+      if (with == 0 || without > 0) continue;
+      for (auto& [name, tensor] : checkpoint.tensors) {
+        if (name.starts_with(prefix)) name.erase(0, prefix.size());
+      }
+      checkpoint.notes.push_back("prefix " + quote(prefix) + " removed");
+      again = true;
+    }
+  }
+}
+
+}  // namespace resnet

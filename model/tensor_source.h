@@ -1,0 +1,48 @@
+#ifndef RESNET_MODEL_TENSOR_SOURCE_H
+#define RESNET_MODEL_TENSOR_SOURCE_H
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace resnet {
+
+/// A tensor of a file before it is copied out: untrusted numbers over bytes that are there.
+struct TensorSource {
+  at::ScalarType type = at::ScalarType::Float;
+  std::span<const std::uint8_t> storage;
+  bool big_endian = false;
+  std::int64_t offset = 0;  ///< in elements, as are the strides
+  std::vector<std::int64_t> sizes;
+  std::vector<std::int64_t> strides;
+};
+
+/// a·b, or nothing when that is negative or too large.
+std::optional<std::int64_t> checked_multiply(std::int64_t a, std::int64_t b);
+
+/// Copies tensors out of a file and caps what all of them together may take, so that views of a few bytes
+/// cannot claim terabytes.
+class TensorBuilder {
+ public:
+  /// @param where the quoted file name, for errors
+  TensorBuilder(std::size_t file_size, std::string where);
+
+  /// A contiguous copy in host byte order.
+  /// @throws Error format naming the tensor: negative or overflowing numbers, elements outside the storage
+  at::Tensor build(const std::string& name, const TensorSource& source);
+
+ private:
+  [[noreturn]] void fail(const std::string& name, const std::string& message) const;
+  std::int64_t check(const std::string& name, const TensorSource& source);
+
+  std::string where_;
+  std::uint64_t bytes_left_;
+};
+
+}  // namespace resnet
+
+#endif
