@@ -156,7 +156,8 @@ Record ZipReader::read_record(ByteReader& reader) const {
   if ((record.flags & 0x2041) != 0) fail(entry + "is encrypted");
   if ((record.flags & ~allowed_flags) != 0) fail(entry + "has zip flags that torch.save never writes");
   if (method != 0)
-    fail(entry + "is compressed (method " + std::to_string(method) + "); torch.save stores its entries");
+    fail(entry + "is compressed (method " + std::to_string(method) +
+         "); torch.save stores its entries (is this a TorchScript archive? expected a state dict)");
   if (compressed != record.size) fail(entry + "is stored and yet has two different sizes");
   if (comment_size != 0 || disk != 0) fail(entry + "has a comment or lies on another disk");
   return record;

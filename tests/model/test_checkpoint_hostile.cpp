@@ -1,0 +1,237 @@
+// Files that lie: each is refused with a sentence, quickly, and nothing in it is executed.
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/ones.h>
+
+#include "tests/model/checkpoint_fixtures.h"
+
+namespace resnet::testing {
+namespace {
+
+using Hostile = CheckpointTest;
+using HostileSafetensors = CheckpointTest;
+
+const std::string good_pickle = tensor_pickle(1, 0, {1}, {1});
+const std::string four(4, '\0');
+
+TEST_F(Hostile, MissingFolderEmptyAndForeign) {
+  expect_refused(folder_ / "none.pth", ErrorCode::not_found, "does not exist");
+  expect_refused(folder_, ErrorCode::read, "folder");
+  expect_refused("/dev/null", ErrorCode::read, "not a regular file");
+  expect_refused(file("empty.pth", ""), ErrorCode::format, "is empty");
+  expect_refused(file("text.pth", "hello, this is a text and nothing else"), ErrorCode::format,
+                 "no checkpoint");
+  expect_refused(file("lfs.pth", "version https://git-lfs.github.com/spec/v1\noid sha256:1\n"),
+                 ErrorCode::format, "git lfs pull");
+}
+
+TEST_F(Hostile, EveryTruncationIsRefused) {
+  write_pth(folder_ / "a.pth", {{"w", at::ones({40})}}, {{"a", 1}});
+  write_safetensors(folder_ / "a.safetensors", {{"w", at::ones({40})}}, {{"a", 1}});
+  file("a.legacy",
+       make_legacy(good_pickle, "\x80\x02](X\1" + std::string(3, '\0') + "0e." + number(1, 8) + four));
+  for (const char* name : {"a.pth", "a.safetensors", "a.legacy"}) {
+    const std::string whole = slurp(folder_ / name);
+    EXPECT_NO_THROW(read_checkpoint(folder_ / name)) << name;
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+      EXPECT_THROW(read_checkpoint(file("cut-" + std::string(name), whole.substr(0, size))), Error)
+          << name << " cut to " << size;
+    }
+    expect_refused(file("more-" + std::string(name), whole + "x"), ErrorCode::format, "");
+  }
+}
+
+TEST_F(Hostile, EveryFlippedByteIsRefusedOrHarmless) {
+  write_pth(folder_ / "a.pth", {{"w", at::ones({4})}}, {{"a", 1}});
+  const std::string whole = slurp(folder_ / "a.pth");
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    std::string damaged = whole;
+    damaged[i] = static_cast<char>(damaged[i] ^ 0x21);
+    try {
+      read_checkpoint(file("flip.pth", damaged));
+    } catch (const Error&) {
+    }
+  }
+}
+
+TEST_F(Hostile, PicklesAreNotExecuted) {
+  const auto touched = folder_ / "touched";
+  const std::string pickle = system_pickle(touched);
+  expect_refused(file("z.pth", make_zip({{"a/data.pkl", pickle}})), ErrorCode::format, "'posix.system'");
+  expect_refused(file("l.pth", make_legacy(pickle, "")), ErrorCode::format, "'posix.system'");
+  expect_refused(file("l2.pth", pickle), ErrorCode::format, "'posix.system'");
+  const std::string no_objects = "\x80\x02K" + std::string(1, '\0') + ".";
+  const std::string storages = no_objects + "\x80\x02].";
+  expect_refused(
+      file("t.pth", make_tar({{"storages", storages}, {"tensors", no_objects}, {"pickle", pickle}})),
+      ErrorCode::format, "'posix.system'");
+  expect_refused(file("t2.pth", make_tar({{"storages", pickle}, {"tensors", no_objects}, {"pickle", "."}})),
+                 ErrorCode::format, "'posix.system'");
+  expect_refused(file("s.pth", make_zip({{"a/data.pkl", "\x80\x04\x8c\x05posix\x8c\x06system\x93."}})),
+                 ErrorCode::format, "'posix.system'");
+  EXPECT_FALSE(std::filesystem::exists(touched));
+}
+
+TEST_F(Hostile, ZipLies) {
+  const ZipItem pickle{"a/data.pkl", good_pickle}, data{"a/data/0", four};
+  EXPECT_NO_THROW(read_checkpoint(file("ok.pth", make_zip({pickle, data}))));
+  ZipItem wrong = data;
+  wrong.bad_crc = true;
+  expect_refused(file("crc.pth", make_zip({pickle, wrong})), ErrorCode::format, "CRC");
+  expect_refused(file("twice.pth", make_zip({pickle, pickle, data})), ErrorCode::format, "twice");
+  expect_refused(file("case.pth", make_zip({pickle, data, {"a/DATA/0", four}})), ErrorCode::format, "twice");
+  expect_refused(file("lacks.pth", make_zip({pickle})), ErrorCode::format, "lacks the record");
+  expect_refused(file("short.pth", make_zip({pickle, {"a/data/0", "\1\2"}})), ErrorCode::format, "2 bytes");
+  expect_refused(file("long.pth", make_zip({pickle, {"a/data/0", four + four}})), ErrorCode::format,
+                 "8 bytes");
+  wrong.bad_crc = false;
+  wrong.method = 8;
+  expect_refused(file("deflate.pth", make_zip({pickle, wrong})), ErrorCode::format, "compressed");
+  for (const std::string name : {"a/../data", "/a/b", "a\\b", "a/b\0c"}) {
+    expect_refused(
+        file("name.pth", make_zip({pickle, data, {name == "a/b" ? std::string("a/b\0c", 5) : name, ""}})),
+        ErrorCode::format, "unsafe name");
+  }
+  expect_refused(file("prefix.pth", "PK\3\4 something" + make_zip({pickle, data})), ErrorCode::format, "");
+  expect_refused(file("order.pth", make_zip({pickle, data, {"a/byteorder", "middle"}})), ErrorCode::format,
+                 "'middle'");
+  expect_refused(file("plain.pth", make_zip({{"a/readme", "x"}})), ErrorCode::format, "data.pkl");
+  expect_refused(file("script.pt", make_zip({pickle, data, {"a/constants.pkl", "x"}})),
+                 ErrorCode::unsupported, "TorchScript");
+  expect_refused(file("tail.pth", make_zip({{"a/data.pkl", good_pickle + "x"}, data})), ErrorCode::format,
+                 "behind the pickle");
+}
+
+TEST_F(Hostile, OverlappingZipEntries) {
+  std::string archive = make_zip({{"a/data.pkl", good_pickle}, {"a/data/0", four}});
+  // The second entry of the directory pointed at the first local header.
+  const auto second = archive.rfind("PK\1\2");
+  archive.replace(second + 42, 4, four);
+  expect_refused(file("overlap.pth", archive), ErrorCode::format, "overlap");
+}
+
+TEST_F(Hostile, ViewsThatAskForTooMuch) {
+  const auto refuse = [&](std::int64_t offset, const std::vector<std::int64_t>& sizes,
+                          const std::vector<std::int64_t>& strides, const std::string& part) {
+    expect_refused(file("v.pth", make_zip({{"a/data.pkl", tensor_pickle(1, offset, sizes, strides)},
+                                           {"a/data/0", four}})),
+                   ErrorCode::format, part);
+  };
+  refuse(0, {std::int64_t{1} << 40}, {0}, "'weight'");
+  refuse(0, {std::int64_t{1} << 32, std::int64_t{1} << 32}, {0, 0}, "overflows");
+  refuse(0, {2}, {std::int64_t{1} << 62}, "behind the end");
+  refuse(0, {3}, {std::int64_t{1} << 62}, "overflows");
+  refuse(0, {2}, {1}, "behind the end");
+  refuse(1, {1}, {1}, "behind the end");
+  refuse(-1, {1}, {1}, "negative");
+  refuse(0, {-1}, {1}, "negative");
+  refuse(0, {1}, {-1}, "negative");
+  refuse(0, {1}, {}, "sizes");
+  refuse(0, std::vector<std::int64_t>(17, 1), std::vector<std::int64_t>(17, 1), "dimensions");
+  expect_refused(
+      file("n.pth", make_zip({{"a/data.pkl", tensor_pickle(-1, 0, {1}, {1})}, {"a/data/0", four}})),
+      ErrorCode::format, "negative");
+  expect_refused(
+      file("m.pth", make_zip({{"a/data.pkl", tensor_pickle(INT64_MAX, 0, {1}, {1})}, {"a/data/0", four}})),
+      ErrorCode::format, "far more");
+}
+
+TEST_F(Hostile, PickleBombs) {
+  const auto refuse = [&](const std::string& pickle, const std::string& part) {
+    expect_refused(file("b.pth", make_zip({{"a/data.pkl", "\x80\x02" + pickle}})), ErrorCode::format, part);
+    expect_refused(file("l.pth", make_legacy("\x80\x02" + pickle, "")), ErrorCode::format, part);
+  };
+  refuse(std::string(200000, ']') + std::string(199999, 'a') + ".", "nested");
+  std::string marked;
+  for (int i = 0; i < 200000; ++i) marked += "](";
+  refuse(marked, "nested");
+  refuse("]r" + number(0x7fffffff, 4) + ".", "memo");
+  refuse("X" + number(0xffffffff, 4) + "a.", "64 MiB");
+  refuse("\x8d" + number(~0ull, 8) + "a.", "64 MiB");
+  refuse(std::string(2100000, 'N') + ".", "");
+  refuse("N", "truncated");
+  refuse("NN.", "more or less than one");
+  refuse(".", "more or less than one");
+  refuse("0.", "takes more values");
+  refuse("h\5.", "never stored");
+  refuse("Iabc\n.", "opcode 0x49");
+  refuse("N).R.", "");
+  refuse("]ctorch\nFloatStorage\n)R.", "storage out of nothing");
+  refuse("c" + std::string(100000, 'x') + "\n", "names something");
+  refuse(
+      "(U\7storagectorch.storage\nUntypedStorage\nU\1"
+      "0U\3cpuK\1tQ.",
+      "type of its own");
+}
+
+TEST_F(Hostile, NoStateDict) {
+  const auto refuse = [&](const std::string& pickle, const std::string& part) {
+    expect_refused(file("n.pth", make_zip({{"a/data.pkl", "\x80\x02" + pickle}})), ErrorCode::format, part);
+  };
+  refuse("].", "a list");
+  refuse("}NNs}b.", "no tensors");
+  refuse("}.", "no tensors");
+  refuse("}U\1aK\1s.", "no tensors");
+  refuse("ctorchvision.models.resnet\nResNet\n)\x81.", "'torchvision.models.resnet.ResNet'");
+}
+
+TEST_F(Hostile, LegacyStorages) {
+  const std::string keys = "\x80\x02](X\1" + std::string(3, '\0') + "0e.";
+  expect_refused(file("l.pth", make_legacy(good_pickle, keys + number(2, 8) + four + four)),
+                 ErrorCode::format, "2 elements");
+  expect_refused(file("l.pth", make_legacy(good_pickle, keys + number(1, 8) + four + "x")), ErrorCode::format,
+                 "behind its last");
+  expect_refused(file("l.pth", make_legacy(good_pickle, "\x80\x02]." + number(1, 8) + four)),
+                 ErrorCode::format, "list of storages");
+}
+
+TEST_F(Hostile, MessagesCarryNoControlCharacters) {
+  const auto path = file("m.pth", make_zip({{"a/data.pkl",
+                                             "\x80\x02"
+                                             "cev\x1b[31mil\nx\n."}}));
+  try {
+    read_checkpoint(path);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()).find('\x1b'), std::string::npos);
+  }
+}
+
+TEST_F(HostileSafetensors, Lies) {
+  const auto refuse = [&](const std::string& header, const std::string& data, const std::string& part) {
+    expect_refused(file("s.safetensors", safetensors(header, data)), ErrorCode::format, part);
+  };
+  const auto entry = [](const std::string& name, const std::string& shape, const std::string& offsets) {
+    return "\"" + name + "\":{\"dtype\":\"F32\",\"shape\":[" + shape + "],\"data_offsets\":[" + offsets +
+           "]}";
+  };
+  EXPECT_NO_THROW(
+      read_checkpoint(file("ok.safetensors", safetensors("{" + entry("a", "1", "0,4") + "}  ", four))));
+  refuse("{" + entry("a", "1", "4,8") + "}", four + four, "hole");
+  refuse("{" + entry("a", "1", "0,4") + "," + entry("b", "1", "8,12") + "}", four + four + four, "hole");
+  refuse("{" + entry("a", "2", "0,8") + "," + entry("b", "1", "4,8") + "}", four + four, "overlapping");
+  refuse("{" + entry("a", "1", "0,4") + "}", four + "x", "behind its last tensor");
+  refuse("{" + entry("a", "2", "0,8") + "}", four, "truncated");
+  refuse("{" + entry("a", "2", "0,4") + "}", four, "do not fit");
+  refuse("{" + entry("a", "1", "4,0") + "}", four, "do not fit");
+  refuse("{" + entry("a", "4294967296,4294967296", "0,4") + "}", four, "overflows");
+  refuse("{" + entry("a", "-1", "0,4") + "}", four, "non-negative");
+  refuse("{" + entry("a", "1.0", "0,4") + "}", four, "non-negative");
+  refuse("{" + entry("a", "1", "0,4") + "," + entry("a", "1", "0,4") + "}", four, "twice");
+  refuse("{" + entry("a", "1", "0,4") + ",\"__metadata__\":{\"x\":1}}", four, "no string");
+  refuse("{" + entry("a", "1", "0,4") + ",\"__metadata__\":{\"resnet\":\"{\"}}", four, "no JSON");
+  refuse("{" + entry("a", "1", "0,4") + "}" + std::string(1, '\0') + "x", four, "NUL");
+  refuse("{" + entry("a", "1", "0,4"), four, "no JSON");
+  refuse("{" + entry("\xff", "1", "0,4") + "}", four, "no JSON");
+  refuse("{}", "", "no tensors");
+  refuse("[" + std::string(200000, '['), "", "begin with '{'");
+  refuse("{\"a\":" + std::string(200000, '['), "", "nested deeper");
+  expect_refused(file("t.safetensors",
+                      safetensors("{\"a\":{\"dtype\":\"F4\",\"shape\":[],\"data_offsets\":[0,4]}}", four)),
+                 ErrorCode::unsupported, "'F4'");
+  expect_refused(file("h.safetensors", number(100'000'001, 8) + "{}"), ErrorCode::format, "100 MB");
+  expect_refused(file("h.safetensors", number(~0ull, 8) + "{}"), ErrorCode::format, "100 MB");
+  expect_refused(file("h.safetensors", number(99, 8) + "{}"), ErrorCode::format, "header ends behind");
+}
+
+}  // namespace
+}  // namespace resnet::testing
