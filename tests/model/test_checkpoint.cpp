@@ -1,9 +1,8 @@
-#include <fstream>
+#include <cstdlib>
 #include <map>
 
 #include <ATen/ATen.h>
 #include <glib.h>
-#include <sys/stat.h>
 
 #include "tests/model/checkpoint_fixtures.h"
 
@@ -45,7 +44,7 @@ TEST_F(RoundTrip, KeepsTensorsOrderAndInfo) {
     EXPECT_EQ(read.format, format);
     EXPECT_EQ(read.info, info);
     EXPECT_TRUE(read.notes.empty());
-    expect_same(read.tensors, sample().size() == read.tensors.size() ? read.tensors : NamedTensors{});
+    EXPECT_EQ(read.tensors.size(), sample().size());
     EXPECT_NE(read.find("half"), nullptr);
     EXPECT_EQ(read.find("absent"), nullptr);
   }

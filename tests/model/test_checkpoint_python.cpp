@@ -104,7 +104,6 @@ def check(tensors, ordered=True):
     for key, value in expected.items():
         assert tensors[key].dtype == value.dtype and torch.equal(tensors[key], value), key
     assert tensors['w'].is_contiguous()
-extra = {'model.json': ''}
 check(torch.load(sys.argv[1], weights_only=True))
 check(torch.load(sys.argv[1], weights_only=True, mmap=True))
 check(torch.load(sys.argv[1], weights_only=False))
