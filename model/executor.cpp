@@ -1,0 +1,77 @@
+#include "model/executor.h"
+
+#include <charconv>
+#include <optional>
+
+#include "model/error.h"
+#include "model/lowered_executor.h"
+
+namespace resnet {
+namespace {
+
+[[noreturn]] void unsupported(const std::string& message) { throw Error(ErrorCode::unsupported, message); }
+
+std::unique_ptr<Executor> make_cpu_executor(const ResNet& network, const ExecutorOptions& options) {
+  if (options.precision == Precision::fp16) unsupported("fp16 needs a CUDA GPU; on the CPU use bf16 or fp32");
+  Precision precision = options.precision;
+  if (precision == Precision::automatic) precision = cpu_has_bf16() ? Precision::bf16 : Precision::fp32;
+  std::string reason;
+  if (onednn_supports(precision, reason)) return make_onednn_executor(network, precision, options.threads);
+  // fp32 is to be had everywhere, if not as fast.
+  if (options.precision == Precision::bf16)
+    unsupported("bf16 is not to be had here: " + reason + "; use fp32");
+  return make_reference_executor(network, options.threads);
+}
+
+/// The N of "cuda:N", 0 for "cuda"; nothing for any other device.
+std::optional<int> cuda_index(const std::string& device) {
+  if (device == "cuda") return 0;
+  if (!device.starts_with("cuda:")) return {};
+  int index = 0;
+  const char* end = device.data() + device.size();
+  const auto [stop, error] = std::from_chars(device.data() + 5, end, index);
+  if (error != std::errc() || stop != end || index < 0) return {};
+  return index;
+}
+
+std::unique_ptr<Executor> make_gpu_executor([[maybe_unused]] const ResNet& network,
+                                            [[maybe_unused]] const ExecutorOptions& options,
+                                            [[maybe_unused]] int index) {
+#ifdef RESNET_CUDA
+  const int count = cuda_device_count();
+  if (count == 0)
+    unsupported("device " + options.device + ": there is no CUDA GPU here, or no driver for it");
+  if (index >= count) {
+    unsupported("device " + options.device +
+                ": the last of the CUDA GPUs here is cuda:" + std::to_string(count - 1));
+  }
+  const Precision precision = options.precision == Precision::automatic ? Precision::fp16 : options.precision;
+  return make_cuda_executor(network, index, precision);
+#else
+  unsupported("device " + options.device + ": this build has no CUDA back end (Meson option cuda)");
+#endif
+}
+
+bool has_gpu() {
+#ifdef RESNET_CUDA
+  return cuda_device_count() > 0;
+#else
+  return false;
+#endif
+}
+
+}  // namespace
+
+std::unique_ptr<Executor> make_executor(const ResNet& network, const ExecutorOptions& options) {
+  if (options.precision == Precision::int8) unsupported("int8 needs a quantized model file");
+  if (options.device == "cpu") return make_cpu_executor(network, options);
+  if (options.device == "auto") {
+    return has_gpu() ? make_gpu_executor(network, options, 0) : make_cpu_executor(network, options);
+  }
+  const std::optional<int> index = cuda_index(options.device);
+  if (!index)
+    unsupported("there is no device '" + options.device + "'; there are auto, cpu, cuda and cuda:N");
+  return make_gpu_executor(network, options, *index);
+}
+
+}  // namespace resnet

@@ -1,0 +1,117 @@
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/cudnn_convolution_add_relu.h>
+#include <ATen/ops/cudnn_convolution_relu.h>
+#include <ATen/ops/empty.h>
+#include <c10/core/InferenceMode.h>
+#include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+
+#include "model/error.h"
+#include "model/lowered_executor.h"
+
+namespace resnet {
+namespace {
+
+at::ScalarType type_of(Precision precision) {
+  switch (precision) {
+    case Precision::fp16:
+      return at::kHalf;
+    case Precision::bf16:
+      return at::kBFloat16;
+    default:
+      return at::kFloat;
+  }
+}
+
+/// cuDNN's fused convolutions, channels last, on a stream of its own.
+class CudaExecutor : public LoweredExecutor {
+ public:
+  CudaExecutor(const ResNet& network, int device, Precision precision)
+      : LoweredExecutor(lower(network)),
+        device_(at::kCUDA, static_cast<c10::DeviceIndex>(device)),
+        precision_(precision),
+        type_(type_of(precision)),
+        stream_(
+            c10::cuda::getStreamFromPool(/*isHighPriority=*/false, static_cast<c10::DeviceIndex>(device))) {
+    const c10::InferenceMode inference;
+    const c10::cuda::CUDAStreamGuard on_stream(stream_);
+    try {
+      for (Step& step : steps_) move_weights(step);
+      stream_.synchronize();
+    } catch (const std::exception& error) {
+      throw_device_error(description(), error);
+    }
+  }
+
+  at::Tensor make_input(int n, int size) const override {
+    return at::empty({n, 3, size, size}, at::TensorOptions(type_).pinned_memory(true),
+                     at::MemoryFormat::ChannelsLast);
+  }
+
+  at::Tensor run(const at::Tensor& input) override {
+    check_input(input);
+    const c10::InferenceMode inference;
+    const c10::cuda::CUDAStreamGuard on_stream(stream_);
+    try {
+      const at::Tensor on_device = input.to(device_, type_, /*non_blocking=*/true, /*copy=*/false)
+                                       .contiguous(at::MemoryFormat::ChannelsLast);
+      // This copy waits for the stream, so the input is free again too.
+      return run_steps(on_device).contiguous().cpu();
+    } catch (const std::exception& error) {
+      throw_device_error(description(), error);
+    }
+  }
+
+  std::string description() const override {
+    const char* type = precision_ == Precision::fp16   ? " fp16"
+                       : precision_ == Precision::bf16 ? " bf16"
+                                                       : " fp32";
+    return device_.str() + type;
+  }
+  Precision precision() const override { return precision_; }
+
+ protected:
+  at::Tensor convolution(std::size_t index, const at::Tensor& x) override {
+    const Step& step = steps_[index];
+    const std::array<std::int64_t, 2> stride{step.stride, step.stride}, padding{step.padding, step.padding};
+    constexpr std::array<std::int64_t, 2> dilation{1, 1};
+    return step.relu
+               ? at::cudnn_convolution_relu(x, step.weight, step.bias, stride, padding, dilation, step.groups)
+               : at::conv2d(x, step.weight, step.bias, stride, padding, dilation, step.groups);
+  }
+
+  at::Tensor convolution_add(std::size_t index, const at::Tensor& x, const at::Tensor& residual) override {
+    const Step& step = steps_[index];
+    const std::array<std::int64_t, 2> stride{step.stride, step.stride}, padding{step.padding, step.padding};
+    constexpr std::array<std::int64_t, 2> dilation{1, 1};
+    return at::cudnn_convolution_add_relu(x, step.weight, residual, 1.0, step.bias, stride, padding, dilation,
+                                          step.groups);
+  }
+
+ private:
+  /// The head stays in fp32: it is small, and what it says is compared with a threshold.
+  void move_weights(Step& step) const {
+    if (!step.weight.defined()) return;
+    const bool head = step.kind == Step::Kind::head;
+    const at::ScalarType type = head ? at::kFloat : type_;
+    step.weight = step.weight.to(device_, type);
+    if (!head) step.weight = step.weight.contiguous(at::MemoryFormat::ChannelsLast);
+    step.bias = step.bias.to(device_, type);
+  }
+
+  c10::Device device_;
+  Precision precision_;
+  at::ScalarType type_;
+  c10::cuda::CUDAStream stream_;
+};
+
+}  // namespace
+
+int cuda_device_count() { return c10::cuda::device_count(); }
+
+std::unique_ptr<Executor> make_cuda_executor(const ResNet& network, int device, Precision precision) {
+  return std::make_unique<CudaExecutor>(network, device, precision);
+}
+
+}  // namespace resnet

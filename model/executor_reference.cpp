@@ -1,0 +1,48 @@
+#include <ATen/ops/empty.h>
+#include <c10/core/InferenceMode.h>
+
+#include "model/error.h"
+#include "model/lowered_executor.h"
+
+namespace resnet {
+namespace {
+
+class ReferenceExecutor : public Executor {
+ public:
+  ReferenceExecutor(const ResNet& network, int threads) : network_(network), threads_(threads) {
+    network_->eval();
+  }
+
+  at::Tensor make_input(int n, int size) const override { return at::empty({n, 3, size, size}, at::kFloat); }
+
+  at::Tensor run(const at::Tensor& input) override {
+    check_input(input);
+    use_threads(threads_);
+    const c10::InferenceMode inference;
+    try {
+      return network_->forward(input.to(at::kFloat)).contiguous();
+    } catch (const std::exception& error) {
+      throw_device_error(description(), error);
+    }
+  }
+
+  std::string description() const override { return "cpu fp32"; }
+  Precision precision() const override { return Precision::fp32; }
+
+ private:
+  ResNet network_;
+  int threads_;
+};
+
+}  // namespace
+
+std::unique_ptr<Executor> make_reference_executor(const ResNet& network, int threads) {
+  use_threads(threads);
+  return std::make_unique<ReferenceExecutor>(network, threads);
+}
+
+std::unique_ptr<Executor> make_reference_executor(const ResNet& network) {
+  return make_reference_executor(network, 0);
+}
+
+}  // namespace resnet

@@ -1,0 +1,42 @@
+#ifndef RESNET_MODEL_LOWERING_H
+#define RESNET_MODEL_LOWERING_H
+
+#include <cstdint>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "model/resnet.h"
+
+namespace resnet {
+
+/// One fused operation on two registers: `block` holds the input of the block at hand, which becomes its
+/// output; `inner` what its convolutions pass to each other.
+struct Step {
+  enum class Kind : std::uint8_t {
+    convolution,      ///< output = relu?(conv(input) + bias)
+    convolution_add,  ///< block = relu(conv(input) + bias + block)
+    max_pool,         ///< 3×3, stride 2, padding 1
+    head              ///< mean over height and width, then linear; features where weight is undefined
+  };
+  enum Register : std::uint8_t { block, inner };
+
+  Kind kind = Kind::convolution;
+  Register input = block;
+  Register output = block;
+  at::Tensor
+      weight;  ///< convolution [out, in/groups, k, k] with the batch norm folded in; head [classes, features]
+  at::Tensor bias;  ///< [out] or [classes]
+  int stride = 1;
+  int padding = 0;
+  int groups = 1;
+  bool relu = false;
+};
+
+/// The network in eval mode as a flat list of fused steps; weights are fp32, contiguous, on the CPU and share
+/// no memory with the module's, but for the head's.
+std::vector<Step> lower(const ResNet& network);
+
+}  // namespace resnet
+
+#endif
