@@ -1,0 +1,87 @@
+#include "plugin/classification_meta.h"
+
+#include "plugin/gstresnetmeta.h"
+
+namespace resnet {
+
+namespace {
+
+template <typename Set>
+void take_array(GstStructure* structure, const char* field, GType type, std::size_t count, Set set) {
+  GValue array = G_VALUE_INIT;
+  gst_value_array_init(&array, static_cast<guint>(count));
+  for (std::size_t i = 0; i < count; ++i) {
+    GValue value = G_VALUE_INIT;
+    g_value_init(&value, type);
+    set(&value, i);
+    gst_value_array_append_and_take_value(&array, &value);
+  }
+  gst_structure_take_value(structure, field, &array);
+}
+
+std::string string_field(const GstStructure* structure, const char* field) {
+  const char* text = gst_structure_get_string(structure, field);
+  return text ? text : "";
+}
+
+}  // namespace
+
+void register_classification_meta() {
+  static const bool registered = [] {
+    static const gchar* no_tags[] = {nullptr};
+    return gst_meta_register_custom(GST_RESNET_CLASSIFICATION_META_NAME, no_tags, nullptr, nullptr,
+                                    nullptr) != nullptr;
+  }();
+  (void)registered;
+}
+
+void add_classification_meta(GstBuffer* buffer, const Classification& c) {
+  if (GstCustomMeta* old = gst_buffer_get_custom_meta(buffer, GST_RESNET_CLASSIFICATION_META_NAME)) {
+    gst_buffer_remove_meta(buffer, &old->meta);
+  }
+  GstCustomMeta* meta = gst_buffer_add_custom_meta(buffer, GST_RESNET_CLASSIFICATION_META_NAME);
+  if (!meta) return;
+  GstStructure* structure = gst_custom_meta_get_structure(meta);
+  gst_structure_set(structure, "version", G_TYPE_UINT, GST_RESNET_CLASSIFICATION_META_VERSION, "model",
+                    G_TYPE_STRING, c.model.c_str(), "digest", G_TYPE_STRING, c.digest.c_str(), "age",
+                    G_TYPE_UINT64, static_cast<guint64>(c.age), "stream", G_TYPE_STRING, c.stream.c_str(),
+                    "drawn", G_TYPE_BOOLEAN, static_cast<gboolean>(c.drawn), nullptr);
+  const auto& scores = c.scores;
+  take_array(structure, "label-ids", G_TYPE_INT, scores.size(),
+             [&](GValue* value, std::size_t i) { g_value_set_int(value, scores[i].id); });
+  take_array(structure, "labels", G_TYPE_STRING, scores.size(),
+             [&](GValue* value, std::size_t i) { g_value_set_string(value, scores[i].label.c_str()); });
+  take_array(structure, "probabilities", G_TYPE_DOUBLE, scores.size(),
+             [&](GValue* value, std::size_t i) { g_value_set_double(value, scores[i].probability); });
+}
+
+std::optional<Classification> read_classification_meta(GstBuffer* buffer) {
+  const GstStructure* structure = gst_buffer_get_resnet_classification(buffer);
+  if (!structure) return std::nullopt;
+  Classification c;
+  c.model = string_field(structure, "model");
+  c.digest = string_field(structure, "digest");
+  c.stream = string_field(structure, "stream");
+  guint64 age = 0;
+  gboolean drawn = FALSE;
+  gst_structure_get(structure, "age", G_TYPE_UINT64, &age, "drawn", G_TYPE_BOOLEAN, &drawn, nullptr);
+  c.age = age;
+  c.drawn = drawn != FALSE;
+  const guint count = gst_resnet_classification_get_size(structure);
+  for (guint i = 0; i < count; ++i) {
+    ClassScore score;
+    const gchar* label = nullptr;
+    if (!gst_resnet_classification_get_class(structure, i, &score.id, &label, &score.probability)) break;
+    score.label = label ? label : "";
+    c.scores.push_back(std::move(score));
+  }
+  return c;
+}
+
+std::vector<CaptionLine> caption_lines(const Classification& classification) {
+  std::vector<CaptionLine> lines;
+  for (const ClassScore& score : classification.scores) lines.push_back({score.label, score.probability});
+  return lines;
+}
+
+}  // namespace resnet

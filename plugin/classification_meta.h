@@ -1,0 +1,43 @@
+#ifndef RESNET_PLUGIN_CLASSIFICATION_META_H
+#define RESNET_PLUGIN_CLASSIFICATION_META_H
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gst/gst.h>
+
+#include "caption/caption.h"
+
+namespace resnet {
+
+struct ClassScore {
+  int id = 0;  ///< index in the model
+  std::string label;
+  double probability = 0;
+};
+
+/// The content of a GstResnetClassificationMeta (see gstresnetmeta.h).
+struct Classification {
+  std::string model, digest, stream;
+  std::uint64_t age = 0;
+  bool drawn = false;
+  std::vector<ClassScore> scores;  ///< best first
+};
+
+/// Registers the meta once; every element of the plugin calls it.
+void register_classification_meta();
+
+/// Adds the meta; the buffer must be writable.
+void add_classification_meta(GstBuffer* buffer, const Classification& classification);
+
+/// What the buffer carries, or nothing.
+std::optional<Classification> read_classification_meta(GstBuffer* buffer);
+
+/// The lines that an overlay draws for it.
+std::vector<CaptionLine> caption_lines(const Classification& classification);
+
+}  // namespace resnet
+
+#endif

@@ -1,0 +1,111 @@
+#include "plugin/classify_queue.h"
+
+#include <utility>
+
+namespace resnet {
+
+bool ClassifyQueue::full(unsigned most) {
+  const std::lock_guard lock(mutex_);
+  return flow_ == GST_FLOW_OK && buffers_ >= most;
+}
+
+GstFlowReturn ClassifyQueue::wait_for_room(unsigned most, bool& waited) {
+  std::unique_lock lock(mutex_);
+  waited = buffers_ >= most;
+  changed_.wait(lock, [&] { return flow_ != GST_FLOW_OK || buffers_ < most; });
+  return flow_;
+}
+
+bool ClassifyQueue::push(Item item) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (flow_ != GST_FLOW_OK) {
+      gst_mini_object_unref(item.object);
+      return false;
+    }
+    if (item.request) ++buffers_;
+    items_.push_back(std::move(item));
+  }
+  changed_.notify_all();
+  return true;
+}
+
+std::optional<bool> ClassifyQueue::push_query(GstQuery* query) {
+  std::unique_lock lock(mutex_);
+  if (flow_ != GST_FLOW_OK) return std::nullopt;
+  query_answer_.reset();
+  query_pending_ = true;
+  items_.push_back({GST_MINI_OBJECT_CAST(query), nullptr});
+  changed_.notify_all();
+  changed_.wait(lock, [&] { return query_answer_.has_value() || !query_pending_; });
+  query_pending_ = false;
+  return std::exchange(query_answer_, std::nullopt);
+}
+
+void ClassifyQueue::answer_query(bool result) {
+  {
+    const std::lock_guard lock(mutex_);
+    query_answer_ = result;
+  }
+  changed_.notify_all();
+}
+
+std::optional<ClassifyQueue::Item> ClassifyQueue::pop() {
+  std::unique_lock lock(mutex_);
+  const auto may_leave = [&] {
+    return !items_.empty() &&
+           (!items_.front().request || items_.front().request->done.load(std::memory_order_acquire));
+  };
+  changed_.wait(lock, [&] { return flow_ != GST_FLOW_OK || may_leave(); });
+  if (flow_ != GST_FLOW_OK) return std::nullopt;
+  Item item = std::move(items_.front());
+  items_.pop_front();
+  if (item.request) --buffers_;
+  lock.unlock();
+  changed_.notify_all();
+  return item;
+}
+
+void ClassifyQueue::clear() {
+  for (const Item& item : items_) {
+    if (GST_IS_QUERY(item.object)) {
+      query_pending_ = false;  // one that was popped stays pending until it is answered: its caller owns it
+    } else {
+      gst_mini_object_unref(item.object);
+    }
+  }
+  items_.clear();
+  buffers_ = 0;
+}
+
+void ClassifyQueue::start() {
+  const std::lock_guard lock(mutex_);
+  clear();
+  flow_ = GST_FLOW_OK;
+}
+
+void ClassifyQueue::stop(GstFlowReturn flow) {
+  {
+    const std::lock_guard lock(mutex_);
+    flow_ = flow;
+    clear();
+  }
+  changed_.notify_all();
+}
+
+void ClassifyQueue::set_flow(GstFlowReturn flow) {
+  if (flow != GST_FLOW_OK) stop(flow);
+}
+
+GstFlowReturn ClassifyQueue::flow() {
+  const std::lock_guard lock(mutex_);
+  return flow_;
+}
+
+void ClassifyQueue::results_ready() noexcept {
+  // The lock makes sure that a pop() which has just looked is already waiting.
+  { const std::lock_guard lock(mutex_); }
+  changed_.notify_all();
+}
+
+}  // namespace resnet

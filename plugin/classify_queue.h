@@ -1,0 +1,64 @@
+#ifndef RESNET_PLUGIN_CLASSIFY_QUEUE_H
+#define RESNET_PLUGIN_CLASSIFY_QUEUE_H
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include <gst/gst.h>
+
+#include "model/engine.h"
+
+namespace resnet {
+
+/// Buffers, serialised events and serialised queries in the order they came, from the streaming thread of the
+/// sink pad to the task of the source pad. A buffer leaves when its result is there; nothing overtakes
+/// anything.
+class ClassifyQueue final : public EngineListener {
+ public:
+  struct Item {
+    GstMiniObject* object = nullptr;         ///< owned, but a query's caller owns the query
+    std::shared_ptr<EngineRequest> request;  ///< buffers only
+  };
+
+  ~ClassifyQueue() override { clear(); }
+
+  /// Waits until fewer than `most` buffers are in flight. @return the flow to return when it is not OK
+  GstFlowReturn wait_for_room(unsigned most, bool& waited);
+  /// Whether wait_for_room(most) would wait now.
+  bool full(unsigned most);
+  /// Takes the object. @return false, and the object is gone, when the queue is stopped
+  bool push(Item item);
+  /// Queues a query and waits for its turn; @return its answer, or nothing when the queue was stopped.
+  std::optional<bool> push_query(GstQuery* query);
+  void answer_query(bool result);
+
+  /// The oldest item, once it may leave; nothing when the queue is stopped.
+  std::optional<Item> pop();
+
+  void start();
+  /// Every wait ends; what was in the queue is dropped.
+  void stop(GstFlowReturn flow);
+  /// Remembers what downstream answered; not OK ends the waits in wait_for_room().
+  void set_flow(GstFlowReturn flow);
+  GstFlowReturn flow();
+
+  void results_ready() noexcept override;
+
+ private:
+  void clear();
+
+  std::mutex mutex_;  // guards everything below
+  std::condition_variable changed_;
+  std::deque<Item> items_;
+  unsigned buffers_ = 0;  // queued or being pushed
+  GstFlowReturn flow_ = GST_FLOW_FLUSHING;
+  bool query_pending_ = false;
+  std::optional<bool> query_answer_;
+};
+
+}  // namespace resnet
+
+#endif

@@ -1,0 +1,85 @@
+#ifndef GST_RESNET_META_H
+#define GST_RESNET_META_H
+
+#include <gst/gst.h>
+
+/**
+ * SECTION:gstresnetmeta
+ * @title: GstResnetClassificationMeta
+ * @short_description: what resnetclassify found out about a frame
+ *
+ * A #GstCustomMeta without tags, so that any language reads it as a #GstStructure:
+ *
+ *  - `version` (uint): 1
+ *  - `model` (string): the model file's name, without folders
+ *  - `digest` (string): "sha256:…" of the model's tensors
+ *  - `age` (guint64): how old the result is, in nanoseconds; 0: of this frame
+ *  - `stream` (string): the name of the element that made it
+ *  - `drawn` (boolean): whether the frame shows it already
+ *  - `label-ids` (array of int), `labels` (array of string), `probabilities` (array of double, 0…1):
+ *    the classes, best first. Empty arrays mean "none of these"; no meta means not classified.
+ *
+ * Since: 0.1
+ */
+
+G_BEGIN_DECLS
+
+#define GST_RESNET_CLASSIFICATION_META_NAME "GstResnetClassificationMeta"
+#define GST_RESNET_CLASSIFICATION_META_VERSION 1u
+
+/**
+ * gst_buffer_get_resnet_classification:
+ * @buffer: a buffer
+ *
+ * Returns: (transfer none) (nullable): the fields listed above, or %NULL when the buffer was not classified.
+ */
+static inline const GstStructure* gst_buffer_get_resnet_classification(GstBuffer* buffer) {
+  GstCustomMeta* meta;
+
+  if (gst_meta_get_info(GST_RESNET_CLASSIFICATION_META_NAME) == NULL) return NULL;
+  meta = gst_buffer_get_custom_meta(buffer, GST_RESNET_CLASSIFICATION_META_NAME);
+  return meta ? gst_custom_meta_get_structure(meta) : NULL;
+}
+
+/**
+ * gst_resnet_classification_get_size:
+ * @classification: from gst_buffer_get_resnet_classification()
+ *
+ * Returns: the number of classes in it; 0: none of those that the model knows
+ */
+static inline guint gst_resnet_classification_get_size(const GstStructure* classification) {
+  const GValue* labels = gst_structure_get_value(classification, "labels");
+
+  return labels && GST_VALUE_HOLDS_ARRAY(labels) ? gst_value_array_get_size(labels) : 0;
+}
+
+/**
+ * gst_resnet_classification_get_class:
+ * @classification: from gst_buffer_get_resnet_classification()
+ * @index: 0 is the best; less than gst_resnet_classification_get_size()
+ * @id: (out) (optional): the class's index in the model
+ * @label: (out) (optional) (transfer none): its name, UTF-8
+ * @probability: (out) (optional): 0…1
+ *
+ * Returns: whether there is such a class
+ */
+static inline gboolean gst_resnet_classification_get_class(const GstStructure* classification, guint index,
+                                                           gint* id, const gchar** label,
+                                                           gdouble* probability) {
+  const GValue* ids = gst_structure_get_value(classification, "label-ids");
+  const GValue* labels = gst_structure_get_value(classification, "labels");
+  const GValue* probabilities = gst_structure_get_value(classification, "probabilities");
+
+  if (!ids || !labels || !probabilities || !GST_VALUE_HOLDS_ARRAY(ids) || !GST_VALUE_HOLDS_ARRAY(labels) ||
+      !GST_VALUE_HOLDS_ARRAY(probabilities) || index >= gst_value_array_get_size(ids) ||
+      index >= gst_value_array_get_size(labels) || index >= gst_value_array_get_size(probabilities))
+    return FALSE;
+  if (id) *id = g_value_get_int(gst_value_array_get_value(ids, index));
+  if (label) *label = g_value_get_string(gst_value_array_get_value(labels, index));
+  if (probability) *probability = g_value_get_double(gst_value_array_get_value(probabilities, index));
+  return TRUE;
+}
+
+G_END_DECLS
+
+#endif
