@@ -90,7 +90,7 @@ class OnednnExecutor : public LoweredExecutor {
     Step& step = steps_[index];
     if (step.kind != Step::Kind::convolution && step.kind != Step::Kind::convolution_add) return;
     const Integers padding{step.padding, step.padding}, stride{step.stride, step.stride}, dilation{1, 1};
-    const at::Tensor packed = call(*operators().reorder, {step.weight.to(type_).to_mkldnn(), padding, stride,
+    const at::Tensor packed = call(*operators().reorder, {step.weight.to(type_).contiguous(), padding, stride,
                                                           dilation, step.groups, c10::IValue()});
     const at::Tensor bias = step.bias.to(type_);
     step.weight = at::Tensor();
