@@ -1,5 +1,6 @@
 #include "model/model_info.h"
 
+#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -126,7 +127,13 @@ void read_classes(const Reader& reader, std::vector<std::string>& classes) {
 }
 
 /// The shortest decimal that reads back as the same float: 0.485, not 0.4850000143051147.
-double shortest(float value) { return std::stod(nlohmann::json(value).dump()); }
+double shortest(float value) {
+  std::array<char, 32> text{};
+  const char* end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+  double result = 0;
+  std::from_chars(text.data(), end, result);
+  return result;
+}
 
 }  // namespace
 
