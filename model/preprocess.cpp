@@ -1,69 +1,34 @@
 #include "model/preprocess.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
-
-#include <c10/util/BFloat16.h>
-#include <c10/util/Half.h>
 
 #include "model/error.h"
 #include "model/resample.h"
+#include "model/vectorise.h"
 #include "model/yuv.h"
 
 namespace resnet {
 
-/// Everything that depends on the geometry, and the scratch rows; rebuilt when a picture of another size
-/// comes.
-struct Preprocessor::Tables {
-  Preprocessing preprocessing;
-  TensorType type;
-  TensorLayout layout;
-  int width = 0, height = 0;
-  Coefficients columns, rows;
-  int first_column = 0, last_column = 0, first_row = 0, last_row = 0;  // of the source, the last exclusive
-  std::vector<std::uint8_t> source_row;                                // converted to RGB
-  std::vector<std::uint8_t> narrowed;                    // source rows, already narrowed to the crop's width
-  std::vector<std::int32_t> sums;                        // one output row
-  std::array<std::array<std::uint32_t, 256>, 3> values;  // network input by channel and pixel, as bits
-
-  void build(const Image& image);
-  void narrow(const Image& image);
-  template <typename Element>
-  void finish(Element* out);
-};
-
 namespace {
 
-template <typename Element>
-std::uint32_t bits_of(float value) {
-  const Element element = static_cast<Element>(value);
-  std::uint32_t bits = 0;
-  std::memcpy(&bits, &element, sizeof element);
-  return bits;
+// sums += row · weight
+RESNET_VECTORISE void add_row(const std::uint8_t* row, std::int32_t weight, std::size_t count,
+                              std::int32_t* __restrict sums) {
+  for (std::size_t i = 0; i < count; ++i) sums[i] += row[i] * weight;
 }
 
-std::uint32_t input_bits(TensorType type, float value, std::size_t pixel) {
-  switch (type) {
-    case TensorType::fp32:
-      return bits_of<float>(value);
-    case TensorType::fp16:
-      return bits_of<c10::Half>(value);
-    case TensorType::bf16:
-      return bits_of<c10::BFloat16>(value);
-    case TensorType::u8:
-      break;
-  }
-  return static_cast<std::uint32_t>(pixel);
+RESNET_VECTORISE void clip_row(const std::int32_t* sums, std::size_t count, std::uint8_t* __restrict out) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = clip_coefficient_sum(sums[i]);
 }
 
-// One output row of the horizontal pass: the taps of each output lie side by side.
+// The horizontal pass of one row whose first pixel is column `first_column`.
 void narrow_row(const std::uint8_t* row, const Coefficients& c, int first_column, std::uint8_t* to) {
   for (std::size_t x = 0; x < c.first.size(); ++x, to += 3) {
     const std::int32_t* weight = &c.weights[x * static_cast<std::size_t>(c.taps)];
     const std::uint8_t* from = row + std::ptrdiff_t{3} * (c.first[x] - first_column);
-    std::int32_t red = 1 << (coefficient_bits - 1), green = red, blue = red;
-    for (int k = 0; k < c.count[x]; ++k, from += 3) {
+    std::int32_t red = coefficient_half, green = coefficient_half, blue = coefficient_half;
+    for (std::int32_t k = 0; k < c.count[x]; ++k, from += 3) {
       red += from[0] * weight[k];
       green += from[1] * weight[k];
       blue += from[2] * weight[k];
@@ -74,86 +39,121 @@ void narrow_row(const std::uint8_t* row, const Coefficients& c, int first_column
   }
 }
 
+template <typename Element>
+void store_row(const std::uint8_t* row, std::size_t crop, TensorLayout layout, const ValueTable& values,
+               std::size_t y, Element* out) {
+  const bool interleaved = layout == TensorLayout::hwc;
+  const std::size_t step = interleaved ? 3 : 1, channel_step = interleaved ? 1 : crop * crop;
+  out += y * crop * step;
+  for (std::size_t x = 0; x < crop; ++x) {
+    for (std::size_t c = 0; c < 3; ++c) {
+      out[x * step + c * channel_step] = static_cast<Element>(values[c][row[3 * x + c]]);
+    }
+  }
+}
+
 }  // namespace
 
-void Preprocessor::Tables::build(const Image& image) {
-  if (image.width == width && image.height == height) return;
-  check_image(image);
-  const Geometry g = make_geometry(image.width, image.height, preprocessing);
-  const int crop = preprocessing.crop_size;
-  columns = make_coefficients(image.width, 0, image.width, g.width, g.left, g.left + crop,
-                              preprocessing.interpolation);
-  rows = make_coefficients(image.height, 0, image.height, g.height, g.top, g.top + crop,
-                           preprocessing.interpolation);
-  first_column = columns.first.front();
-  last_column = columns.first.back() + columns.count.back();
-  first_row = rows.first.front();
-  last_row = rows.first.back() + rows.count.back();
-  source_row.resize(static_cast<std::size_t>(last_column - first_column) * 3);
-  narrowed.resize(static_cast<std::size_t>(last_row - first_row) * static_cast<std::size_t>(crop) * 3);
-  sums.resize(static_cast<std::size_t>(crop) * 3);
-  width = image.width;
-  height = image.height;
-}
+/// What depends on the size of the picture, rebuilt when that changes, and scratch memory.
+struct Preprocessor::Tables {
+  Preprocessing preprocessing;
+  TensorType type = TensorType::fp32;
+  TensorLayout layout = TensorLayout::chw;
+  ValueTable values{};
+  int width = 0, height = 0;
+  ResamplePlan plan;
+  RowConverter converter;
+  std::vector<std::uint8_t> source_rows;  // converted to RGB: one, or all that a vertical-first pass needs
+  std::vector<std::uint8_t> between;      // narrowed source rows
+  std::vector<std::int32_t> sums;
+  std::vector<std::uint8_t> shortened,
+      row;  // an output row before and after the horizontal pass of vertical-first
 
-void Preprocessor::Tables::narrow(const Image& image) {
-  const std::size_t row_bytes = static_cast<std::size_t>(preprocessing.crop_size) * 3;
-  std::uint8_t* to = narrowed.data();
-  for (int y = first_row; y < last_row; ++y, to += row_bytes) {
-    const std::uint8_t* row = source_row.data();
-    if (image.format == PixelFormat::RGB) {
-      row = image.planes[0].data + y * image.planes[0].stride + std::ptrdiff_t{3} * first_column;
-    } else {
-      convert_row(image, y, first_column, last_column, source_row.data());
-    }
-    narrow_row(row, columns, first_column, to);
-  }
-}
+  void build(int new_width, int new_height);
+  const std::uint8_t* source_row(const PixelSource& source, int y, std::uint8_t* scratch);
+  void sum_rows(const std::uint8_t* rows, std::size_t row_bytes, std::ptrdiff_t stride, std::size_t y,
+                std::uint8_t* to);
+  void prepare(const PixelSource& source);
+  void make_row(std::size_t y);
+};
 
-template <typename Element>
-void Preprocessor::Tables::finish(Element* out) {
+void Preprocessor::Tables::build(int new_width, int new_height) {
+  if (new_width == width && new_height == height) return;
+  width = height = 0;  // should memory run out below
+  plan = make_resample_plan(new_width, new_height, preprocessing);
+  const auto columns = static_cast<std::size_t>(plan.columns.end() - plan.columns.begin());
   const auto crop = static_cast<std::size_t>(preprocessing.crop_size);
-  const std::size_t row_bytes = crop * 3;
-  const std::size_t pixel_step = layout == TensorLayout::hwc ? 3 : 1;
-  const std::size_t channel_step = layout == TensorLayout::hwc ? 1 : crop * crop;
-  for (std::size_t y = 0; y < crop; ++y) {
-    std::fill(sums.begin(), sums.end(), 1 << (coefficient_bits - 1));
-    for (int k = 0; k < rows.count[y]; ++k) {
-      const std::uint8_t* row =
-          narrowed.data() + static_cast<std::size_t>(rows.first[y] + k - first_row) * row_bytes;
-      const std::int32_t weight =
-          rows.weights[y * static_cast<std::size_t>(rows.taps) + static_cast<std::size_t>(k)];
-      for (std::size_t i = 0; i < row_bytes; ++i) sums[i] += row[i] * weight;
-    }
-    for (std::size_t x = 0; x < crop; ++x) {
-      for (std::size_t channel = 0; channel < 3; ++channel) {
-        const std::uint8_t pixel = clip_coefficient_sum(sums[x * 3 + channel]);
-        std::memcpy(out + (y * crop + x) * pixel_step + channel * channel_step, &values[channel][pixel],
-                    sizeof(Element));
-      }
-    }
+  row.resize(crop * 3);
+  if (plan.job.vertical_first) {
+    sums.resize(columns * 3);
+    shortened.resize(columns * 3);
+  } else {
+    source_rows.resize(columns * 3);
+    between.resize(static_cast<std::size_t>(plan.job.between_height) * crop * 3);
+    sums.resize(crop * 3);
   }
+  width = new_width;
+  height = new_height;
+}
+
+// The needed columns of source row y as RGB: the picture's own memory, or `scratch`.
+const std::uint8_t* Preprocessor::Tables::source_row(const PixelSource& source, int y,
+                                                     std::uint8_t* scratch) {
+  const int begin = plan.columns.begin();
+  const bool is_rgb = source.kind == PixelKind::packed && source.luma_step == 3 && source.red == 0;
+  if (is_rgb) return source.luma + y * source.luma_stride + std::ptrdiff_t{3} * begin;
+  converter.convert(source, y, begin, plan.columns.end(), scratch);
+  return scratch;
+}
+
+// The vertical pass of output row y; `rows` is where source row rows.begin() lies.
+void Preprocessor::Tables::sum_rows(const std::uint8_t* rows, std::size_t row_bytes, std::ptrdiff_t stride,
+                                    std::size_t y, std::uint8_t* to) {
+  std::fill_n(sums.begin(), row_bytes, coefficient_half);
+  const std::int32_t* weights = &plan.rows.weights[y * static_cast<std::size_t>(plan.rows.taps)];
+  const std::int32_t first = plan.rows.first[y] - plan.rows.begin();
+  for (std::int32_t k = 0; k < plan.rows.count[y]; ++k) {
+    add_row(rows + (first + k) * stride, weights[k], row_bytes, sums.data());
+  }
+  clip_row(sums.data(), row_bytes, to);
+}
+
+// What must be there before the first output row is made.
+void Preprocessor::Tables::prepare(const PixelSource& source) {
+  const int begin = plan.rows.begin(), end = plan.rows.end();
+  if (!plan.job.vertical_first) {
+    std::uint8_t* to = between.data();
+    for (int y = begin; y < end; ++y, to += row.size()) {
+      narrow_row(source_row(source, y, source_rows.data()), plan.columns, plan.columns.begin(), to);
+    }
+    return;
+  }
+  const std::size_t row_bytes = shortened.size();
+  source_rows.resize(row_bytes * static_cast<std::size_t>(end - begin));
+  std::uint8_t* to = source_rows.data();
+  for (int y = begin; y < end; ++y, to += row_bytes) {
+    const std::uint8_t* from = source_row(source, y, to);
+    if (from != to) std::copy_n(from, row_bytes, to);
+  }
+}
+
+void Preprocessor::Tables::make_row(std::size_t y) {
+  if (!plan.job.vertical_first) {
+    sum_rows(between.data(), row.size(), static_cast<std::ptrdiff_t>(row.size()), y, row.data());
+    return;
+  }
+  sum_rows(source_rows.data(), shortened.size(), static_cast<std::ptrdiff_t>(shortened.size()), y,
+           shortened.data());
+  narrow_row(shortened.data(), plan.columns, plan.columns.begin(), row.data());
 }
 
 Preprocessor::Preprocessor(const Preprocessing& preprocessing, TensorType type, TensorLayout layout)
     : tables_(std::make_unique<Tables>()) {
-  if (preprocessing.crop_size < 1 || preprocessing.crop_size > preprocessing.resize_size ||
-      preprocessing.resize_size > 4096) {
-    throw Error(ErrorCode::unsupported, "a crop of " + std::to_string(preprocessing.crop_size) +
-                                            " after a resize to " +
-                                            std::to_string(preprocessing.resize_size) +
-                                            " is not possible; expected 1 ≤ crop ≤ resize ≤ 4096");
-  }
+  check_preprocessing(preprocessing);
   tables_->preprocessing = preprocessing;
   tables_->type = type;
   tables_->layout = layout;
-  for (std::size_t channel = 0; channel < 3; ++channel) {
-    for (std::size_t pixel = 0; pixel < 256; ++pixel) {
-      const float value =
-          (static_cast<float>(pixel) / 255.0f - preprocessing.mean[channel]) / preprocessing.std[channel];
-      tables_->values[channel][pixel] = input_bits(type, value, pixel);
-    }
-  }
+  tables_->values = make_value_table(preprocessing, type);
 }
 
 Preprocessor::~Preprocessor() = default;
@@ -161,19 +161,25 @@ Preprocessor::Preprocessor(Preprocessor&&) noexcept = default;
 Preprocessor& Preprocessor::operator=(Preprocessor&&) noexcept = default;
 
 void Preprocessor::run(const Image& image, void* out) {
-  tables_->build(image);
-  tables_->narrow(image);
-  switch (tables_->type) {
-    case TensorType::u8:
-      tables_->finish(static_cast<std::uint8_t*>(out));
-      break;
-    case TensorType::fp16:
-    case TensorType::bf16:
-      tables_->finish(static_cast<std::uint16_t*>(out));
-      break;
-    case TensorType::fp32:
-      tables_->finish(static_cast<std::uint32_t*>(out));
-      break;
+  Tables& t = *tables_;
+  const PixelSource source = make_pixel_source(image);
+  t.build(image.width, image.height);
+  t.prepare(source);
+  const auto crop = static_cast<std::size_t>(t.preprocessing.crop_size);
+  for (std::size_t y = 0; y < crop; ++y) {
+    t.make_row(y);
+    switch (t.type) {
+      case TensorType::u8:
+        store_row(t.row.data(), crop, t.layout, t.values, y, static_cast<std::uint8_t*>(out));
+        break;
+      case TensorType::fp16:
+      case TensorType::bf16:
+        store_row(t.row.data(), crop, t.layout, t.values, y, static_cast<std::uint16_t*>(out));
+        break;
+      case TensorType::fp32:
+        store_row(t.row.data(), crop, t.layout, t.values, y, static_cast<std::uint32_t*>(out));
+        break;
+    }
   }
 }
 

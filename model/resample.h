@@ -1,10 +1,12 @@
 #ifndef RESNET_MODEL_RESAMPLE_H
 #define RESNET_MODEL_RESAMPLE_H
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
-#include "model/preprocessing.h"
+#include "model/preprocess.h"
+#include "model/resample_math.h"
 
 namespace resnet {
 
@@ -12,21 +14,25 @@ namespace resnet {
 /// (2^21 + Σ_k weights[i·taps + k] · in[first[i] + k]) >> 22, clamped to 0…255.
 struct Coefficients {
   int taps = 0;                       ///< weights per output, the widest
-  std::vector<int> first;             ///< first input of each output
-  std::vector<int> count;             ///< inputs of each output, at most `taps`
-  std::vector<std::int32_t> weights;  ///< fixed point with 22 fraction bits
-};
+  std::vector<std::int32_t> first;    ///< first input of each output
+  std::vector<std::int32_t> count;    ///< inputs of each output, at most `taps`
+  std::vector<std::int32_t> weights;  ///< fixed point with coefficient_bits fraction bits
 
-constexpr int coefficient_bits = 32 - 8 - 2;
+  Weights view() const { return {first.data(), count.data(), weights.data(), taps}; }
+  std::int32_t begin() const { return first.front(); }
+  std::int32_t end() const { return first.back() + count.back(); }
+};
 
 /// Outputs out_begin…out_end−1 of a direction that maps the range [in_begin, in_end) of `in_size` inputs to
 /// `out_size` outputs.
 Coefficients make_coefficients(int in_size, double in_begin, double in_end, int out_size, int out_begin,
                                int out_end, Interpolation interpolation);
 
-inline std::uint8_t clip_coefficient_sum(std::int32_t sum) {
-  const std::int32_t value = sum >> coefficient_bits;
-  return static_cast<std::uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
+/// Whether Pillow resizes the height before the width. Pillow 13 does for tall pictures; found by comparing
+/// results (tests/model/pillow_cases.py does that again), as the passes round to 8 bits and so do not
+/// commute.
+inline bool is_vertical_first(int in_width, int in_height, int out_width, int out_height) {
+  return out_height < in_height && in_height - out_height > 2 * (in_width - out_width);
 }
 
 /// Where Resize and CenterCrop put a picture of width × height: torchvision's geometry.
@@ -35,6 +41,25 @@ struct Geometry {
   int left = 0, top = 0;      ///< of the crop: round((n − crop) / 2), half to even
 };
 Geometry make_geometry(int width, int height, const Preprocessing& preprocessing);
+
+/// What Resize and CenterCrop of a picture of one size need. `job` points into `columns` and `rows`, which
+/// may be moved and not copied; its source and `between` are the caller's to set.
+struct ResamplePlan {
+  Coefficients columns, rows;
+  ResampleJob job;
+
+  ResamplePlan() = default;
+  ResamplePlan(ResamplePlan&&) = default;
+  ResamplePlan& operator=(ResamplePlan&&) = default;
+};
+ResamplePlan make_resample_plan(int width, int height, const Preprocessing& preprocessing);
+
+/// @throws Error unsupported unless 1 ≤ crop_size ≤ resize_size ≤ 4096
+void check_preprocessing(const Preprocessing& preprocessing);
+
+/// The network's input by channel and 8-bit pixel: (pixel/255 − mean)/std in the low bits, in that type.
+using ValueTable = std::array<std::array<std::uint32_t, 256>, 3>;
+ValueTable make_value_table(const Preprocessing& preprocessing, TensorType type);
 
 }  // namespace resnet
 

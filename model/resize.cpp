@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <string>
 
 #include "model/error.h"
@@ -9,25 +8,6 @@
 namespace resnet {
 
 namespace {
-
-double bilinear_filter(double x) {
-  x = std::abs(x);
-  return x < 1 ? 1 - x : 0;
-}
-
-// Keys' cubic with a = −0.5, as in Pillow.
-double bicubic_filter(double x) {
-  constexpr double a = -0.5;
-  x = std::abs(x);
-  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
-  if (x < 2) return (((x - 5) * x + 8) * x - 4) * a;
-  return 0;
-}
-
-std::int32_t to_fixed(double weight) {
-  const double scaled = weight * (1 << coefficient_bits);
-  return static_cast<std::int32_t>(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
-}
 
 RgbPicture copy(const Image& rgb) {
   RgbPicture picture{rgb.width, rgb.height, {}};
@@ -57,8 +37,7 @@ RgbPicture resize_rows(const Image& in, int first_row, int rows, const Coefficie
     for (std::size_t x = 0; x < c.first.size(); ++x, to += 3) {
       const std::int32_t* weight = &c.weights[x * static_cast<std::size_t>(c.taps)];
       const std::uint8_t* from = row + std::ptrdiff_t{3} * c.first[x];
-      std::int32_t sum[3] = {1 << (coefficient_bits - 1), 1 << (coefficient_bits - 1),
-                             1 << (coefficient_bits - 1)};
+      std::int32_t sum[3] = {coefficient_half, coefficient_half, coefficient_half};
       for (int k = 0; k < c.count[x]; ++k, from += 3) {
         for (int channel = 0; channel < 3; ++channel) sum[channel] += from[channel] * weight[k];
       }
@@ -74,7 +53,7 @@ RgbPicture resize_columns(const Image& in, int first_row, const Coefficients& c)
   out.pixels.resize(row_bytes * c.first.size());
   std::vector<std::int32_t> sum(row_bytes);
   for (std::size_t y = 0; y < c.first.size(); ++y) {
-    std::fill(sum.begin(), sum.end(), 1 << (coefficient_bits - 1));
+    std::fill(sum.begin(), sum.end(), coefficient_half);
     for (int k = 0; k < c.count[y]; ++k) {
       const std::uint8_t* row = in.planes[0].data + (c.first[y] + k - first_row) * in.planes[0].stride;
       const std::int32_t weight =
@@ -100,44 +79,6 @@ void check(const Image& rgb, int width, int height, const Box& box) {
 
 }  // namespace
 
-Coefficients make_coefficients(int in_size, double in_begin, double in_end, int out_size, int out_begin,
-                               int out_end, Interpolation interpolation) {
-  const bool bicubic = interpolation == Interpolation::bicubic;
-  // Pillow keeps a box in floats.
-  const auto begin = static_cast<float>(in_begin), end = static_cast<float>(in_end);
-  const double scale = static_cast<double>(end - begin) / out_size;
-  const double filter_scale = std::max(scale, 1.0);
-  const double support = (bicubic ? 2.0 : 1.0) * filter_scale;
-  const double inverse = 1.0 / filter_scale;
-  Coefficients c;
-  c.taps = static_cast<int>(std::ceil(support)) * 2 + 1;
-  const auto outputs = static_cast<std::size_t>(out_end - out_begin);
-  c.first.resize(outputs);
-  c.count.resize(outputs);
-  c.weights.assign(outputs * static_cast<std::size_t>(c.taps), 0);
-  std::vector<double> weights(static_cast<std::size_t>(c.taps));
-  for (std::size_t i = 0; i < outputs; ++i) {
-    const double center = begin + (out_begin + static_cast<int>(i) + 0.5) * scale;
-    const int first = std::max(static_cast<int>(center - support + 0.5), 0);
-    const int count = std::min(static_cast<int>(center + support + 0.5), in_size) - first;
-    double total = 0;
-    for (int k = 0; k < count; ++k) {
-      const double x = (k + first - center + 0.5) * inverse;
-      const double weight = bicubic ? bicubic_filter(x) : bilinear_filter(x);
-      weights[static_cast<std::size_t>(k)] = weight;
-      total += weight;
-    }
-    c.first[i] = first;
-    c.count[i] = count;
-    for (int k = 0; k < count; ++k) {
-      const double weight = weights[static_cast<std::size_t>(k)];
-      c.weights[i * static_cast<std::size_t>(c.taps) + static_cast<std::size_t>(k)] =
-          to_fixed(total != 0 ? weight / total : weight);
-    }
-  }
-  return c;
-}
-
 RgbPicture resize(const Image& rgb, int width, int height, Interpolation interpolation, const Box& box) {
   check(rgb, width, height, box);
   // Pillow skips a pass that would change nothing.
@@ -146,25 +87,16 @@ RgbPicture resize(const Image& rgb, int width, int height, Interpolation interpo
   if (!vertical && !horizontal) return copy(rgb);
   const Coefficients rows =
       make_coefficients(rgb.height, box.top, box.bottom, height, 0, height, interpolation);
-  const int first_row = vertical ? rows.first.front() : 0;
-  const int last_row = vertical ? rows.first.back() + rows.count.back() : rgb.height;
   if (!horizontal) return resize_columns(rgb, 0, rows);
   const Coefficients columns =
       make_coefficients(rgb.width, box.left, box.right, width, 0, width, interpolation);
-  RgbPicture narrowed = resize_rows(rgb, first_row, last_row - first_row, columns);
-  return vertical ? resize_columns(view(narrowed), first_row, rows) : narrowed;
-}
-
-Geometry make_geometry(int width, int height, const Preprocessing& p) {
-  const auto longer = [&](int long_side, int short_side) {
-    return static_cast<int>(static_cast<std::int64_t>(p.resize_size) * long_side / short_side);
-  };
-  Geometry g;
-  g.width = width <= height ? p.resize_size : longer(width, height);
-  g.height = width <= height ? longer(height, width) : p.resize_size;
-  g.left = static_cast<int>(std::nearbyint((g.width - p.crop_size) / 2.0));
-  g.top = static_cast<int>(std::nearbyint((g.height - p.crop_size) / 2.0));
-  return g;
+  if (!vertical) return resize_rows(rgb, 0, rgb.height, columns);
+  if (is_vertical_first(rgb.width, rgb.height, width, height)) {
+    const RgbPicture shortened = resize_columns(rgb, 0, rows);
+    return resize_rows(view(shortened), 0, height, columns);
+  }
+  const RgbPicture narrowed = resize_rows(rgb, rows.begin(), rows.end() - rows.begin(), columns);
+  return resize_columns(view(narrowed), rows.begin(), rows);
 }
 
 }  // namespace resnet

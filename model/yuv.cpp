@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdlib>
 #include <string>
 
 #include "model/error.h"
 #include "model/preprocess.h"
+#include "model/vectorise.h"
 
 namespace resnet {
 
@@ -39,127 +41,30 @@ PackedLayout packed_layout(PixelFormat format) {
   }
 }
 
-constexpr int matrix_bits = 16;
-
-struct Matrix {
-  int luma_offset;
-  std::int32_t luma, red_v, green_u, green_v, blue_u;
-};
-
-Matrix make_matrix(YuvMatrix which, bool full_range) {
+YuvCoefficients make_yuv_coefficients(YuvMatrix which, bool full_range) {
   constexpr std::array<std::array<double, 2>, 5> coefficients{
       {{0.299, 0.114}, {0.2126, 0.0722}, {0.2627, 0.0593}, {0.212, 0.087}, {0.30, 0.11}}};
-  const auto [kr, kb] = coefficients[static_cast<std::size_t>(which)];
+  const auto [kr, kb] = coefficients.at(static_cast<std::size_t>(which));
   const double kg = 1 - kr - kb;
   const double chroma = full_range ? 1.0 : 255.0 / 224.0;
-  const auto fixed = [](double x) { return static_cast<std::int32_t>(std::lround(x * (1 << matrix_bits))); };
+  const auto fixed = [](double x, int bits) {
+    return static_cast<std::int32_t>(std::lround(std::ldexp(x, bits)));
+  };
   return {full_range ? 0 : 16,
-          fixed(full_range ? 1.0 : 255.0 / 219.0),
-          fixed(2 * (1 - kr) * chroma),
-          fixed(-2 * kb * (1 - kb) / kg * chroma),
-          fixed(-2 * kr * (1 - kr) / kg * chroma),
-          fixed(2 * (1 - kb) * chroma)};
+          fixed(full_range ? 1.0 : 255.0 / 219.0, luma_bits),
+          fixed(2 * (1 - kr) * chroma, chroma_bits),
+          fixed(-2 * kb * (1 - kb) / kg * chroma, chroma_bits),
+          fixed(-2 * kr * (1 - kr) / kg * chroma, chroma_bits),
+          fixed(2 * (1 - kb) * chroma, chroma_bits)};
 }
 
-std::uint8_t clip(std::int32_t value) {
-  value = (value + (1 << (matrix_bits - 1))) >> matrix_bits;
-  return static_cast<std::uint8_t>(std::clamp(value, 0, 255));
-}
-
-// Two neighbouring chroma samples of one direction and the second one's weight in quarters.
-struct Tap {
-  int first, second, weight;
-};
-
-Tap chroma_tap(int position, int samples, bool subsampled, bool cosited) {
-  if (!subsampled) return {position, position, 0};
-  const int half = position / 2;
-  const bool odd = (position & 1) != 0;
-  if (cosited) return {half, std::min(half + 1, samples - 1), odd ? 2 : 0};
-  return odd ? Tap{half, std::min(half + 1, samples - 1), 1} : Tap{std::max(half - 1, 0), half, 3};
-}
-
-// Where a format keeps its chroma samples.
-struct ChromaRows {
-  const std::uint8_t *u0, *u1, *v0, *v1;  // the two rows to mix
-  int step, weight;                       // bytes from sample to sample; of the second row, in quarters
-};
-
-ChromaRows chroma_rows(const Image& image, int y) {
-  const auto& p = image.planes;
-  if (image.format == PixelFormat::YUY2) {
-    const std::uint8_t* row = p[0].data + y * p[0].stride;
-    return {row + 1, row + 1, row + 3, row + 3, 4, 0};
-  }
-  const Tap tap = chroma_tap(y, (image.height + 1) / 2, true, image.siting.vertical_cosited);
-  if (image.format == PixelFormat::NV12) {
-    const std::uint8_t *a = p[1].data + tap.first * p[1].stride, *b = p[1].data + tap.second * p[1].stride;
-    return {a, b, a + 1, b + 1, 2, tap.weight};
-  }
-  return {p[1].data + tap.first * p[1].stride,
-          p[1].data + tap.second * p[1].stride,
-          p[2].data + tap.first * p[2].stride,
-          p[2].data + tap.second * p[2].stride,
-          1,
-          tap.weight};
-}
-
-void convert_yuv_row(const Image& image, int y, int begin, int end, std::uint8_t* out) {
-  const Matrix m = make_matrix(image.matrix, image.full_range);
-  const ChromaRows rows = chroma_rows(image, y);
-  const int luma_step = image.format == PixelFormat::YUY2 ? 2 : 1;
-  const std::uint8_t* luma = image.planes[0].data + y * image.planes[0].stride;
-  const int samples = (image.width + 1) / 2;
-  for (int x = begin; x < end; ++x, out += 3) {
-    const Tap tap = chroma_tap(x, samples, true, image.siting.horizontal_cosited);
-    // In sixteenths, rounded once: vertical quarters times horizontal quarters.
-    const auto mix = [&](const std::uint8_t* a, const std::uint8_t* b) {
-      const int i = tap.first * rows.step, j = tap.second * rows.step;
-      const int first = a[i] * (4 - rows.weight) + b[i] * rows.weight;
-      const int second = a[j] * (4 - rows.weight) + b[j] * rows.weight;
-      return ((first * (4 - tap.weight) + second * tap.weight + 8) >> 4) - 128;
-    };
-    const std::int32_t u = mix(rows.u0, rows.u1), v = mix(rows.v0, rows.v1);
-    const std::int32_t scaled = (luma[x * luma_step] - m.luma_offset) * m.luma;
-    out[0] = clip(scaled + m.red_v * v);
-    out[1] = clip(scaled + m.green_u * u + m.green_v * v);
-    out[2] = clip(scaled + m.blue_u * u);
-  }
-}
-
-void convert_gray_row(const Image& image, int y, int begin, int end, std::uint8_t* out) {
-  const Matrix m = make_matrix(image.matrix, image.full_range);
-  const std::uint8_t* row = image.planes[0].data + y * image.planes[0].stride;
-  for (int x = begin; x < end; ++x, out += 3)
-    out[0] = out[1] = out[2] = clip((row[x] - m.luma_offset) * m.luma);
-}
-
-void convert_packed_row(const Image& image, int y, int begin, int end, std::uint8_t* out) {
-  const PackedLayout layout = packed_layout(image.format);
-  const std::uint8_t* pixel =
-      image.planes[0].data + y * image.planes[0].stride + std::ptrdiff_t{begin} * layout.step;
-  for (int x = begin; x < end; ++x, out += 3, pixel += layout.step) {
-    out[0] = pixel[layout.red];
-    out[1] = pixel[layout.green];
-    out[2] = pixel[layout.blue];
-  }
-}
-
-}  // namespace
-
-void convert_row(const Image& image, int y, int begin, int end, std::uint8_t* out) {
-  switch (image.format) {
-    case PixelFormat::NV12:
-    case PixelFormat::I420:
-    case PixelFormat::YUY2:
-      convert_yuv_row(image, y, begin, end, out);
-      break;
-    case PixelFormat::GRAY8:
-      convert_gray_row(image, y, begin, end, out);
-      break;
-    default:
-      convert_packed_row(image, y, begin, end, out);
-      break;
+void check_plane(const Image& image, std::size_t plane, std::ptrdiff_t row_bytes, int rows) {
+  const Plane& p = image.planes[plane];
+  if (p.data == nullptr || (rows > 1 && std::abs(p.stride) < row_bytes)) {
+    throw Error(ErrorCode::unsupported,
+                "plane " + std::to_string(plane) + " of a picture has " +
+                    (p.data == nullptr ? "no pixels" : "rows " + std::to_string(p.stride) + " bytes apart") +
+                    "; expected at least " + std::to_string(row_bytes) + " bytes a row");
   }
 }
 
@@ -170,15 +75,209 @@ void check_image(const Image& image) {
                                             std::to_string(image.height) +
                                             " pixels cannot be classified; expected 1 to 32768 on a side");
   }
+  const int half = (image.width + 1) / 2, half_rows = (image.height + 1) / 2;
+  switch (image.format) {
+    case PixelFormat::YUY2:
+      check_plane(image, 0, std::ptrdiff_t{4} * half, image.height);
+      break;
+    case PixelFormat::NV12:
+      check_plane(image, 0, image.width, image.height);
+      check_plane(image, 1, std::ptrdiff_t{2} * half, half_rows);
+      break;
+    case PixelFormat::I420:
+      check_plane(image, 0, image.width, image.height);
+      check_plane(image, 1, half, half_rows);
+      check_plane(image, 2, half, half_rows);
+      break;
+    default:
+      check_plane(image, 0, std::ptrdiff_t{packed_layout(image.format).step} * image.width, image.height);
+      break;
+  }
+}
+
+// One row of chroma samples in quarters: two rows mixed.
+RESNET_VECTORISE void mix_rows(const std::uint8_t* a, const std::uint8_t* b, int step, int weight,
+                               int samples, std::int16_t* __restrict out) {
+  const int other = 4 - weight;
+  switch (step) {  // known steps vectorise
+    case 1:
+      for (int i = 0; i < samples; ++i) out[i] = static_cast<std::int16_t>(a[i] * other + b[i] * weight);
+      break;
+    case 2:
+      for (int i = 0; i < samples; ++i)
+        out[i] = static_cast<std::int16_t>(a[2 * i] * other + b[2 * i] * weight);
+      break;
+    default:
+      for (int i = 0; i < samples; ++i)
+        out[i] = static_cast<std::int16_t>(a[4 * i] * other + b[4 * i] * weight);
+      break;
+  }
+}
+
+// Twice as many columns, in sixteenths around 0. in[-1] and in[samples] are there.
+RESNET_VECTORISE void widen(const std::int16_t* in, int samples, bool cosited, std::int16_t* __restrict out) {
+  constexpr int zero = 128 * 16;
+  if (cosited) {
+    for (int i = 0; i < samples; ++i) {
+      out[2 * i] = static_cast<std::int16_t>(4 * in[i] - zero);
+      out[2 * i + 1] = static_cast<std::int16_t>(2 * (in[i] + in[i + 1]) - zero);
+    }
+  } else {
+    for (int i = 0; i < samples; ++i) {
+      out[2 * i] = static_cast<std::int16_t>(3 * in[i] + in[i - 1] - zero);
+      out[2 * i + 1] = static_cast<std::int16_t>(3 * in[i] + in[i + 1] - zero);
+    }
+  }
+}
+
+RESNET_VECTORISE void apply_matrix(const YuvCoefficients& m, const std::uint8_t* luma, const std::int16_t* u,
+                                   const std::int16_t* v, int count, std::uint8_t* __restrict red,
+                                   std::uint8_t* __restrict green, std::uint8_t* __restrict blue) {
+  const YuvCoefficients k = m;
+  for (int i = 0; i < count; ++i) {
+    const std::int32_t scaled = (luma[i] - k.luma_offset) * k.luma;
+    red[i] = clip_yuv_sum(scaled + k.red_v * v[i]);
+    green[i] = clip_yuv_sum(scaled + k.green_u * u[i] + k.green_v * v[i]);
+    blue[i] = clip_yuv_sum(scaled + k.blue_u * u[i]);
+  }
+}
+
+RESNET_VECTORISE void interleave(const std::uint8_t* red, const std::uint8_t* green, const std::uint8_t* blue,
+                                 int count, std::uint8_t* __restrict out) {
+  for (int i = 0; i < count; ++i) {
+    out[3 * i] = red[i];
+    out[3 * i + 1] = green[i];
+    out[3 * i + 2] = blue[i];
+  }
+}
+
+void convert_packed(const PixelSource& s, const std::uint8_t* pixel, int count, std::uint8_t* out) {
+  const int step = s.luma_step, red = s.red, green = s.green, blue = s.blue;
+  for (int i = 0; i < count; ++i, pixel += step, out += 3) {
+    out[0] = pixel[red];
+    out[1] = pixel[green];
+    out[2] = pixel[blue];
+  }
+}
+
+void convert_gray(const PixelSource& s, const std::uint8_t* pixel, int count, std::uint8_t* out) {
+  for (int i = 0; i < count; ++i, out += 3) {
+    out[0] = out[1] = out[2] = clip_yuv_sum((pixel[i] - s.yuv.luma_offset) * s.yuv.luma);
+  }
+}
+
+}  // namespace
+
+PixelSource make_pixel_source(const Image& image) {
+  check_image(image);
+  const auto& p = image.planes;
+  const PackedLayout layout = packed_layout(image.format);
+  PixelSource s;
+  s.luma = p[0].data;
+  s.luma_stride = p[0].stride;
+  s.luma_step = layout.step;
+  s.red = layout.red;
+  s.green = layout.green;
+  s.blue = layout.blue;
+  s.width = image.width;
+  s.height = image.height;
+  s.horizontal_cosited = image.siting.horizontal_cosited;
+  s.vertical_cosited = image.siting.vertical_cosited;
+  s.yuv = make_yuv_coefficients(image.matrix, image.full_range);
+  s.kind = PixelKind::yuv;
+  s.vertical_subsampling = true;
+  switch (image.format) {
+    case PixelFormat::NV12:
+      s.u = p[1].data;
+      s.v = p[1].data + 1;
+      s.u_stride = s.v_stride = p[1].stride;
+      s.chroma_step = 2;
+      break;
+    case PixelFormat::I420:
+      s.u = p[1].data;
+      s.v = p[2].data;
+      s.u_stride = p[1].stride;
+      s.v_stride = p[2].stride;
+      break;
+    case PixelFormat::YUY2:
+      s.luma_step = 2;
+      s.u = p[0].data + 1;
+      s.v = p[0].data + 3;
+      s.u_stride = s.v_stride = p[0].stride;
+      s.chroma_step = 4;
+      s.vertical_subsampling = false;
+      break;
+    case PixelFormat::GRAY8:
+      s.kind = PixelKind::gray;
+      break;
+    default:
+      s.kind = PixelKind::packed;
+      break;
+  }
+  return s;
+}
+
+void RowConverter::convert(const PixelSource& s, int y, int begin, int end, std::uint8_t* out) {
+  const std::uint8_t* pixel = s.luma + y * s.luma_stride + static_cast<std::ptrdiff_t>(begin) * s.luma_step;
+  switch (s.kind) {
+    case PixelKind::packed:
+      convert_packed(s, pixel, end - begin, out);
+      break;
+    case PixelKind::gray:
+      convert_gray(s, pixel, end - begin, out);
+      break;
+    case PixelKind::yuv:
+      convert_yuv(s, y, begin, end, out);
+      break;
+  }
+}
+
+void RowConverter::convert_yuv(const PixelSource& s, int y, int begin, int end, std::uint8_t* out) {
+  // Chroma samples first…last−1 cover the columns; one more at each end serves the interpolation.
+  const int all = (s.width + 1) / 2, first = begin / 2, last = (end + 1) / 2, samples = last - first;
+  const int from = std::max(first - 1, 0), to = std::min(last + 1, all);
+  const auto padded = static_cast<std::size_t>(samples) + 2;
+  const auto count = static_cast<std::size_t>(end - begin);
+  mixed_u_.resize(padded);
+  mixed_v_.resize(padded);
+  u_.resize(padded * 2);
+  v_.resize(padded * 2);
+  planes_.resize(count * 3);
+
+  const ChromaTap rows = chroma_rows(s, y);
+  const auto spread = [&](const std::uint8_t* plane, std::ptrdiff_t stride, std::vector<std::int16_t>& mixed,
+                          std::vector<std::int16_t>& wide) {
+    const std::ptrdiff_t offset = std::ptrdiff_t{from} * s.chroma_step;
+    mix_rows(plane + rows.first * stride + offset, plane + rows.second * stride + offset, s.chroma_step,
+             rows.weight, to - from, mixed.data() + (from - first + 1));
+    if (from == first) mixed.front() = mixed[1];
+    if (to == last) mixed.back() = mixed[padded - 2];
+    widen(mixed.data() + 1, samples, s.horizontal_cosited, wide.data());
+  };
+  spread(s.u, s.u_stride, mixed_u_, u_);
+  spread(s.v, s.v_stride, mixed_v_, v_);
+
+  const std::uint8_t* luma = s.luma + y * s.luma_stride + static_cast<std::ptrdiff_t>(begin) * s.luma_step;
+  if (s.luma_step == 2) {
+    luma_.resize(count);
+    for (std::size_t i = 0; i < count; ++i) luma_[i] = luma[2 * i];
+    luma = luma_.data();
+  }
+  const int odd = begin - 2 * first;
+  std::uint8_t *red = planes_.data(), *green = red + count, *blue = green + count;
+  apply_matrix(s.yuv, luma, u_.data() + odd, v_.data() + odd, end - begin, red, green, blue);
+  interleave(red, green, blue, end - begin, out);
 }
 
 RgbPicture to_rgb(const Image& image) {
-  check_image(image);
+  const PixelSource source = make_pixel_source(image);
   RgbPicture picture{image.width, image.height, {}};
   const std::size_t row_bytes = static_cast<std::size_t>(image.width) * 3;
   picture.pixels.resize(row_bytes * static_cast<std::size_t>(image.height));
+  RowConverter converter;
   for (int y = 0; y < image.height; ++y) {
-    convert_row(image, y, 0, image.width, picture.pixels.data() + row_bytes * static_cast<std::size_t>(y));
+    converter.convert(source, y, 0, image.width,
+                      picture.pixels.data() + row_bytes * static_cast<std::size_t>(y));
   }
   return picture;
 }

@@ -2,18 +2,30 @@
 #define RESNET_MODEL_YUV_H
 
 #include <cstdint>
+#include <vector>
 
 #include "model/image.h"
+#include "model/resample_math.h"
 
 namespace resnet {
 
-/// Converts columns begin…end−1 of row `y` to RGB, three bytes a pixel, at `out`. Chroma is interpolated
-/// linearly between its samples by the siting, in eighths; YUV goes through the matrix in 16-bit fixed point,
-/// rounded and clamped.
-void convert_row(const Image& image, int y, int begin, int end, std::uint8_t* out);
+/// Resolves the format of a picture to offsets and fixed-point coefficients. No pixel is read.
+/// @throws Error unsupported for sides outside 1…32768, a missing plane or a stride shorter than its row
+PixelSource make_pixel_source(const Image& image);
 
-/// @throws Error unsupported for sides outside 1…32768
-void check_image(const Image& image);
+/// Converts rows; equal to load_rgb for every pixel, and much faster. Keeps its scratch rows.
+class RowConverter {
+ public:
+  /// Columns begin…end−1 of row `y` as RGB, three bytes a pixel, at `out`.
+  void convert(const PixelSource& source, int y, int begin, int end, std::uint8_t* out);
+
+ private:
+  void convert_yuv(const PixelSource& source, int y, int begin, int end, std::uint8_t* out);
+
+  std::vector<std::int16_t> mixed_u_, mixed_v_;  // chroma samples in quarters, one more at each end
+  std::vector<std::int16_t> u_, v_;              // at luma resolution, in sixteenths around 0
+  std::vector<std::uint8_t> luma_, planes_;      // YUY2's luma side by side; R, G and B side by side
+};
 
 }  // namespace resnet
 

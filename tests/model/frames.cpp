@@ -1,0 +1,94 @@
+#include "tests/model/frames.h"
+
+#include <algorithm>
+
+namespace resnet {
+
+namespace {
+
+void add_plane(Frame& frame, std::size_t plane, int row_bytes, int rows,
+               const std::vector<std::uint8_t>& pixels, RowLayout layout) {
+  const std::size_t stride = static_cast<std::size_t>(row_bytes) + static_cast<std::size_t>(layout.padding);
+  std::vector<std::uint8_t>& memory = frame.memory[plane];
+  memory.assign(stride * static_cast<std::size_t>(rows), 0xAB);
+  for (int y = 0; y < rows; ++y) {
+    const int at = layout.bottom_up ? rows - 1 - y : y;
+    std::copy_n(pixels.begin() + std::ptrdiff_t{y} * row_bytes, row_bytes,
+                memory.begin() + at * static_cast<std::ptrdiff_t>(stride));
+  }
+  const auto signed_stride = static_cast<std::ptrdiff_t>(stride);
+  frame.image.planes[plane] = layout.bottom_up
+                                  ? Plane{memory.data() + (rows - 1) * signed_stride, -signed_stride}
+                                  : Plane{memory.data(), signed_stride};
+}
+
+int bytes_per_pixel(PixelFormat format) {
+  switch (format) {
+    case PixelFormat::RGB:
+    case PixelFormat::BGR:
+      return 3;
+    case PixelFormat::GRAY8:
+    case PixelFormat::NV12:
+    case PixelFormat::I420:
+      return 1;
+    case PixelFormat::YUY2:
+      return 2;
+    default:
+      return 4;
+  }
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> make_pixels(int width, int height, std::uint64_t seed) {
+  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3);
+  for (std::uint64_t i = 0; i < pixels.size(); ++i) {
+    std::uint64_t value = ((i * 2654435761U + seed * 40503U) & 0xFFFFFFFFU) >> 13;
+    value = ((value * value + i) & 0xFFFFFFFFU) >> 7;
+    const auto noise = static_cast<std::uint8_t>(value & 255);
+    pixels[i] = seed % 3 == 0 ? (noise > 127 ? std::uint8_t{255} : std::uint8_t{0}) : noise;
+  }
+  return pixels;
+}
+
+Frame make_rgb_frame(int width, int height, std::uint64_t seed, RowLayout layout) {
+  Frame frame;
+  frame.image.width = width;
+  frame.image.height = height;
+  add_plane(frame, 0, width * 3, height, make_pixels(width, height, seed), layout);
+  return frame;
+}
+
+Frame make_frame(PixelFormat format, int width, int height, std::uint64_t seed, RowLayout layout) {
+  Frame frame;
+  frame.image.format = format;
+  frame.image.width = width;
+  frame.image.height = height;
+  const int half = (width + 1) / 2, half_rows = (height + 1) / 2;
+  const std::vector<std::uint8_t> noise = make_pixels(width + 2, 2 * height, seed);
+  const int row_bytes = format == PixelFormat::YUY2 ? 4 * half : bytes_per_pixel(format) * width;
+  add_plane(frame, 0, row_bytes, height, noise, layout);
+  const std::vector<std::uint8_t> chroma = make_pixels(width + 2, 2 * height, seed + 100);
+  if (format == PixelFormat::NV12) add_plane(frame, 1, 2 * half, half_rows, chroma, layout);
+  if (format == PixelFormat::I420) {
+    add_plane(frame, 1, half, half_rows, chroma, layout);
+    add_plane(frame, 2, half, half_rows, make_pixels(width + 2, 2 * height, seed + 200), layout);
+  }
+  return frame;
+}
+
+Image view(const RgbPicture& picture) {
+  Image image;
+  image.width = picture.width;
+  image.height = picture.height;
+  image.planes[0] = {picture.pixels.data(), std::ptrdiff_t{3} * picture.width};
+  return image;
+}
+
+std::string name(PixelFormat format) {
+  constexpr std::array names{"RGB",  "BGR",  "RGBx", "BGRx",  "xRGB", "xBGR", "RGBA",
+                             "BGRA", "ARGB", "ABGR", "GRAY8", "NV12", "I420", "YUY2"};
+  return names.at(static_cast<std::size_t>(format));
+}
+
+}  // namespace resnet

@@ -1,0 +1,41 @@
+#ifndef RESNET_TESTS_MODEL_FRAMES_H
+#define RESNET_TESTS_MODEL_FRAMES_H
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/preprocess.h"
+
+namespace resnet {
+
+/// A picture with its own memory, for tests.
+struct Frame {
+  Image image;
+  std::array<std::vector<std::uint8_t>, 3> memory;
+};
+
+/// How the rows of a test picture lie in memory.
+struct RowLayout {
+  int padding = 0;         ///< junk bytes behind each row
+  bool bottom_up = false;  ///< negative strides
+};
+
+inline const std::array all_formats{
+    PixelFormat::RGB,   PixelFormat::BGR,  PixelFormat::RGBx, PixelFormat::BGRx, PixelFormat::xRGB,
+    PixelFormat::xBGR,  PixelFormat::RGBA, PixelFormat::BGRA, PixelFormat::ARGB, PixelFormat::ABGR,
+    PixelFormat::GRAY8, PixelFormat::NV12, PixelFormat::I420, PixelFormat::YUY2};
+
+/// The noise of pillow_cases.py.
+std::vector<std::uint8_t> make_pixels(int width, int height, std::uint64_t seed);
+
+Frame make_rgb_frame(int width, int height, std::uint64_t seed, RowLayout layout = {});
+/// Noise in every plane.
+Frame make_frame(PixelFormat format, int width, int height, std::uint64_t seed, RowLayout layout = {});
+Image view(const RgbPicture& picture);
+std::string name(PixelFormat format);
+
+}  // namespace resnet
+
+#endif

@@ -1,0 +1,210 @@
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <sstream>
+
+#include <c10/util/BFloat16.h>
+#include <c10/util/Half.h>
+#include <gtest/gtest.h>
+
+#include "model/crc32.h"
+#include "model/error.h"
+#include "model/preprocess.h"
+#include "model/resample.h"
+#include "model/yuv.h"
+#include "tests/model/frames.h"
+
+namespace resnet {
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+
+Preprocessing make_preprocessing(int resize_size, int crop_size,
+                                 Interpolation interpolation = Interpolation::bilinear) {
+  Preprocessing preprocessing;
+  preprocessing.resize_size = resize_size;
+  preprocessing.crop_size = crop_size;
+  preprocessing.interpolation = interpolation;
+  return preprocessing;
+}
+
+std::size_t elements(const Preprocessing& p) {
+  return std::size_t{3} * static_cast<std::size_t>(p.crop_size * p.crop_size);
+}
+
+Bytes run_u8(const Image& image, const Preprocessing& preprocessing) {
+  Bytes out(elements(preprocessing));
+  Preprocessor(preprocessing, TensorType::u8, TensorLayout::hwc).run(image, out.data());
+  return out;
+}
+
+// Does what a line of pillow_cases.py says and compares.
+void expect_pillows_result(const std::string& line) {
+  std::istringstream words(line);
+  std::string what;
+  int width = 0, height = 0, a = 0, b = 0, filter = 0;
+  Box box;
+  std::uint64_t seed = 0;
+  std::uint32_t expected = 0;
+  words >> what >> width >> height >> a >> b >> filter;
+  if (what == "resize") words >> box.left >> box.top >> box.right >> box.bottom;
+  words >> seed >> expected;
+  ASSERT_TRUE(words) << line;
+  const Frame frame = make_rgb_frame(width, height, seed, {static_cast<int>(seed % 3), seed % 2 != 0});
+  const auto interpolation = static_cast<Interpolation>(filter);
+  const Bytes pixels = what == "resize" ? resize(frame.image, a, b, interpolation, box).pixels
+                                        : run_u8(frame.image, make_preprocessing(a, b, interpolation));
+  EXPECT_EQ(crc32(pixels.data(), pixels.size()), expected) << line;
+}
+
+TEST(Preprocess, EqualsPillowBitForBit) {
+  // python3 tests/model/pillow_cases.py --golden, with Pillow 13.0.0
+  for (const char* line : {
+           "crop 1 1 256 224 0 0 3666060370",
+           "crop 1 300 256 224 1 1 1040986519",
+           "crop 300 1 256 224 0 2 45559791",
+           "crop 2 3 256 224 1 3 47626695",
+           "crop 224 224 256 224 0 4 778759074",
+           "crop 256 256 256 224 1 5 815120407",
+           "crop 255 257 256 224 0 6 3617418185",
+           "crop 320 240 256 224 1 7 367162553",
+           "crop 640 361 256 224 0 8 1002930159",
+           "crop 59 675 256 224 1 9 3820862428",
+           "crop 1280 720 256 224 0 10 2787709872",
+           "crop 3000 2 256 224 1 11 954412847",
+           "resize 100 80 31 47 0 0.0 0.0 100.0 80.0 1 4223877155",
+           "resize 100 80 31 47 1 10.3 7.9 88.1 63.3 2 1206732185",
+           "resize 40 700 33 5 0 0.0 0.0 40.0 700.0 3 3383890261",
+           "resize 50 50 50 20 1 0.0 0.0 50.0 50.0 4 2888949885",
+           "resize 50 50 20 50 0 0.0 0.0 50.0 50.0 5 793878569",
+           "resize 7 9 7 9 0 0.0 0.0 7.0 9.0 6 2391383603",
+       }) {
+    expect_pillows_result(line);
+  }
+}
+
+TEST(Preprocess, EqualsPillowOfThisMachineBitForBit) {
+  const char* python = std::getenv("RESNET_PYTHON");
+  const char* root = std::getenv("RESNET_SOURCE_ROOT");
+  if (python == nullptr || root == nullptr) GTEST_SKIP() << "RESNET_PYTHON names no Python with Pillow";
+  const std::string command = std::string("'") + python + "' '" + root + "/tests/model/pillow_cases.py'";
+  FILE* pipe = popen(command.c_str(), "r");
+  ASSERT_NE(pipe, nullptr);
+  std::array<char, 512> line{};
+  int cases = 0;
+  while (std::fgets(line.data(), line.size(), pipe) != nullptr) {
+    expect_pillows_result(line.data());
+    ++cases;
+  }
+  EXPECT_EQ(pclose(pipe), 0) << command;
+  EXPECT_GT(cases, 200);
+}
+
+TEST(Preprocess, EveryFormatEqualsItsRgbPicture) {
+  const std::array<std::array<int, 2>, 7> sizes{
+      {{1, 1}, {1, 40}, {50, 1}, {33, 57}, {320, 181}, {41, 400}, {64, 64}}};
+  for (const PixelFormat format : all_formats) {
+    for (const auto& [width, height] : sizes) {
+      for (const RowLayout layout : {RowLayout{0, false}, RowLayout{5, false}, RowLayout{3, true}}) {
+        const Frame frame = make_frame(format, width, height, 5, layout);
+        const Preprocessing preprocessing = make_preprocessing(40, 32);
+        EXPECT_EQ(run_u8(frame.image, preprocessing), run_u8(view(to_rgb(frame.image)), preprocessing))
+            << name(format) << " " << width << "×" << height << " padding " << layout.padding;
+      }
+    }
+  }
+}
+
+// What the CUDA kernels do, thread by thread.
+TEST(Preprocess, TheKernelsArithmeticEqualsTheFastPath) {
+  const std::array<std::array<int, 2>, 5> sizes{{{1, 1}, {33, 57}, {320, 181}, {41, 400}, {5, 3}}};
+  for (const PixelFormat format : all_formats) {
+    for (const auto& [width, height] : sizes) {
+      const Preprocessing preprocessing =
+          make_preprocessing(40, 32, width == 33 ? Interpolation::bicubic : Interpolation::bilinear);
+      const Frame frame = make_frame(format, width, height, 7, {2, true});
+      ResamplePlan plan = make_resample_plan(width, height, preprocessing);
+      ResampleJob& job = plan.job;
+      Bytes between(static_cast<std::size_t>(job.between_width) *
+                    static_cast<std::size_t>(job.between_height) * 3);
+      job.source = make_pixel_source(frame.image);
+      job.between = between.data();
+      for (int y = 0; y < job.between_height; ++y) {
+        for (int x = 0; x < job.between_width; ++x) first_pass(job, x, y);
+      }
+      Bytes out(elements(preprocessing));
+      for (int y = 0; y < job.crop; ++y) {
+        for (int x = 0; x < job.crop; ++x)
+          second_pass(job, x, y, out.data() + std::ptrdiff_t{3} * (y * job.crop + x));
+      }
+      EXPECT_EQ(out, run_u8(frame.image, preprocessing)) << name(format) << " " << width << "×" << height;
+    }
+  }
+}
+
+template <typename Element>
+void expect_normalised(TensorType type) {
+  const Frame frame = make_rgb_frame(90, 70, 2);
+  const Preprocessing p = make_preprocessing(40, 32);
+  const Bytes pixels = run_u8(frame.image, p);
+  std::vector<Element> hwc(elements(p)), chw(elements(p));
+  Preprocessor(p, type, TensorLayout::hwc).run(frame.image, hwc.data());
+  Preprocessor(p, type, TensorLayout::chw).run(frame.image, chw.data());
+  for (std::size_t i = 0; i < hwc.size(); ++i) {
+    const std::size_t c = i % 3;
+    const Element expected =
+        type == TensorType::u8
+            ? static_cast<Element>(pixels[i])
+            : static_cast<Element>((static_cast<float>(pixels[i]) / 255.0f - p.mean[c]) / p.std[c]);
+    ASSERT_EQ(std::memcmp(&hwc[i], &expected, sizeof expected), 0) << i;
+    ASSERT_EQ(std::memcmp(&chw[c * hwc.size() / 3 + i / 3], &expected, sizeof expected), 0) << i;
+  }
+}
+
+TEST(Preprocess, TypesAndLayoutsHoldTheSamePixels) {
+  expect_normalised<std::uint8_t>(TensorType::u8);
+  expect_normalised<float>(TensorType::fp32);
+  expect_normalised<c10::Half>(TensorType::fp16);
+  expect_normalised<c10::BFloat16>(TensorType::bf16);
+}
+
+TEST(Preprocess, OneObjectServesOneGeometryAfterAnother) {
+  const Preprocessing p = make_preprocessing(40, 32);
+  Preprocessor reused(p, TensorType::u8, TensorLayout::hwc);
+  for (const auto& [width, height] :
+       std::array<std::array<int, 2>, 5>{{{90, 70}, {41, 400}, {2, 2}, {41, 400}, {90, 70}}}) {
+    for (const PixelFormat format : {PixelFormat::NV12, PixelFormat::RGB}) {
+      const Frame frame = make_frame(format, width, height, 3);
+      Bytes out(elements(p));
+      reused.run(frame.image, out.data());
+      EXPECT_EQ(out, run_u8(frame.image, p)) << width << "×" << height;
+    }
+  }
+}
+
+TEST(Preprocess, TheLargestSides) {
+  for (const auto& [width, height] : std::array<std::array<int, 2>, 2>{{{32768, 2}, {2, 32768}}}) {
+    const Frame frame = make_rgb_frame(width, height, 4);
+    EXPECT_EQ(run_u8(frame.image, make_preprocessing(256, 224)).size(), std::size_t{224} * 224 * 3);
+  }
+}
+
+TEST(Preprocess, BadArgumentsAreErrors) {
+  EXPECT_THROW(Preprocessor(make_preprocessing(224, 256), TensorType::u8, TensorLayout::hwc), Error);
+  EXPECT_THROW(Preprocessor(make_preprocessing(224, 0), TensorType::u8, TensorLayout::hwc), Error);
+  EXPECT_THROW(Preprocessor(make_preprocessing(5000, 224), TensorType::u8, TensorLayout::hwc), Error);
+  Image empty = make_rgb_frame(4, 4, 1).image;
+  empty.width = 0;
+  EXPECT_THROW(run_u8(empty, make_preprocessing(40, 32)), Error);
+  const Frame frame = make_rgb_frame(4, 4, 1);
+  EXPECT_THROW(resize(frame.image, 0, 4, Interpolation::bilinear, {0, 0, 4, 4}), Error);
+  EXPECT_THROW(resize(frame.image, 4, 4, Interpolation::bilinear, {0, 0, 5, 4}), Error);
+  EXPECT_THROW(resize(frame.image, 4, 4, Interpolation::bilinear, {2, 0, 2, 4}), Error);
+  EXPECT_THROW(
+      resize(make_frame(PixelFormat::NV12, 4, 4, 1).image, 4, 4, Interpolation::bilinear, {0, 0, 4, 4}),
+      Error);
+}
+
+}  // namespace
+}  // namespace resnet

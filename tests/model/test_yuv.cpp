@@ -1,0 +1,178 @@
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "model/error.h"
+#include "model/yuv.h"
+#include "tests/model/frames.h"
+
+namespace resnet {
+namespace {
+
+// The definition in plain floating point, written apart from the library's.
+class ExactYuv {
+ public:
+  explicit ExactYuv(const Image& image) : image_(image) {}
+
+  std::array<double, 3> pixel(int x, int y) const {
+    constexpr std::array<std::array<double, 2>, 5> k{
+        {{0.299, 0.114}, {0.2126, 0.0722}, {0.2627, 0.0593}, {0.212, 0.087}, {0.30, 0.11}}};
+    const auto [kr, kb] = k.at(static_cast<std::size_t>(image_.matrix));
+    const bool full = image_.full_range;
+    const int step = image_.format == PixelFormat::YUY2 ? 2 : 1;
+    const double luma = (at(0, x * step, y) - (full ? 0 : 16)) / (full ? 255.0 : 219.0);
+    const bool gray = image_.format == PixelFormat::GRAY8;
+    const double cb = gray ? 0 : (chroma(0, x, y) - 128) / (full ? 255.0 : 224.0);
+    const double cr = gray ? 0 : (chroma(1, x, y) - 128) / (full ? 255.0 : 224.0);
+    const double red = luma + 2 * (1 - kr) * cr, blue = luma + 2 * (1 - kb) * cb;
+    const double green = (luma - kr * red - kb * blue) / (1 - kr - kb);
+    return {std::clamp(red * 255, 0.0, 255.0), std::clamp(green * 255, 0.0, 255.0),
+            std::clamp(blue * 255, 0.0, 255.0)};
+  }
+
+ private:
+  double at(std::size_t plane, int x, int y) const {
+    return image_.planes[plane].data[y * image_.planes[plane].stride + x];
+  }
+  double sample(int which, int i, int j) const {
+    i = std::clamp(i, 0, (image_.width + 1) / 2 - 1);
+    if (image_.format == PixelFormat::YUY2) return at(0, 4 * i + 1 + 2 * which, j);
+    j = std::clamp(j, 0, (image_.height + 1) / 2 - 1);
+    if (image_.format == PixelFormat::NV12) return at(1, 2 * i + which, j);
+    return at(static_cast<std::size_t>(1 + which), i, j);
+  }
+  double chroma(int which, int x, int y) const {
+    const double u = image_.siting.horizontal_cosited ? x / 2.0 : (x - 0.5) / 2;
+    const bool full_height = image_.format == PixelFormat::YUY2;
+    const double v = full_height ? y : image_.siting.vertical_cosited ? y / 2.0 : (y - 0.5) / 2;
+    const int i = static_cast<int>(std::floor(u)), j = static_cast<int>(std::floor(v));
+    const double a = u - i, b = v - j;
+    const int below = full_height ? j : j + 1;
+    return (1 - b) * ((1 - a) * sample(which, i, j) + a * sample(which, i + 1, j)) +
+           b * ((1 - a) * sample(which, i, below) + a * sample(which, i + 1, below));
+  }
+
+  const Image& image_;
+};
+
+void expect_near_exact(const Image& image) {
+  const RgbPicture rgb = to_rgb(image);
+  const ExactYuv exact(image);
+  const PixelSource source = make_pixel_source(image);
+  double worst = 0;
+  int unequal = 0;
+  for (int y = 0; y < image.height; ++y) {
+    for (int x = 0; x < image.width; ++x) {
+      std::array<std::uint8_t, 3> single{};
+      load_rgb(source, x, y, single.data());
+      const auto expected = exact.pixel(x, y);
+      for (std::size_t c = 0; c < 3; ++c) {
+        const auto i = (static_cast<std::size_t>(y) * static_cast<std::size_t>(image.width) +
+                        static_cast<std::size_t>(x)) *
+                           3 +
+                       c;
+        worst = std::max(worst, std::abs(rgb.pixels[i] - expected[c]));
+        unequal += rgb.pixels[i] != single[c];
+      }
+    }
+  }
+  EXPECT_LT(worst, 0.505) << name(image.format) << " " << image.width << "×" << image.height;
+  EXPECT_EQ(unequal, 0) << "rows and single pixels differ: " << name(image.format);
+}
+
+TEST(Yuv, EveryMatrixRangeAndSitingIsRoundedFromTheExactValue) {
+  for (const PixelFormat format :
+       {PixelFormat::NV12, PixelFormat::I420, PixelFormat::YUY2, PixelFormat::GRAY8}) {
+    for (int variant = 0; variant < 40; ++variant) {
+      Frame frame = make_frame(format, 37, 23, static_cast<std::uint64_t>(variant + 1));
+      frame.image.matrix = static_cast<YuvMatrix>(variant % 5);
+      frame.image.full_range = (variant / 5) % 2 != 0;
+      frame.image.siting = {(variant / 10) % 2 != 0, (variant / 20) % 2 != 0};
+      expect_near_exact(frame.image);
+    }
+  }
+}
+
+TEST(Yuv, OddAndTinySizes) {
+  for (const PixelFormat format :
+       {PixelFormat::NV12, PixelFormat::I420, PixelFormat::YUY2, PixelFormat::GRAY8}) {
+    for (int width = 1; width < 8; ++width) {
+      for (int height = 1; height < 6; ++height) {
+        Frame frame = make_frame(format, width, height, 4);
+        for (int siting = 0; siting < 4; ++siting) {
+          frame.image.siting = {siting % 2 != 0, siting / 2 != 0};
+          expect_near_exact(frame.image);
+        }
+      }
+    }
+  }
+}
+
+TEST(Yuv, AnyColumnsOfARowEqualThoseOfTheWholeRow) {
+  for (const PixelFormat format : all_formats) {
+    const Frame frame = make_frame(format, 21, 5, 8, {7, true});
+    const RgbPicture whole = to_rgb(frame.image);
+    const PixelSource source = make_pixel_source(frame.image);
+    RowConverter converter;
+    for (int begin = 0; begin < 21; ++begin) {
+      for (int end = begin + 1; end <= 21; ++end) {
+        std::vector<std::uint8_t> part(static_cast<std::size_t>(end - begin) * 3);
+        converter.convert(source, 3, begin, end, part.data());
+        EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.pixels.begin() + 3 * (3 * 21 + begin)))
+            << name(format) << " " << begin << "…" << end;
+      }
+    }
+  }
+}
+
+TEST(Yuv, PackedFormatsPutEachChannelInItsPlace) {
+  const std::array<std::uint8_t, 4> pixel{10, 20, 30, 40};
+  const auto converted = [&](PixelFormat format) {
+    Image image;
+    image.format = format;
+    image.width = image.height = 1;
+    image.planes[0] = {pixel.data(), 4};
+    return to_rgb(image).pixels;
+  };
+  using Rgb = std::vector<std::uint8_t>;
+  for (const auto format : {PixelFormat::RGB, PixelFormat::RGBx, PixelFormat::RGBA})
+    EXPECT_EQ(converted(format), (Rgb{10, 20, 30}));
+  for (const auto format : {PixelFormat::BGR, PixelFormat::BGRx, PixelFormat::BGRA})
+    EXPECT_EQ(converted(format), (Rgb{30, 20, 10}));
+  for (const auto format : {PixelFormat::xRGB, PixelFormat::ARGB})
+    EXPECT_EQ(converted(format), (Rgb{20, 30, 40}));
+  for (const auto format : {PixelFormat::xBGR, PixelFormat::ABGR})
+    EXPECT_EQ(converted(format), (Rgb{40, 30, 20}));
+}
+
+TEST(Yuv, BadPicturesAreErrors) {
+  const auto refused = [](Image image) {
+    try {
+      to_rgb(image);
+    } catch (const Error& error) {
+      return error.code() == ErrorCode::unsupported;
+    }
+    return false;
+  };
+  const Image good = make_rgb_frame(4, 4, 1).image;
+  for (const int side : {0, -1, 32769}) {
+    Image wide = good, high = good;
+    wide.width = side;
+    high.height = side;
+    EXPECT_TRUE(refused(wide)) << side;
+    EXPECT_TRUE(refused(high)) << side;
+  }
+  Image overlapping = good, empty = good;
+  overlapping.planes[0].stride = 11;
+  EXPECT_TRUE(refused(overlapping));
+  empty.planes[0].data = nullptr;
+  EXPECT_TRUE(refused(empty));
+  Frame planar = make_frame(PixelFormat::I420, 4, 4, 1);
+  planar.image.planes[2].data = nullptr;
+  EXPECT_TRUE(refused(planar.image));
+}
+
+}  // namespace
+}  // namespace resnet
