@@ -1,0 +1,166 @@
+#include "training/classifier.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+#include <thread>
+
+#include <ATen/ops/flip.h>
+
+#include "model/error.h"
+#include "model/executor.h"
+#include "model/model_file.h"
+#include "training/interrupt.h"
+#include "training/loader.h"
+#include "training/picture.h"
+#include "training/progress.h"
+
+namespace resnet {
+namespace {
+
+Precision parse_precision(const std::string& name) {
+  if (name == "auto") return Precision::automatic;
+  if (name == "fp32") return Precision::fp32;
+  if (name == "bf16") return Precision::bf16;
+  if (name == "fp16") return Precision::fp16;
+  throw Error(ErrorCode::unsupported,
+              "--precision " + name + " is unknown; expected auto, fp32, bf16 or fp16");
+}
+
+TensorType tensor_type(const at::Tensor& input) {
+  switch (input.scalar_type()) {
+    case at::kFloat:
+      return TensorType::fp32;
+    case at::kHalf:
+      return TensorType::fp16;
+    case at::kBFloat16:
+      return TensorType::bf16;
+    case at::kByte:
+      return TensorType::u8;
+    default:
+      throw Error(ErrorCode::unsupported, "the executor wants an input type that cannot be made");
+  }
+}
+
+/// Adds softmax(logits)·weight to each row of `sums`.
+void add_softmax(const at::Tensor& logits, double weight, std::vector<std::vector<double>>& sums) {
+  const auto classes = static_cast<std::size_t>(logits.size(1));
+  const float* row = logits.const_data_ptr<float>();
+  for (auto& sum : sums) {
+    sum.resize(classes);
+    const double most = *std::max_element(row, row + classes);
+    std::vector<double> exponentials(classes);
+    std::transform(row, row + classes, exponentials.begin(),
+                   [&](float value) { return std::exp(value - most); });
+    const double total = std::accumulate(exponentials.begin(), exponentials.end(), 0.0);
+    for (std::size_t i = 0; i < classes; ++i) {
+      sum[i] += weight * exponentials[i] / total;
+    }
+    row += classes;
+  }
+}
+
+}  // namespace
+
+struct Classifier::Parts {
+  ClassifierOptions options;
+  Console& console;
+  ModelInfo info;
+  std::vector<std::string> classes;
+  std::unique_ptr<Executor> executor;
+
+  std::vector<std::vector<double>> classify(const Batch& batch, at::Tensor& input) const;
+};
+
+Classifier::Classifier(const ClassifierOptions& options, Console& console)
+    : parts_(new Parts{options, console, {}, {}, nullptr}) {
+  Model model = load_model(options.model, options.labels_file);
+  for (const std::string& warning : model.warnings) {
+    console.warn(warning);
+  }
+  if (model.network->num_classes() == 0) {
+    throw Error(ErrorCode::mismatch, options.model.string() + " has no head (fc), so it cannot classify");
+  }
+  parts_->info = std::move(model.info);
+  parts_->classes = parts_->info.classes;
+  for (int i = static_cast<int>(parts_->classes.size()); i < model.network->num_classes(); ++i) {
+    parts_->classes.push_back(std::to_string(i));
+  }
+  ExecutorOptions executor;
+  executor.device = options.device;
+  executor.precision = parse_precision(options.precision);
+  executor.threads = options.threads;
+  parts_->executor = make_executor(model.network, executor);
+}
+
+Classifier::~Classifier() = default;
+
+const ModelInfo& Classifier::info() const { return parts_->info; }
+const std::vector<std::string>& Classifier::classes() const { return parts_->classes; }
+bool Classifier::has_class_names() const { return !parts_->info.classes.empty(); }
+std::string Classifier::description() const { return parts_->executor->description(); }
+
+std::vector<std::vector<double>> Classifier::Parts::classify(const Batch& batch, at::Tensor& input) const {
+  const auto n = static_cast<std::int64_t>(batch.indices.size());
+  std::vector<std::vector<double>> probabilities(batch.indices.size());
+  if (n == 0) {
+    return probabilities;
+  }
+  std::memcpy(input.data_ptr(), batch.bytes.data(), batch.bytes.size());
+  at::Tensor present = input.narrow(0, 0, n);
+  add_softmax(executor->run(present), options.flip_average ? 0.5 : 1.0, probabilities);
+  if (options.flip_average) {
+    present.copy_(present.flip({3}));
+    add_softmax(executor->run(present), 0.5, probabilities);
+  }
+  return probabilities;
+}
+
+bool Classifier::run(const std::vector<std::filesystem::path>& pictures, const std::string& title,
+                     const OnResult& on_result, const OnFailure& on_failure) {
+  const Preprocessing& preprocessing = parts_->info.preprocessing;
+  const int batch_size = std::max(1, std::min(parts_->options.batch_size, static_cast<int>(pictures.size())));
+  at::Tensor input = parts_->executor->make_input(batch_size, preprocessing.crop_size);
+  const TensorType type = tensor_type(input);
+  const TensorLayout layout = input.is_contiguous() ? TensorLayout::chw : TensorLayout::hwc;
+  std::vector<std::size_t> order(pictures.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  LoaderOptions options;
+  options.workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, 8U));
+  options.batch_size = batch_size;
+  options.sample_bytes = static_cast<std::size_t>(input.nbytes()) / static_cast<std::size_t>(batch_size);
+  Loader loader(std::move(order), options, [&]() -> SampleWriter {
+    const auto preprocessor = std::make_shared<Preprocessor>(preprocessing, type, layout);
+    return [&pictures, preprocessor](std::size_t index, std::uint8_t* out) {
+      const RgbPicture picture = read_picture(pictures[index]);
+      preprocessor->run(as_image(picture), out);
+    };
+  });
+  ProgressBar bar(parts_->console, title, pictures.size());
+  while (const std::optional<Batch> batch = loader.next()) {
+    if (interrupted()) {
+      return false;
+    }
+    const auto probabilities = parts_->classify(*batch, input);
+    for (const auto& [index, why] : batch->failures) {
+      on_failure(index, why);
+    }
+    for (std::size_t i = 0; i < probabilities.size(); ++i) {
+      on_result(batch->indices[i], probabilities[i]);
+    }
+    bar.advance(batch->indices.size() + batch->failures.size());
+  }
+  return true;
+}
+
+std::vector<std::size_t> top_classes(const std::vector<double>& probabilities, std::size_t k) {
+  std::vector<std::size_t> order(probabilities.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return probabilities[a] > probabilities[b]; });
+  order.resize(std::min(k, order.size()));
+  return order;
+}
+
+}  // namespace resnet

@@ -1,0 +1,60 @@
+#ifndef RESNET_TRAINING_CLASSIFIER_H
+#define RESNET_TRAINING_CLASSIFIER_H
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/model_info.h"
+#include "training/console.h"
+
+namespace resnet {
+
+struct ClassifierOptions {
+  std::filesystem::path model;
+  std::filesystem::path labels_file;  ///< empty: what the model file says, or class_indices.json beside it
+  std::string device = "auto";        ///< "auto", "cpu", "cuda"
+  std::string precision = "auto";     ///< "auto", "fp32", "bf16", "fp16"
+  int threads = 0;                    ///< of the network; 0: all cores
+  int batch_size = 8;
+  bool flip_average = false;  ///< mean of the probabilities of a picture and its mirror image
+};
+
+/// A model file applied to picture files.
+class Classifier {
+ public:
+  /// Warnings of the model file go to the console.
+  /// @throws Error
+  Classifier(const ClassifierOptions& options, Console& console);
+  ~Classifier();
+  Classifier(const Classifier&) = delete;
+  Classifier& operator=(const Classifier&) = delete;
+
+  const ModelInfo& info() const;
+  /// The classes by index; "0", "1", … when nobody names them.
+  const std::vector<std::string>& classes() const;
+  bool has_class_names() const;
+  /// What computes: "cpu bf16".
+  std::string description() const;
+
+  using OnResult = std::function<void(std::size_t index, const std::vector<double>& probabilities)>;
+  using OnFailure = std::function<void(std::size_t index, const std::string& why)>;
+
+  /// Calls one of the two for each picture, in order. @return false when Ctrl-C ended it early.
+  bool run(const std::vector<std::filesystem::path>& pictures, const std::string& title,
+           const OnResult& on_result, const OnFailure& on_failure);
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+/// Indices of the k largest probabilities, largest first.
+std::vector<std::size_t> top_classes(const std::vector<double>& probabilities, std::size_t k);
+
+}  // namespace resnet
+
+#endif

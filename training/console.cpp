@@ -1,0 +1,50 @@
+#include "training/console.h"
+
+#include <cstdio>
+
+#include <unistd.h>
+
+namespace resnet {
+
+Console::Console(bool quiet) : quiet_(quiet), bars_(!quiet && isatty(STDERR_FILENO) != 0) {}
+
+void Console::note(const std::string& line) {
+  if (!quiet_) {
+    print(line);
+  }
+}
+
+void Console::warn(const std::string& line) { print("resnet: warning: " + printable(line)); }
+
+void Console::draw(const std::string& line) {
+  if (bars_) {
+    std::fprintf(stderr, "\r%s\033[K", line.c_str());
+    std::fflush(stderr);
+    drawing_ = true;
+  }
+}
+
+void Console::end_line() {
+  if (drawing_) {
+    std::fputc('\n', stderr);
+    drawing_ = false;
+  }
+}
+
+void Console::print(const std::string& line) {
+  std::fprintf(stderr, "%s%s\n", drawing_ ? "\r\033[K" : "", line.c_str());
+  drawing_ = false;
+}
+
+std::string printable(const std::string& text) {
+  std::string result = text;
+  for (char& c : result) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      c = ' ';
+    }
+  }
+  return result;
+}
+
+}  // namespace resnet

@@ -1,0 +1,89 @@
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+#include <CLI/CLI.hpp>
+
+#include "model/error.h"
+#include "model/model_file.h"
+#include "training/commands.h"
+#include "training/console.h"
+#include "training/file.h"
+
+namespace resnet {
+namespace {
+
+struct ConvertOptions {
+  std::filesystem::path in, out, labels_file;
+  std::optional<int> resize, crop;
+  std::optional<std::string> interpolation;
+  std::vector<float> mean, std;
+  std::optional<double> threshold;
+};
+
+void stamp(ModelInfo& info, const ConvertOptions& options) {
+  Preprocessing& p = info.preprocessing;
+  p.resize_size = options.resize.value_or(p.resize_size);
+  p.crop_size = options.crop.value_or(p.crop_size);
+  if (p.crop_size > p.resize_size) {
+    throw Error(ErrorCode::mismatch, "--crop " + std::to_string(p.crop_size) + " is larger than --resize " +
+                                         std::to_string(p.resize_size) +
+                                         "; a crop must fit into the picture");
+  }
+  if (options.interpolation) {
+    p.interpolation = *options.interpolation == "bicubic" ? Interpolation::bicubic : Interpolation::bilinear;
+  }
+  if (!options.mean.empty()) {
+    std::copy_n(options.mean.begin(), 3, p.mean.begin());
+  }
+  if (!options.std.empty()) {
+    std::copy_n(options.std.begin(), 3, p.std.begin());
+  }
+  if (options.threshold) {
+    info.threshold = options.threshold;
+  }
+}
+
+int run_convert(const ConvertOptions& options, bool quiet) {
+  Console console(quiet);
+  check_writable(options.out);
+  Model model = load_model(options.in, options.labels_file);
+  for (const std::string& warning : model.warnings) {
+    console.warn(warning);
+  }
+  stamp(model.info, options);
+  save_model(options.out, model.network, model.info);
+  console.note("wrote " + options.out.string());
+  return 0;
+}
+
+}  // namespace
+
+void add_convert_command(CLI::App& app, const bool& quiet, Action& action) {
+  CLI::App& command = *app.add_subcommand(
+      "convert", "Rewrite a model file as .pth or .safetensors and say in it what it did not say");
+  const auto options = std::make_shared<ConvertOptions>();
+  command.add_option("IN", options->in, "Model file to read")->required();
+  command.add_option("OUT", options->out, "Model file to write; .safetensors, or else .pth")->required();
+  command.add_option("--resize", options->resize, "Short side of a picture, pixels")
+      ->check(CLI::Range(1, 4096));
+  command.add_option("--crop", options->crop, "Side of the network's input, pixels")
+      ->check(CLI::Range(1, 4096));
+  command.add_option("--interpolation", options->interpolation, "bilinear or bicubic")
+      ->check(CLI::IsMember({"bilinear", "bicubic"}));
+  command.add_option("--mean", options->mean, "Of red, green and blue in 0…1, as 0.485,0.456,0.406")
+      ->delimiter(',')
+      ->expected(3)
+      ->check(CLI::Range(-1000.0, 1000.0));
+  command.add_option("--std", options->std, "Of red, green and blue in 0…1, as 0.229,0.224,0.225")
+      ->delimiter(',')
+      ->expected(3)
+      ->check(CLI::Range(1e-6, 1000.0));
+  command.add_option("--labels", options->labels_file, "class_indices.json with the classes");
+  command.add_option("--threshold", options->threshold, "Suggested probability below which nothing is named")
+      ->check(CLI::Range(0.0, 1.0));
+  command.callback(
+      [options, &quiet, &action] { action = [options, &quiet] { return run_convert(*options, quiet); }; });
+}
+
+}  // namespace resnet

@@ -1,0 +1,50 @@
+#ifndef RESNET_TRAINING_IMAGE_FOLDER_H
+#define RESNET_TRAINING_IMAGE_FOLDER_H
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace resnet {
+
+struct Sample {
+  std::filesystem::path path;
+  int label = 0;  ///< index into the classes
+};
+
+/// A folder with a sub-folder per class, as torchvision's ImageFolder reads it: class names and, within a
+/// class, paths in plain byte order; sub-folders of a class are searched too. Names that begin with a dot are
+/// left out.
+struct ImageFolder {
+  std::vector<std::string> classes;
+  std::vector<Sample> samples;
+  std::vector<std::filesystem::path> not_pictures;  ///< files left out because of their ending
+};
+
+/// True for the endings that torchvision's ImageFolder takes: .jpg .jpeg .png .ppm .bmp .pgm .tif .tiff
+/// .webp.
+bool has_picture_ending(const std::filesystem::path& path);
+
+/// All pictures in `folder` and below, in plain byte order; others are appended to `not_pictures`.
+/// @throws Error not_found, read
+std::vector<std::filesystem::path> list_pictures(const std::filesystem::path& folder,
+                                                 std::vector<std::filesystem::path>& not_pictures);
+
+/// @throws Error not_found, read, format: no folder, no class folders, a class folder without a picture
+ImageFolder scan_image_folder(const std::filesystem::path& root);
+
+struct TrainingData {
+  std::vector<std::string> classes;
+  std::vector<Sample> train, val;
+  std::vector<std::filesystem::path> not_pictures;
+};
+
+/// `root/train` and `root/val`, or one ImageFolder of which a tenth of each class (at least one picture,
+/// where a class has two) becomes `val`. The choice is by a hash of each file's bytes: it does not depend on
+/// names, and copies of a picture stay on one side, also across classes.
+/// @throws Error as scan_image_folder; also for fewer than two classes, or class lists that differ
+TrainingData open_training_data(const std::filesystem::path& root);
+
+}  // namespace resnet
+
+#endif

@@ -1,0 +1,180 @@
+#include <cstdio>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+#include "model/error.h"
+#include "model/model_file.h"
+#include "training/commands.h"
+#include "training/console.h"
+
+namespace resnet {
+namespace {
+
+struct InspectOptions {
+  std::filesystem::path file, labels_file;
+  bool json = false;
+};
+
+/// "float32", as PyTorch's users say.
+std::string type_name(const at::Tensor& tensor) {
+  switch (tensor.scalar_type()) {
+    case at::kFloat:
+      return "float32";
+    case at::kDouble:
+      return "float64";
+    case at::kHalf:
+      return "float16";
+    case at::kBFloat16:
+      return "bfloat16";
+    case at::kByte:
+      return "uint8";
+    case at::kChar:
+      return "int8";
+    case at::kShort:
+      return "int16";
+    case at::kInt:
+      return "int32";
+    case at::kLong:
+      return "int64";
+    case at::kBool:
+      return "bool";
+    default:
+      return c10::toString(tensor.scalar_type());
+  }
+}
+
+std::string shape_text(const at::Tensor& tensor) {
+  std::string text;
+  for (const std::int64_t size : tensor.sizes()) {
+    text += (text.empty() ? "" : ", ") + std::to_string(size);
+  }
+  return "[" + text + "]";
+}
+
+void print_tensors(const Checkpoint& checkpoint) {
+  std::size_t width = 0;
+  for (const auto& entry : checkpoint.tensors) {
+    width = std::max(width, entry.first.size());
+  }
+  std::size_t bytes = 0;
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    bytes += tensor.nbytes();
+    std::printf("  %-*s  %-8s  %s\n", static_cast<int>(width), printable(name).c_str(),
+                type_name(tensor).c_str(), shape_text(tensor).c_str());
+  }
+  std::printf("tensors: %zu, %.1f MB\n", checkpoint.tensors.size(), static_cast<double>(bytes) / 1e6);
+}
+
+std::string preprocessing_text(const Preprocessing& p) {
+  char text[256];
+  std::snprintf(text, sizeof text, "Resize(%d, %s), CenterCrop(%d), mean %g %g %g, std %g %g %g",
+                p.resize_size, p.interpolation == Interpolation::bilinear ? "bilinear" : "bicubic",
+                p.crop_size, static_cast<double>(p.mean[0]), static_cast<double>(p.mean[1]),
+                static_cast<double>(p.mean[2]), static_cast<double>(p.std[0]), static_cast<double>(p.std[1]),
+                static_cast<double>(p.std[2]));
+  return text;
+}
+
+void print_model(const Model& model) {
+  std::printf("architecture: %s\n", model.network->architecture().name().c_str());
+  std::printf("classes: %d", model.network->num_classes());
+  for (std::size_t i = 0; i < model.info.classes.size(); ++i) {
+    std::printf("%s%s", i == 0 ? " (" : ", ", printable(model.info.classes[i]).c_str());
+  }
+  std::printf("%s\n", model.info.classes.empty() ? ", names unknown" : ")");
+  std::printf("preprocessing: %s\n", preprocessing_text(model.info.preprocessing).c_str());
+  std::int64_t parameters = 0;
+  for (const at::Tensor& parameter : model.network->parameters()) {
+    parameters += parameter.numel();
+  }
+  std::printf("parameters: %lld\n", static_cast<long long>(parameters));
+  if (!model.info.metrics.empty()) {
+    std::printf("metrics: %s\n", printable(model.info.metrics.dump()).c_str());
+  }
+}
+
+nlohmann::json to_json(const Checkpoint& checkpoint) {
+  nlohmann::json tensors = nlohmann::json::array();
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    tensors.push_back({{"name", name}, {"type", type_name(tensor)}, {"shape", tensor.sizes().vec()}});
+  }
+  return {{"file", checkpoint.path.string()},
+          {"format", to_string(checkpoint.format)},
+          {"notes", checkpoint.notes},
+          {"digest", tensor_digest(checkpoint.tensors)},
+          {"tensors", std::move(tensors)}};
+}
+
+/// The digest that the file states must be that of its tensors.
+void check_digest(const Checkpoint& checkpoint, const std::string& digest) {
+  if (!checkpoint.info.is_object()) {
+    return;
+  }
+  const auto stated = checkpoint.info.find("digest");
+  if (stated != checkpoint.info.end() && stated->is_string() && !stated->get<std::string>().empty() &&
+      stated->get<std::string>() != digest) {
+    throw Error(ErrorCode::format, checkpoint.path.string() +
+                                       ": the tensors are not those that the file's digest " +
+                                       "belongs to; it was changed after it was written");
+  }
+}
+
+int run_inspect(const InspectOptions& options, bool quiet) {
+  Console console(quiet);
+  const Checkpoint checkpoint = read_checkpoint(options.file);
+  const std::string digest = tensor_digest(checkpoint.tensors);
+  nlohmann::json document;
+  if (options.json) {
+    document = to_json(checkpoint);
+  } else {
+    std::printf("file: %s\nformat: %s\n", printable(options.file.string()).c_str(),
+                to_string(checkpoint.format).c_str());
+    for (const std::string& note : checkpoint.notes) {
+      std::printf("note: %s\n", printable(note).c_str());
+    }
+    print_tensors(checkpoint);
+    std::printf("digest: %s\n", digest.c_str());
+  }
+  const auto print_document = [&] {
+    if (options.json) {
+      std::printf("%s\n", document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    }
+    std::fflush(stdout);
+  };
+  try {
+    const Model model = load_model(options.file, options.labels_file);
+    for (const std::string& warning : model.warnings) {
+      console.warn(warning);
+    }
+    check_digest(checkpoint, digest);
+    if (options.json) {
+      document["model"] = to_json(model.info);
+      document["num_classes"] = model.network->num_classes();
+      document["name"] = model.network->architecture().name();
+    } else {
+      print_model(model);
+      std::printf("check: all tensors fit and are finite\n");
+    }
+  } catch (const Error&) {
+    print_document();  // what is in the file is shown also when it cannot be used
+    throw;
+  }
+  print_document();
+  return 0;
+}
+
+}  // namespace
+
+void add_inspect_command(CLI::App& app, const bool& quiet, Action& action) {
+  CLI::App& command = *app.add_subcommand("inspect", "Show and check what a model file holds");
+  const auto options = std::make_shared<InspectOptions>();
+  command.add_option("FILE", options->file, "Model file: .pth or .safetensors")->required();
+  command.add_option("--labels-file", options->labels_file,
+                     "class_indices.json to use instead of the file's classes");
+  command.add_flag("--json", options->json, "Print one JSON document");
+  command.callback(
+      [options, &quiet, &action] { action = [options, &quiet] { return run_inspect(*options, quiet); }; });
+}
+
+}  // namespace resnet

@@ -1,0 +1,120 @@
+#include "training/metrics.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <numeric>
+
+#include "training/console.h"
+
+namespace resnet {
+namespace {
+
+double ratio(std::size_t part, std::size_t whole) {
+  return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+double macro_f1(const ConfusionMatrix& matrix) {
+  double sum = 0;
+  for (std::size_t i = 0; i < matrix.classes(); ++i) {
+    sum += matrix.scores(i).f1;
+  }
+  return matrix.classes() == 0 ? 0 : sum / static_cast<double>(matrix.classes());
+}
+
+std::size_t columns(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+std::string padded(const std::string& text, std::size_t width, bool right = false) {
+  const std::string space(width - std::min(width, columns(text)), ' ');
+  return right ? space + text : text + space;
+}
+
+std::string fixed(double value) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.4f", value);
+  return text.data();
+}
+
+}  // namespace
+
+std::size_t ConfusionMatrix::total() const {
+  return std::accumulate(counts_.begin(), counts_.end(), std::size_t{0});
+}
+
+std::size_t ConfusionMatrix::correct() const {
+  std::size_t sum = 0;
+  for (std::size_t i = 0; i < classes_; ++i) {
+    sum += count(i, i);
+  }
+  return sum;
+}
+
+double ConfusionMatrix::accuracy() const { return ratio(correct(), total()); }
+
+ClassScores ConfusionMatrix::scores(std::size_t index) const {
+  std::size_t truths = 0;
+  std::size_t predictions = 0;
+  for (std::size_t i = 0; i < classes_; ++i) {
+    truths += count(index, i);
+    predictions += count(i, index);
+  }
+  const std::size_t hits = count(index, index);
+  return {ratio(hits, predictions), ratio(hits, truths), ratio(2 * hits, truths + predictions), truths};
+}
+
+nlohmann::json evaluation_json(const ConfusionMatrix& matrix, const std::vector<std::string>& classes) {
+  nlohmann::json per_class = nlohmann::json::array();
+  nlohmann::json rows = nlohmann::json::array();
+  for (std::size_t i = 0; i < matrix.classes(); ++i) {
+    const ClassScores scores = matrix.scores(i);
+    per_class.push_back({{"class", classes.at(i)},
+                         {"precision", scores.precision},
+                         {"recall", scores.recall},
+                         {"f1", scores.f1},
+                         {"support", scores.support}});
+    nlohmann::json row = nlohmann::json::array();
+    for (std::size_t j = 0; j < matrix.classes(); ++j) {
+      row.push_back(matrix.count(i, j));
+    }
+    rows.push_back(std::move(row));
+  }
+  return {
+      {"accuracy", matrix.accuracy()},      {"pictures", matrix.total()}, {"correct", matrix.correct()},
+      {"macro_f1", macro_f1(matrix)},       {"classes", classes},         {"per_class", std::move(per_class)},
+      {"confusion_matrix", std::move(rows)}};
+}
+
+std::string evaluation_text(const ConfusionMatrix& matrix, const std::vector<std::string>& classes) {
+  std::vector<std::string> names;
+  std::size_t width = 5;
+  for (const std::string& name : classes) {
+    names.push_back(printable(name));
+    width = std::max(width, columns(names.back()));
+  }
+  std::string text = "accuracy: " + fixed(matrix.accuracy()) + " (" + std::to_string(matrix.correct()) +
+                     " of " + std::to_string(matrix.total()) + ")\n\n" + padded("class", width) +
+                     "  precision  recall      f1  pictures\n";
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const ClassScores scores = matrix.scores(i);
+    text += padded(names[i], width) + padded(fixed(scores.precision), 11, true) +
+            padded(fixed(scores.recall), 8, true) + padded(fixed(scores.f1), 8, true) +
+            padded(std::to_string(scores.support), 10, true) + "\n";
+  }
+  text += "\nconfusion matrix (rows: true class, columns: predicted class)\n" + padded("", width);
+  const std::size_t cell = std::max<std::size_t>(6, width + 2);
+  for (const std::string& name : names) {
+    text += padded(name, cell, true);
+  }
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    text += "\n" + padded(names[i], width);
+    for (std::size_t j = 0; j < names.size(); ++j) {
+      text += padded(std::to_string(matrix.count(i, j)), cell, true);
+    }
+  }
+  return text + "\n";
+}
+
+}  // namespace resnet

@@ -1,0 +1,148 @@
+#include "training/optimizer.h"
+
+#include <map>
+
+#include <torch/optim/adam.h>
+#include <torch/optim/adamw.h>
+#include <torch/optim/sgd.h>
+
+#include "model/error.h"
+
+namespace resnet {
+namespace {
+
+using torch::optim::AdamParamState;
+using torch::optim::AdamWParamState;
+using torch::optim::OptimizerParamGroup;
+using torch::optim::OptimizerParamState;
+using torch::optim::SGDParamState;
+
+template <typename Options>
+std::vector<OptimizerParamGroup> groups(const std::vector<std::pair<std::string, at::Tensor>>& parameters,
+                                        const Options& options, double weight_decay) {
+  std::vector<at::Tensor> decayed;
+  std::vector<at::Tensor> plain;
+  for (const auto& [name, tensor] : parameters) {
+    (tensor.dim() > 1 ? decayed : plain).push_back(tensor);
+  }
+  Options with_decay = options;
+  with_decay.weight_decay(weight_decay);
+  Options without = options;
+  without.weight_decay(0);
+  std::vector<OptimizerParamGroup> result;
+  result.emplace_back(decayed, std::make_unique<Options>(with_decay));
+  result.emplace_back(plain, std::make_unique<Options>(without));
+  return result;
+}
+
+/// Adam's and AdamW's states have the same three fields.
+template <typename State>
+void export_adam(const std::string& name, const OptimizerParamState& base, NamedTensors& out) {
+  const auto& state = static_cast<const State&>(base);
+  out.emplace_back(name + "/step", at::scalar_tensor(state.step(), at::kLong));
+  out.emplace_back(name + "/exp_avg", state.exp_avg());
+  out.emplace_back(name + "/exp_avg_sq", state.exp_avg_sq());
+}
+
+using Find = std::function<at::Tensor(const std::string& field, const at::Tensor& like)>;
+
+template <typename State>
+std::unique_ptr<OptimizerParamState> import_adam(const at::Tensor& parameter, const Find& find) {
+  auto state = std::make_unique<State>();
+  state->step(find("step", at::zeros({}, at::kLong)).template item<std::int64_t>());
+  state->exp_avg(find("exp_avg", parameter));
+  state->exp_avg_sq(find("exp_avg_sq", parameter));
+  return state;
+}
+
+}  // namespace
+
+NetworkOptimizer::NetworkOptimizer(const Recipe& recipe, const ResNet& network) : kind_(recipe.optimizer) {
+  for (const auto& item : network->named_parameters()) {
+    parameters_.emplace_back(item.key(), item.value());
+  }
+  if (kind_ == "sgd") {
+    torch::optim::SGDOptions options(recipe.lr);
+    options.momentum(recipe.momentum).nesterov(recipe.nesterov && recipe.momentum > 0);
+    optimizer_ =
+        std::make_unique<torch::optim::SGD>(groups(parameters_, options, recipe.weight_decay), options);
+  } else if (kind_ == "adamw") {
+    const torch::optim::AdamWOptions options(recipe.lr);
+    optimizer_ =
+        std::make_unique<torch::optim::AdamW>(groups(parameters_, options, recipe.weight_decay), options);
+  } else if (kind_ == "adam") {
+    const torch::optim::AdamOptions options(recipe.lr);
+    optimizer_ =
+        std::make_unique<torch::optim::Adam>(groups(parameters_, options, recipe.weight_decay), options);
+  } else {
+    throw Error(ErrorCode::unsupported, "--optimizer " + kind_ + " is unknown; expected adam, adamw or sgd");
+  }
+}
+
+NetworkOptimizer::~NetworkOptimizer() = default;
+
+void NetworkOptimizer::set_lr(double lr) {
+  for (OptimizerParamGroup& group : optimizer_->param_groups()) {
+    group.options().set_lr(lr);
+  }
+}
+
+void NetworkOptimizer::zero_grad() { optimizer_->zero_grad(); }
+
+void NetworkOptimizer::step() { optimizer_->step(); }
+
+NamedTensors NetworkOptimizer::state() const {
+  NamedTensors result;
+  const auto& states = optimizer_->state();
+  for (const auto& [name, parameter] : parameters_) {
+    const auto found = states.find(parameter.unsafeGetTensorImpl());
+    if (found == states.end()) {
+      continue;
+    }
+    if (kind_ == "sgd") {
+      const at::Tensor& momentum = static_cast<const SGDParamState&>(*found->second).momentum_buffer();
+      if (momentum.defined()) {
+        result.emplace_back(name + "/momentum", momentum);
+      }
+    } else if (kind_ == "adamw") {
+      export_adam<AdamWParamState>(name, *found->second, result);
+    } else {
+      export_adam<AdamParamState>(name, *found->second, result);
+    }
+  }
+  return result;
+}
+
+void NetworkOptimizer::load_state(const NamedTensors& state, const std::string& where) {
+  if (kind_ == "sgd" && state.empty()) {
+    return;  // momentum 0 keeps none
+  }
+  const std::map<std::string, at::Tensor> by_name(state.begin(), state.end());
+  for (const auto& entry : parameters_) {
+    const std::string& name = entry.first;
+    const at::Tensor& parameter = entry.second;
+    const Find find = [&](const std::string& field, const at::Tensor& like) {
+      const auto found = by_name.find(name + "/" + field);
+      if (found == by_name.end() || found->second.sizes() != like.sizes()) {
+        throw Error(ErrorCode::mismatch, where + " has no fitting '" + name + "/" + field +
+                                             "' for the optimizer " + kind_ +
+                                             "; use the optimizer it was written with, or --fresh");
+      }
+      at::Tensor result = at::empty_like(like);  // keeps the memory layout of the parameter
+      result.copy_(found->second);
+      return result;
+    };
+    auto& slot = optimizer_->state()[parameter.unsafeGetTensorImpl()];
+    if (kind_ == "sgd") {
+      auto sgd = std::make_unique<SGDParamState>();
+      sgd->momentum_buffer(find("momentum", parameter.detach()));
+      slot = std::move(sgd);
+    } else if (kind_ == "adamw") {
+      slot = import_adam<AdamWParamState>(parameter.detach(), find);
+    } else {
+      slot = import_adam<AdamParamState>(parameter.detach(), find);
+    }
+  }
+}
+
+}  // namespace resnet

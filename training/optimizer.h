@@ -1,0 +1,40 @@
+#ifndef RESNET_TRAINING_OPTIMIZER_H
+#define RESNET_TRAINING_OPTIMIZER_H
+
+#include <memory>
+
+#include "model/checkpoint.h"
+#include "model/resnet.h"
+#include "training/recipe.h"
+
+namespace torch::optim {
+class Optimizer;
+}
+
+namespace resnet {
+
+/// LibTorch's Adam, AdamW or SGD over a network's parameters, with a state that can be saved by name.
+class NetworkOptimizer {
+ public:
+  /// Weight decay acts on matrices and filters, not on biases and batch norms.
+  NetworkOptimizer(const Recipe& recipe, const ResNet& network);
+  ~NetworkOptimizer();
+
+  void set_lr(double lr);
+  void zero_grad();
+  void step();
+
+  /// "layer1.0.conv1.weight/momentum", …; empty before the first step.
+  NamedTensors state() const;
+  /// @throws Error mismatch naming the tensor
+  void load_state(const NamedTensors& state, const std::string& where);
+
+ private:
+  std::string kind_;
+  std::vector<std::pair<std::string, at::Tensor>> parameters_;
+  std::unique_ptr<torch::optim::Optimizer> optimizer_;
+};
+
+}  // namespace resnet
+
+#endif

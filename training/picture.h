@@ -1,0 +1,31 @@
+#ifndef RESNET_TRAINING_PICTURE_H
+#define RESNET_TRAINING_PICTURE_H
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "model/image.h"
+#include "model/preprocess.h"
+
+namespace resnet {
+
+/// Reads a picture file as 8-bit RGB, turned upright by its EXIF orientation: grey is repeated, alpha
+/// dropped, palettes and CMYK expanded, 16-bit scaled to 8.
+/// @throws Error not_found, read, format naming the file: no picture, truncated, more than 178 million pixels
+/// or 32768 pixels on a side
+RgbPicture read_picture(const std::filesystem::path& path);
+
+/// The same for the bytes of a file; `name` is for errors.
+RgbPicture decode_picture(std::span<const std::uint8_t> bytes, const std::string& name);
+
+/// The picture as an Image that borrows its pixels.
+Image as_image(const RgbPicture& picture);
+
+/// `picture` with its short side scaled to `short_side` pixels, or as it is when that is not smaller.
+RgbPicture shrink(RgbPicture picture, int short_side);
+
+}  // namespace resnet
+
+#endif

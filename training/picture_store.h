@@ -1,0 +1,41 @@
+#ifndef RESNET_TRAINING_PICTURE_STORE_H
+#define RESNET_TRAINING_PICTURE_STORE_H
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "training/image_folder.h"
+#include "training/picture.h"
+
+namespace resnet {
+
+/// The pictures of a data set, each read when it is first needed and kept decoded as long as the budget
+/// lasts; what does not fit is read again each time. Different pictures may be asked for by different threads
+/// at once, the same one not.
+class PictureStore {
+ public:
+  /// @param short_side pictures are scaled down to that short side when they are read; 0: kept as they are
+  /// @param budget bytes of decoded pictures, shared by the stores that are given the same one
+  PictureStore(std::vector<Sample> samples, int short_side,
+               std::shared_ptr<std::atomic<std::ptrdiff_t>> budget);
+
+  /// @throws Error as read_picture
+  std::shared_ptr<const RgbPicture> get(std::size_t index);
+
+  const std::vector<Sample>& samples() const { return samples_; }
+
+ private:
+  std::vector<Sample> samples_;
+  int short_side_;
+  std::shared_ptr<std::atomic<std::ptrdiff_t>> budget_;
+  std::vector<std::shared_ptr<const RgbPicture>> kept_;
+};
+
+/// A quarter of the memory that is free now, at most 4 GiB.
+std::ptrdiff_t default_picture_budget();
+
+}  // namespace resnet
+
+#endif

@@ -1,0 +1,132 @@
+#include "training/run_state.h"
+
+#include "model/error.h"
+
+namespace resnet {
+namespace {
+
+constexpr const char* kOptimizerPrefix = "optimizer/";
+constexpr const char* kEmaPrefix = "ema/";
+
+void append(NamedTensors& to, const NamedTensors& from, const std::string& prefix) {
+  for (const auto& [name, tensor] : from) {
+    to.emplace_back(prefix + name, tensor);
+  }
+}
+
+InferredArchitecture infer(const Checkpoint& checkpoint) {
+  try {
+    return infer_architecture([&](const std::string& name) -> std::optional<std::vector<std::int64_t>> {
+      const at::Tensor* tensor = checkpoint.find(name);
+      return tensor == nullptr ? std::nullopt : std::optional(tensor->sizes().vec());
+    });
+  } catch (const Error& error) {
+    throw Error(error.code(), checkpoint.path.string() + ": " + error.what());
+  }
+}
+
+void require_architecture(const TrainingJob& job, const StartingPoint& start) {
+  if (job.architecture && *job.architecture != start.architecture) {
+    const std::string asked = job.architecture->name();
+    throw Error(ErrorCode::mismatch, start.checkpoint.path.string() + " holds a " +
+                                         start.architecture.name() + ", --arch asks for " + asked +
+                                         "; use its architecture, another --output, or --fresh");
+  }
+}
+
+void require_classes(const TrainingJob& job, const StartingPoint& start, int num_classes) {
+  const auto& classes = job.data.classes;
+  const std::string name = start.checkpoint.path.string();
+  if (static_cast<std::size_t>(num_classes) != classes.size()) {
+    throw Error(ErrorCode::mismatch, name + " has " + std::to_string(num_classes) +
+                                         " classes, the pictures have " + std::to_string(classes.size()) +
+                                         "; use another --output, or --fresh");
+  }
+  for (std::size_t i = 0; i < start.info.classes.size() && i < classes.size(); ++i) {
+    if (start.info.classes[i] != classes[i]) {
+      throw Error(ErrorCode::mismatch, name + " has '" + start.info.classes[i] + "' as class " +
+                                           std::to_string(i) + ", the pictures have '" + classes[i] +
+                                           "'; use another --output, or --fresh");
+    }
+  }
+}
+
+StartKind choose(const TrainingJob& job, std::filesystem::path& path) {
+  if (!job.fresh && std::filesystem::exists(last_path(job.output))) {
+    path = last_path(job.output);
+    return StartKind::last;
+  }
+  if (!job.fresh && std::filesystem::exists(job.output)) {
+    path = job.output;
+    return StartKind::output;
+  }
+  path = job.weights;
+  return job.weights.empty() ? StartKind::random : StartKind::weights;
+}
+
+}  // namespace
+
+void save_run_state(const std::filesystem::path& path, const RunState& state) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const EpochRow& row : state.rows) {
+    rows.push_back(to_json(row));
+  }
+  nlohmann::json info = to_json(state.info);
+  info["training"] = {{"recipe", to_json(state.recipe)},
+                      {"rows", std::move(rows)},
+                      {"best_accuracy", state.best_accuracy},
+                      {"best_epoch", state.best_epoch}};
+  NamedTensors tensors = state.network;
+  append(tensors, state.optimizer, kOptimizerPrefix);
+  append(tensors, state.ema, kEmaPrefix);
+  write_safetensors(path, tensors, info);
+}
+
+RunState read_run_state(const Checkpoint& checkpoint) {
+  RunState state;
+  try {
+    const nlohmann::json& training = checkpoint.info.at("training");
+    state.best_accuracy = training.at("best_accuracy").get<double>();
+    state.best_epoch = training.at("best_epoch").get<int>();
+    state.saved_recipe = training.at("recipe");
+    for (const nlohmann::json& row : training.at("rows")) {
+      state.rows.push_back(epoch_row_from_json(row));
+    }
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(ErrorCode::format, checkpoint.path.string() + " is not the state of a run (" + error.what() +
+                                       "); --fresh starts over");
+  }
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    if (name.starts_with(kOptimizerPrefix)) {
+      state.optimizer.emplace_back(name.substr(std::string_view(kOptimizerPrefix).size()), tensor);
+    } else if (name.starts_with(kEmaPrefix)) {
+      state.ema.emplace_back(name.substr(std::string_view(kEmaPrefix).size()), tensor);
+    } else {
+      state.network.emplace_back(name, tensor);
+    }
+  }
+  return state;
+}
+
+StartingPoint find_start(const TrainingJob& job) {
+  StartingPoint start;
+  start.architecture = job.architecture.value_or(find_architecture("resnet34"));
+  std::filesystem::path path;
+  start.kind = choose(job, path);
+  if (start.kind == StartKind::random) {
+    return start;
+  }
+  start.checkpoint = read_checkpoint(path);
+  const InferredArchitecture inferred = infer(start.checkpoint);
+  start.architecture = inferred.architecture;
+  if (start.checkpoint.info.is_object()) {
+    start.info = model_info_from_json(start.checkpoint.info, start.info, path.string());
+  }
+  require_architecture(job, start);
+  if (start.kind != StartKind::weights) {
+    require_classes(job, start, inferred.num_classes);
+  }
+  return start;
+}
+
+}  // namespace resnet

@@ -1,0 +1,65 @@
+#ifndef RESNET_TRAINING_TRAINER_H
+#define RESNET_TRAINING_TRAINER_H
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "model/architecture.h"
+#include "training/console.h"
+#include "training/image_folder.h"
+#include "training/recipe.h"
+
+namespace resnet {
+
+/// Everything that a run is told.
+struct TrainingJob {
+  Recipe recipe;
+  TrainingData data;
+  std::optional<Architecture> architecture;  ///< nothing: that of the file it starts from, else resnet34
+  std::filesystem::path output;
+  std::filesystem::path weights;  ///< empty: none
+  bool fresh = false;             ///< neither `last` nor the output file is looked at
+  bool strict = false;            ///< a picture that cannot be read is an error, before training starts
+  int workers = 1;
+  int threads = 1;                 ///< of the network
+  std::string device = "auto";     ///< "auto", "cpu", "cuda"
+  std::ptrdiff_t cache_bytes = 0;  ///< memory for decoded pictures
+};
+
+/// One epoch's results; a row of metrics.csv.
+struct EpochRow {
+  int epoch = 0;  ///< from 1
+  double train_loss = 0, train_accuracy = 0, val_loss = 0, val_accuracy = 0;
+  double lr = 0;                                ///< at the end of the epoch
+  double seconds = 0, pictures_per_second = 0;  ///< of the training part
+};
+
+nlohmann::json to_json(const EpochRow& row);
+EpochRow epoch_row_from_json(const nlohmann::json& document);
+std::string to_csv(const std::vector<EpochRow>& rows);
+
+struct TrainingResult {
+  std::vector<EpochRow> rows;
+  double best_accuracy = 0;
+  int best_epoch = 0;        ///< 0: what the run started from is still the best
+  bool interrupted = false;  ///< by Ctrl-C; `last` and the best so far are on disk
+  std::size_t skipped = 0;   ///< pictures that could not be read
+};
+
+/// Files beside the output: resnet34.last.safetensors, class_indices.json, metrics.csv.
+std::filesystem::path last_path(const std::filesystem::path& output);
+std::filesystem::path labels_path(const std::filesystem::path& output);
+std::filesystem::path metrics_path(const std::filesystem::path& output);
+
+/// Trains and keeps the network with the best validation accuracy in job.output.
+/// @throws Error
+TrainingResult train(const TrainingJob& job, Console& console);
+
+}  // namespace resnet
+
+#endif
