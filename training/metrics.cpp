@@ -109,12 +109,14 @@ std::string evaluation_text(const ConfusionMatrix& matrix, const std::vector<std
     text += padded(name, cell, true);
   }
   for (std::size_t i = 0; i < names.size(); ++i) {
-    text += "\n" + padded(names[i], width);
+    text += '\n';
+    text += padded(names[i], width);
     for (std::size_t j = 0; j < names.size(); ++j) {
       text += padded(std::to_string(matrix.count(i, j)), cell, true);
     }
   }
-  return text + "\n";
+  text += '\n';
+  return text;
 }
 
 }  // namespace resnet

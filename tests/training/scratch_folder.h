@@ -1,0 +1,68 @@
+#ifndef RESNET_TESTS_TRAINING_SCRATCH_FOLDER_H
+#define RESNET_TESTS_TRAINING_SCRATCH_FOLDER_H
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <opencv2/core.hpp>
+#include <opencv2/imgcodecs.hpp>
+#include <stdlib.h>
+
+namespace resnet::test {
+
+/// A folder of its own that goes away with the test.
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "resnet-test-XXXXXX").string();
+    path_ = mkdtemp(pattern.data());
+  }
+  ~ScratchFolder() { std::filesystem::remove_all(path_); }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline void write_text(const std::filesystem::path& path, const std::string& text) {
+  std::filesystem::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+inline std::string read_text(const std::filesystem::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+/// A picture of one colour (BGR) with a little texture that depends on `seed`.
+inline void write_picture(const std::filesystem::path& path, const cv::Scalar& colour, int seed,
+                          int width = 40, int height = 36) {
+  std::filesystem::create_directories(path.parent_path());
+  cv::Mat picture(height, width, CV_8UC3, colour);
+  cv::RNG random(static_cast<std::uint64_t>(seed) + 1);
+  cv::Mat noise(height, width, CV_8UC3);
+  random.fill(noise, cv::RNG::UNIFORM, 0, 40);
+  picture += noise;
+  cv::imwrite(path.string(), picture);
+}
+
+/// Two classes that a network learns in a few steps: `blue` and `red`, `count` pictures each.
+inline void write_two_colours(const std::filesystem::path& folder, int count, int seed = 0) {
+  for (int i = 0; i < count; ++i) {
+    write_picture(folder / "blue" / ("b" + std::to_string(i) + ".png"), {200, 60, 20}, seed + 2 * i);
+    write_picture(folder / "red" / ("r" + std::to_string(i) + ".png"), {20, 60, 200}, seed + 2 * i + 1);
+  }
+}
+
+}  // namespace resnet::test
+
+#endif

@@ -1,0 +1,352 @@
+// The program `resnet` as a user runs it, on drawn pictures and a network that trains in a second.
+#include <chrono>
+#include <cstdlib>
+#include <regex>
+#include <thread>
+
+#include <ATen/ops/zeros.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "model/checkpoint.h"
+#include "scratch_folder.h"
+
+namespace resnet {
+namespace {
+
+namespace fs = std::filesystem;
+using test::read_text;
+using test::ScratchFolder;
+using test::write_text;
+
+using Arguments = std::vector<std::string>;
+
+const Arguments kSmallNet{"--layers",     "1,1,1,1", "--width",   "8", "--image-size", "32",
+                          "--batch-size", "8",       "--epochs",  "3", "--lr",         "0.003",
+                          "--threads",    "1",       "--workers", "2"};
+
+Arguments operator+(Arguments a, const Arguments& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+struct Result {
+  int code = -1;
+  std::string out, err;
+};
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+class Command : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    shared_ = new ScratchFolder;
+    test::write_two_colours(*shared_ / "data/train", 12);
+    test::write_two_colours(*shared_ / "data/val", 4, 1000);
+    trained_ = run(Arguments{"train", data(), "--output", model()} + kSmallNet);
+  }
+  static void TearDownTestSuite() {
+    delete shared_;
+    shared_ = nullptr;
+  }
+
+  static std::string data() { return (*shared_ / "data").string(); }
+  static std::string model() { return (*shared_ / "out/small.pth").string(); }
+  static std::string picture() { return data() + "/val/red/r0.png"; }
+
+  static pid_t start(const Arguments& arguments, const fs::path& out, const fs::path& err) {
+    Arguments all{std::string(std::getenv("RESNET_BUILD_ROOT")) + "/training/resnet"};
+    all = all + arguments;
+    const pid_t child = fork();
+    if (child == 0) {
+      std::vector<char*> argv;
+      for (std::string& argument : all) argv.push_back(argument.data());
+      argv.push_back(nullptr);
+      dup2(open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDOUT_FILENO);
+      dup2(open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
+      execv(argv[0], argv.data());
+      _exit(127);
+    }
+    return child;
+  }
+
+  static int wait_for(pid_t child) {
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+  }
+
+  static Result run(const Arguments& arguments) {
+    const ScratchFolder logs;
+    Result result;
+    result.code = wait_for(start(arguments, logs / "out", logs / "err"));
+    result.out = read_text(logs / "out");
+    result.err = read_text(logs / "err");
+    return result;
+  }
+
+  /// It failed with one line on stderr that says `part`.
+  static void expect_error(const Arguments& arguments, const std::string& part) {
+    const Result result = run(arguments);
+    EXPECT_NE(result.code, 0);
+    EXPECT_LT(result.code, 128) << result.err;
+    EXPECT_TRUE(contains(result.err, part)) << result.err;
+    const std::string last = result.err.substr(result.err.find("resnet: error: "));
+    EXPECT_EQ(std::count(last.begin(), last.end(), '\n'), 1) << result.err;
+    EXPECT_EQ(result.out, "");
+  }
+
+  static std::string digest(const std::string& file) {
+    return nlohmann::json::parse(run({"inspect", file, "--json"}).out).at("digest");
+  }
+
+  static ScratchFolder* shared_;
+  static Result trained_;
+};
+
+ScratchFolder* Command::shared_ = nullptr;
+Result Command::trained_;
+
+TEST_F(Command, TrainWritesModelClassesAndMetrics) {
+  ASSERT_EQ(trained_.code, 0) << trained_.err;
+  EXPECT_TRUE(std::regex_search(
+      trained_.err, std::regex(R"(\[epoch 1\] train_loss: \d+\.\d{3}  val_accuracy: \d\.\d{3}\n)")))
+      << trained_.err;
+  EXPECT_FALSE(contains(trained_.err, "train epoch[")) << "bars without a terminal";
+  EXPECT_TRUE(contains(trained_.out, "best val_accuracy: "));
+  EXPECT_EQ(read_text(*shared_ / "out/class_indices.json"), "{\n    \"0\": \"blue\",\n    \"1\": \"red\"\n}");
+  const std::string csv = read_text(*shared_ / "out/metrics.csv");
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 4) << csv;
+  EXPECT_TRUE(fs::exists(model()));
+  EXPECT_FALSE(fs::exists(*shared_ / "out/small.last.safetensors"));
+}
+
+TEST_F(Command, EvaluateAsJson) {
+  const Result result = run({"evaluate", "--model", model(), data() + "/val", "--json"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  const nlohmann::json document = nlohmann::json::parse(result.out);
+  EXPECT_GE(document["accuracy"].get<double>(), 0.9);
+  EXPECT_EQ(document["classes"], (nlohmann::json{"blue", "red"}));
+  EXPECT_EQ(document["per_class"].size(), 2U);
+  EXPECT_EQ(document["confusion_matrix"].size(), 2U);
+  EXPECT_EQ(document["pictures"], 8);
+}
+
+TEST_F(Command, EvaluateAsText) {
+  const Result result = run({"evaluate", "--model", model(), data(), "--flip-average"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(contains(result.out, "accuracy: ")) << result.out;
+  EXPECT_TRUE(contains(result.out, "confusion matrix")) << result.out;
+}
+
+TEST_F(Command, EvaluateRefusesAnUnknownClass) {
+  const ScratchFolder folder;
+  test::write_picture(folder / "green/1.png", {0, 200, 0}, 1);
+  expect_error({"evaluate", "--model", model(), folder.path().string()}, "green");
+}
+
+TEST_F(Command, PredictPrintsTheBestFirst) {
+  const Result result = run({"predict", "--model", model(), picture()});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(std::regex_match(
+      result.out, std::regex(R"(class: red   prob: \d\.\d{3}\nclass: blue   prob: \d\.\d{3}\n)")))
+      << result.out;
+  EXPECT_EQ(run({"predict", "--model", model(), "--top-k", "1", picture()}).out.find("blue"),
+            std::string::npos);
+}
+
+TEST_F(Command, PredictFoldersAsJsonAndSaves) {
+  const ScratchFolder folder;
+  const Result result =
+      run({"predict", "--model", model(), "--json", "--save", folder.path().string(), data() + "/val"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  const nlohmann::json document = nlohmann::json::parse(result.out);
+  ASSERT_EQ(document.size(), 8U);
+  EXPECT_EQ(document[7]["predictions"][0]["class"], "red");
+  EXPECT_TRUE(fs::exists(folder / "0008_r3.png"));
+  const Result one = run({"predict", "--model", model(), "--save", (folder / "one.jpg").string(), picture()});
+  EXPECT_EQ(one.code, 0) << one.err;
+  EXPECT_EQ(cv::imread((folder / "one.jpg").string()).cols, 40);
+}
+
+TEST_F(Command, PredictSaysWhatIsWrong) {
+  const ScratchFolder folder;
+  write_text(folder / "bad.jpg", "no picture");
+  expect_error({"predict", "--model", model(), (folder / "bad.jpg").string()}, "bad.jpg");
+  expect_error({"predict", "--model", model(), (folder / "none.jpg").string()}, "none.jpg");
+  expect_error({"predict", "--model", (folder / "none.pth").string(), picture()}, "none.pth");
+  const Result result = run({"predict", "--model", model(), (folder / "bad.jpg").string(), picture()});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_TRUE(contains(result.err, "1 picture was skipped")) << result.err;
+}
+
+TEST_F(Command, ShowWithoutADisplayIsAnError) {
+  unsetenv("DISPLAY");
+  unsetenv("WAYLAND_DISPLAY");
+  const Result result = run({"predict", "--model", model(), "--show", picture()});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_TRUE(contains(result.err, "--save")) << result.err;
+}
+
+TEST_F(Command, InspectShowsArchitectureClassesAndTensors) {
+  const Result result = run({"inspect", model()});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(contains(result.out, "architecture: ResNet (BasicBlock 1-1-1-1, width 8)")) << result.out;
+  EXPECT_TRUE(contains(result.out, "classes: 2 (blue, red)")) << result.out;
+  EXPECT_TRUE(contains(result.out, "layer1.0.conv1.weight")) << result.out;
+  EXPECT_TRUE(contains(result.out, "CenterCrop(32)")) << result.out;
+}
+
+TEST_F(Command, InspectListsWhatIsNoResNetAndFails) {
+  const ScratchFolder folder;
+  const std::string file = (folder / "other.safetensors").string();
+  write_safetensors(file, {{"encoder.weight", at::zeros({3, 4})}}, nullptr);
+  const Result result = run({"inspect", file});
+  EXPECT_NE(result.code, 0);
+  EXPECT_TRUE(contains(result.out, "encoder.weight")) << result.out;
+  EXPECT_TRUE(contains(result.err, "not a supported ResNet")) << result.err;
+}
+
+TEST_F(Command, ConvertStampsAndKeepsTheTensors) {
+  const ScratchFolder folder;
+  const std::string other = (folder / "other.safetensors").string();
+  const std::string labels = (folder / "names.json").string();
+  write_text(labels, R"({"0": "azul", "1": "rojo"})");
+  const Result result = run({"convert", model(), other, "--resize", "48", "--crop", "40", "--mean",
+                             "0.5,0.4,0.3", "--std", "0.2,0.2,0.25", "--labels", labels});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(digest(other), digest(model()));
+  const std::string text = run({"inspect", other}).out;
+  EXPECT_TRUE(contains(text, "Resize(48, bilinear), CenterCrop(40), mean 0.5 0.4 0.3, std 0.2 0.2 0.25"))
+      << text;
+  EXPECT_TRUE(contains(text, "azul, rojo")) << text;
+  expect_error({"convert", model(), other, "--resize", "30"}, "--crop 32 is larger");
+}
+
+TEST_F(Command, TheSameSeedGivesTheSameWeightsWithAnyWorkers) {
+  const ScratchFolder folder;
+  const std::string other = (folder / "other.pth").string();
+  ASSERT_EQ(run(Arguments{"train", data(), "--output", other} + kSmallNet +
+                Arguments{"--workers", "1", "--cache-mb", "0"})
+                .code,
+            0);
+  EXPECT_EQ(digest(other), digest(model()));
+  ASSERT_EQ(
+      run(Arguments{"train", data(), "--fresh", "--output", other} + kSmallNet + Arguments{"--seed", "4"})
+          .code,
+      0);
+  EXPECT_NE(digest(other), digest(model()));
+}
+
+TEST_F(Command, CtrlCExitsWith130AndTheNextRunGoesOnExactly) {
+  const ScratchFolder folder;
+  for (const std::string recipe : {"classic", "scratch"}) {
+    const Arguments settings = kSmallNet + Arguments{"--epochs", "25", "--preset", recipe};
+    const fs::path whole = folder / (recipe + "-whole/model.pth");
+    const fs::path parts = folder / (recipe + "-parts/model.pth");
+    ASSERT_EQ(run(Arguments{"train", data(), "--output", whole.string()} + settings).code, 0);
+
+    const Arguments command = Arguments{"train", data(), "--output", parts.string()} + settings;
+    const pid_t child = start(command, folder / "out", folder / "err");
+    for (int i = 0; i < 3000 && !contains(read_text(folder / "err"), "[epoch 2]"); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    kill(child, SIGINT);
+    ASSERT_EQ(wait_for(child), 130) << read_text(folder / "err");
+    EXPECT_TRUE(fs::exists(folder / (recipe + "-parts/model.last.safetensors")));
+    EXPECT_TRUE(fs::exists(parts));
+
+    const Result result = run(command);
+    ASSERT_EQ(result.code, 0) << result.err;
+    EXPECT_TRUE(contains(result.err, "---Loading_Model---")) << result.err;
+    EXPECT_FALSE(contains(result.err, "[epoch 1]")) << result.err;
+    EXPECT_EQ(digest(parts.string()), digest(whole.string())) << recipe;
+    const std::string csv = read_text(parts.parent_path() / "metrics.csv");
+    EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 26);
+  }
+}
+
+TEST_F(Command, ASecondRunStartsFromTheOutput) {
+  const ScratchFolder folder;
+  fs::copy(*shared_ / "out", folder / "out");
+  const std::string copy = (folder / "out/small.pth").string();
+  const Result result =
+      run(Arguments{"train", data(), "--output", copy} + kSmallNet + Arguments{"--epochs", "1"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(contains(result.err, "---Loading_Model---")) << result.err;
+  EXPECT_TRUE(contains(result.err, "best val_accuracy so far")) << result.err;
+  expect_error({"train", data(), "--output", copy, "--arch", "resnet18"}, "--arch asks for resnet18");
+  test::write_two_colours(folder / "data/train", 2);
+  test::write_two_colours(folder / "data/val", 2, 50);
+  for (const std::string part : {"train", "val"}) {
+    fs::rename(folder / ("data/" + part + "/red"), folder / ("data/" + part + "/green"));
+  }
+  expect_error(Arguments{"train", (folder / "data").string(), "--output", copy} + kSmallNet,
+               "'red' as class 1");
+}
+
+TEST_F(Command, WeightsOfOtherClassesGetANewHead) {
+  const ScratchFolder folder;
+  test::write_two_colours(folder / "data", 12);
+  test::write_picture(folder / "data/green/1.png", {0, 200, 0}, 1);
+  test::write_picture(folder / "data/green/2.png", {0, 200, 0}, 2);
+  const Result result =
+      run({"train", (folder / "data").string(), "--output", (folder / "new.pth").string(), "--weights",
+           model(), "--epochs", "1", "--image-size", "32", "--batch-size", "8"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(contains(run({"inspect", (folder / "new.pth").string()}).out, "classes: 3 (blue, green, red)"));
+}
+
+TEST_F(Command, CorruptFilesAreNamedAndSkippedOrAnErrorWithStrict) {
+  const ScratchFolder folder;
+  test::write_two_colours(folder / "data", 12);
+  write_text(folder / "data/red/broken.jpg", "no picture");
+  write_text(folder / "data/blue/notes.txt", "no picture");
+  const Arguments train =
+      Arguments{"train", (folder / "data").string(), "--output", (folder / "m.pth").string()} + kSmallNet;
+  const Result result = run(train);
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(contains(result.err, "red/broken.jpg")) << result.err;
+  EXPECT_TRUE(contains(result.err, "notes.txt")) << result.err;
+  EXPECT_TRUE(contains(result.err, "2 files were skipped")) << result.err;
+  fs::remove(folder / "m.pth");
+  fs::remove(folder / "data/blue/notes.txt");
+  expect_error(train + Arguments{"--strict"}, "broken.jpg");
+  EXPECT_FALSE(fs::exists(folder / "m.pth"));
+}
+
+TEST_F(Command, ErrorsComeBeforeTrainingStarts) {
+  const ScratchFolder folder;
+  const std::string out = (folder / "m.pth").string();
+  expect_error({"train", (folder / "none").string(), "--output", out}, "does not exist");
+  write_text(folder / "file", "x");
+  expect_error({"train", data(), "--output", (folder / "file/m.pth").string()}, "cannot be made");
+  expect_error({"train", data(), "--output", folder.path().string()}, "is a folder");
+  fs::create_directories(folder / "data/a");
+  expect_error({"train", (folder / "data").string(), "--output", out}, "holds no picture");
+  test::write_picture(folder / "data/a/1.png", {0, 0, 0}, 1);
+  expect_error({"train", (folder / "data").string(), "--output", out}, "one class");
+  expect_error({"train", data(), "--output", out, "--weights", (folder / "none.pth").string()}, "none.pth");
+  expect_error({"train", data(), "--output", out, "--device", "tpu"}, "tpu");
+  expect_error({"train", data(), "--output", out, "--arch", "resnet19"}, "resnet19");
+  expect_error({"train"}, "DATA");
+  expect_error({}, "subcommand");
+}
+
+TEST_F(Command, QuietLeavesStderrEmpty) {
+  const ScratchFolder folder;
+  const Result result = run(Arguments{"train", data(), "--quiet", "--output", (folder / "m.pth").string()} +
+                            kSmallNet + Arguments{"--epochs", "1"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.err, "");
+  EXPECT_TRUE(contains(run({"--version"}).out, "resnet "));
+}
+
+}  // namespace
+}  // namespace resnet

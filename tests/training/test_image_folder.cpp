@@ -1,0 +1,114 @@
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "model/error.h"
+#include "scratch_folder.h"
+#include "training/image_folder.h"
+
+namespace resnet {
+namespace {
+
+using test::ScratchFolder;
+using test::write_text;
+
+/// The Error's sentence, or "" when there was none.
+template <typename Function>
+std::string error_of(Function function) {
+  try {
+    function();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(ImageFolder, SortsPlainlyAndSearchesBelow) {
+  const ScratchFolder folder;
+  write_text(folder / "2/a.JPG", "x");
+  write_text(folder / "10/b/c.png", "x");
+  write_text(folder / "10/a.jpeg", "x");
+  write_text(folder / ".hidden/a.png", "x");
+  write_text(folder / "10/.DS_Store", "x");
+  write_text(folder / "10/notes.txt", "x");
+  const ImageFolder found = scan_image_folder(folder.path());
+  EXPECT_EQ(found.classes, (std::vector<std::string>{"10", "2"}));
+  ASSERT_EQ(found.samples.size(), 3U);
+  EXPECT_EQ(found.samples[0].path, folder / "10/a.jpeg");
+  EXPECT_EQ(found.samples[1].path, folder / "10/b/c.png");
+  EXPECT_EQ(found.samples[2].label, 1);
+  EXPECT_EQ(found.not_pictures, (std::vector<std::filesystem::path>{folder / "10/notes.txt"}));
+}
+
+TEST(ImageFolder, EachFaultIsNamed) {
+  const ScratchFolder folder;
+  EXPECT_NE(error_of([&] { open_training_data(folder / "none"); }).find("does not exist"), std::string::npos);
+  EXPECT_NE(error_of([&] { open_training_data(folder.path()); }).find("no class folders"), std::string::npos);
+  write_text(folder / "a/1.png", "1");
+  EXPECT_NE(error_of([&] { open_training_data(folder.path()); }).find("one class (a)"), std::string::npos);
+  std::filesystem::create_directories(folder / "b");
+  EXPECT_NE(error_of([&] { open_training_data(folder.path()); }).find((folder / "b").string()),
+            std::string::npos);
+  write_text(folder / "file", "x");
+  EXPECT_NE(error_of([&] { open_training_data(folder / "file"); }).find("not a folder"), std::string::npos);
+}
+
+TEST(ImageFolder, TrainAndValMustHaveTheSameClasses) {
+  const ScratchFolder folder;
+  write_text(folder / "train/a/1.png", "1");
+  write_text(folder / "train/b/1.png", "2");
+  write_text(folder / "val/a/1.png", "3");
+  EXPECT_NE(error_of([&] { open_training_data(folder.path()); }).find("expected the same"),
+            std::string::npos);
+  write_text(folder / "val/b/1.png", "4");
+  const TrainingData data = open_training_data(folder.path());
+  EXPECT_EQ(data.train.size(), 2U);
+  EXPECT_EQ(data.val.size(), 2U);
+}
+
+TEST(Split, TakesATenthOfEachClassByContent) {
+  const ScratchFolder folder;
+  const ScratchFolder renamed;
+  for (int i = 0; i < 40; ++i) {
+    const std::string name = std::to_string(i) + ".png";
+    write_text(folder / ("a/" + name), "a" + name);
+    write_text(renamed / ("a/x" + std::to_string(99 - i) + ".png"), "a" + name);
+    if (i < 20) {
+      write_text(folder / ("b/" + name), "b" + name);
+      write_text(renamed / ("b/" + name), "b" + name);
+    }
+  }
+  const auto contents = [](const std::vector<Sample>& samples) {
+    std::set<std::string> result;
+    for (const Sample& sample : samples) result.insert(test::read_text(sample.path));
+    return result;
+  };
+  const TrainingData data = open_training_data(folder.path());
+  std::map<int, int> count;
+  for (const Sample& sample : data.val) ++count[sample.label];
+  EXPECT_EQ(count[0], 4);
+  EXPECT_EQ(count[1], 2);
+  EXPECT_EQ(data.train.size() + data.val.size(), 60U);
+  EXPECT_EQ(contents(open_training_data(renamed.path()).val), contents(data.val));
+}
+
+TEST(Split, CopiesStayOnOneSideAlsoAcrossClasses) {
+  const ScratchFolder folder;
+  for (int i = 0; i < 30; ++i) {
+    for (const std::string name : {"a/1_", "a/2_", "b/"}) {
+      write_text(folder / (name + std::to_string(i) + ".png"), std::to_string(i));
+    }
+  }
+  const TrainingData data = open_training_data(folder.path());
+  std::set<std::string> val;
+  for (const Sample& sample : data.val) val.insert(test::read_text(sample.path));
+  EXPECT_EQ(val.size(), 3U);
+  for (const Sample& sample : data.train) {
+    EXPECT_FALSE(val.contains(test::read_text(sample.path))) << sample.path;
+  }
+}
+
+}  // namespace
+}  // namespace resnet
