@@ -31,6 +31,11 @@ cv::Mat to_bgr(const RgbPicture& picture) {
 
 }  // namespace
 
+#if !defined(RESNET_HAVE_CAPTION)
+void draw_onto(RgbPicture&, const std::vector<CaptionLine>&) {
+  throw Error(ErrorCode::unsupported, "this build cannot write on pictures: it was made without Pango");
+}
+#else
 void draw_onto(RgbPicture& picture, const std::vector<CaptionLine>& lines) {
   const CaptionBitmap caption = draw_caption(lines, picture.width, picture.height);
   const int right = std::min(picture.width, caption.x + caption.width);
@@ -51,6 +56,8 @@ void draw_onto(RgbPicture& picture, const std::vector<CaptionLine>& lines) {
     }
   }
 }
+
+#endif
 
 void save_picture(const RgbPicture& picture, const std::filesystem::path& path) {
   std::vector<std::uint8_t> bytes;
