@@ -37,38 +37,6 @@ std::filesystem::path temporary_name(const std::filesystem::path& path) {
 
 }  // namespace
 
-std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::uint64_t limit) {
-  // O_NONBLOCK: a named pipe must not hang the program; for regular files it changes nothing.
-  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0) {
-    throw Error(errno == ENOENT ? ErrorCode::not_found : ErrorCode::read,
-                path.string() + " cannot be opened: " + reason());
-  }
-  struct stat status {};
-  if (fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
-    throw Error(ErrorCode::read, path.string() + " is not a regular file");
-  }
-  const auto size = static_cast<std::uint64_t>(status.st_size);
-  if (size > limit) {
-    throw Error(ErrorCode::read, path.string() + " has " + std::to_string(size) + " bytes, more than the " +
-                                     std::to_string(limit) + " allowed");
-  }
-  std::vector<std::uint8_t> bytes(size);
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t count = ::read(file.get(), bytes.data() + done, bytes.size() - done);
-    if (count < 0 && errno == EINTR) {
-      continue;
-    }
-    if (count <= 0) {
-      throw Error(ErrorCode::read,
-                  path.string() + " cannot be read: " + (count < 0 ? reason() : "it shrank"));
-    }
-    done += static_cast<std::size_t>(count);
-  }
-  return bytes;
-}
-
 void replace_file(const std::filesystem::path& path, const std::string& text) {
   const std::filesystem::path temporary = temporary_name(path);
   const auto fail = [&] {

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "model/error.h"
+#include "model/file_io.h"
 #include "training/file.h"
 
 namespace resnet {
@@ -33,7 +34,8 @@ void require_folder(const fs::path& folder) {
 /// FNV-1a over the file's bytes, mixed so that the low and high bits are equally good.
 std::uint64_t hash_file(const fs::path& path) {
   std::uint64_t hash = 0xCBF29CE484222325U;
-  for (const std::uint8_t byte : read_file(path, kMaxHashedBytes)) {
+  const FileBytes bytes = read_file(path, kMaxHashedBytes);
+  for (const std::uint8_t byte : bytes.span()) {
     hash = (hash ^ byte) * 0x100000001B3U;
   }
   hash = (hash ^ (hash >> 33)) * 0xFF51AFD7ED558CCDU;

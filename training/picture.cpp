@@ -10,7 +10,7 @@
 #include <opencv2/imgcodecs.hpp>
 
 #include "model/error.h"
-#include "training/file.h"
+#include "model/file_io.h"
 
 namespace resnet {
 namespace {
@@ -142,7 +142,8 @@ RgbPicture decode_picture(Bytes bytes, const std::string& name) {
 }
 
 RgbPicture read_picture(const std::filesystem::path& path) {
-  return decode_picture(read_file(path, kMaxFileBytes), path.string());
+  const FileBytes bytes = read_file(path, kMaxFileBytes);
+  return decode_picture({bytes.span().begin(), bytes.span().end()}, path.string());
 }
 
 Image as_image(const RgbPicture& picture) {
