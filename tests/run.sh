@@ -15,9 +15,10 @@ root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 cd "$root" || exit 1
 . pipelines/setup.sh
 all_legs='default lint cuda'
+ci_legs='default'
 case ${1:-} in
   -*) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
-  '') if [ -n "${CI:-}" ]; then legs=$all_legs; else legs=default; fi ;;
+  '') legs=$ci_legs ;;
   *) legs="$*" ;;
 esac
 for leg in $legs; do
