@@ -1,5 +1,7 @@
 #include "plugin/classification_meta.h"
 
+#include <memory>
+
 #include "plugin/gstresnetmeta.h"
 
 namespace resnet {
@@ -19,6 +21,14 @@ void take_array(GstStructure* structure, const char* field, GType type, std::siz
   gst_structure_take_value(structure, field, &array);
 }
 
+// GStreamer refuses strings that are not UTF-8; a file's name may be anything.
+struct Free {
+  void operator()(gchar* text) const { g_free(text); }
+};
+std::unique_ptr<gchar, Free> valid_utf8(const std::string& text) {
+  return std::unique_ptr<gchar, Free>(g_utf8_make_valid(text.c_str(), -1));
+}
+
 std::string string_field(const GstStructure* structure, const char* field) {
   const char* text = gst_structure_get_string(structure, field);
   return text ? text : "";
@@ -28,6 +38,8 @@ std::string string_field(const GstStructure* structure, const char* field) {
 
 void register_classification_meta() {
   static const bool registered = [] {
+    // An application or a second copy of the plugin may have registered it before.
+    if (gst_meta_get_info(GST_RESNET_CLASSIFICATION_META_NAME) != nullptr) return true;
     static const gchar* no_tags[] = {nullptr};
     return gst_meta_register_custom(GST_RESNET_CLASSIFICATION_META_NAME, no_tags, nullptr, nullptr,
                                     nullptr) != nullptr;
@@ -36,6 +48,7 @@ void register_classification_meta() {
 }
 
 void add_classification_meta(GstBuffer* buffer, const Classification& c) {
+  register_classification_meta();
   if (GstCustomMeta* old = gst_buffer_get_custom_meta(buffer, GST_RESNET_CLASSIFICATION_META_NAME)) {
     gst_buffer_remove_meta(buffer, &old->meta);
   }
@@ -43,14 +56,16 @@ void add_classification_meta(GstBuffer* buffer, const Classification& c) {
   if (!meta) return;
   GstStructure* structure = gst_custom_meta_get_structure(meta);
   gst_structure_set(structure, "version", G_TYPE_UINT, GST_RESNET_CLASSIFICATION_META_VERSION, "model",
-                    G_TYPE_STRING, c.model.c_str(), "digest", G_TYPE_STRING, c.digest.c_str(), "age",
-                    G_TYPE_UINT64, static_cast<guint64>(c.age), "stream", G_TYPE_STRING, c.stream.c_str(),
-                    "drawn", G_TYPE_BOOLEAN, static_cast<gboolean>(c.drawn), nullptr);
+                    G_TYPE_STRING, valid_utf8(c.model).get(), "digest", G_TYPE_STRING,
+                    valid_utf8(c.digest).get(), "age", G_TYPE_UINT64, static_cast<guint64>(c.age), "stream",
+                    G_TYPE_STRING, valid_utf8(c.stream).get(), "drawn", G_TYPE_BOOLEAN,
+                    static_cast<gboolean>(c.drawn), nullptr);
   const auto& scores = c.scores;
   take_array(structure, "label-ids", G_TYPE_INT, scores.size(),
              [&](GValue* value, std::size_t i) { g_value_set_int(value, scores[i].id); });
-  take_array(structure, "labels", G_TYPE_STRING, scores.size(),
-             [&](GValue* value, std::size_t i) { g_value_set_string(value, scores[i].label.c_str()); });
+  take_array(structure, "labels", G_TYPE_STRING, scores.size(), [&](GValue* value, std::size_t i) {
+    g_value_take_string(value, valid_utf8(scores[i].label).release());
+  });
   take_array(structure, "probabilities", G_TYPE_DOUBLE, scores.size(),
              [&](GValue* value, std::size_t i) { g_value_set_double(value, scores[i].probability); });
 }
@@ -64,7 +79,8 @@ std::optional<Classification> read_classification_meta(GstBuffer* buffer) {
   c.stream = string_field(structure, "stream");
   guint64 age = 0;
   gboolean drawn = FALSE;
-  gst_structure_get(structure, "age", G_TYPE_UINT64, &age, "drawn", G_TYPE_BOOLEAN, &drawn, nullptr);
+  gst_structure_get_uint64(structure, "age", &age);
+  gst_structure_get_boolean(structure, "drawn", &drawn);
   c.age = age;
   c.drawn = drawn != FALSE;
   const guint count = gst_resnet_classification_get_size(structure);
@@ -76,6 +92,13 @@ std::optional<Classification> read_classification_meta(GstBuffer* buffer) {
     c.scores.push_back(std::move(score));
   }
   return c;
+}
+
+void mark_classification_drawn(GstBuffer* buffer) {
+  if (gst_meta_get_info(GST_RESNET_CLASSIFICATION_META_NAME) == nullptr) return;
+  GstCustomMeta* meta = gst_buffer_get_custom_meta(buffer, GST_RESNET_CLASSIFICATION_META_NAME);
+  if (meta == nullptr) return;
+  gst_structure_set(gst_custom_meta_get_structure(meta), "drawn", G_TYPE_BOOLEAN, TRUE, nullptr);
 }
 
 std::vector<CaptionLine> caption_lines(const Classification& classification) {

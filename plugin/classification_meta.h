@@ -16,6 +16,8 @@ struct ClassScore {
   int id = 0;  ///< index in the model
   std::string label;
   double probability = 0;
+
+  bool operator==(const ClassScore&) const = default;
 };
 
 /// The content of a GstResnetClassificationMeta (see gstresnetmeta.h).
@@ -24,16 +26,22 @@ struct Classification {
   std::uint64_t age = 0;
   bool drawn = false;
   std::vector<ClassScore> scores;  ///< best first
+
+  bool operator==(const Classification&) const = default;
 };
 
 /// Registers the meta once; every element of the plugin calls it.
 void register_classification_meta();
 
-/// Adds the meta; the buffer must be writable.
+/// Adds the meta, in the place of one that is there; the buffer must be writable. Text that is not UTF-8 is
+/// made so.
 void add_classification_meta(GstBuffer* buffer, const Classification& classification);
 
 /// What the buffer carries, or nothing.
 std::optional<Classification> read_classification_meta(GstBuffer* buffer);
+
+/// Notes on a writable buffer that its classes are drawn, so that nobody draws them again.
+void mark_classification_drawn(GstBuffer* buffer);
 
 /// The lines that an overlay draws for it.
 std::vector<CaptionLine> caption_lines(const Classification& classification);

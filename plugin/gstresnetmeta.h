@@ -36,7 +36,7 @@ G_BEGIN_DECLS
 static inline const GstStructure* gst_buffer_get_resnet_classification(GstBuffer* buffer) {
   GstCustomMeta* meta;
 
-  if (gst_meta_get_info(GST_RESNET_CLASSIFICATION_META_NAME) == NULL) return NULL;
+  if (buffer == NULL || gst_meta_get_info(GST_RESNET_CLASSIFICATION_META_NAME) == NULL) return NULL;
   meta = gst_buffer_get_custom_meta(buffer, GST_RESNET_CLASSIFICATION_META_NAME);
   return meta ? gst_custom_meta_get_structure(meta) : NULL;
 }
@@ -74,9 +74,14 @@ static inline gboolean gst_resnet_classification_get_class(const GstStructure* c
       !GST_VALUE_HOLDS_ARRAY(probabilities) || index >= gst_value_array_get_size(ids) ||
       index >= gst_value_array_get_size(labels) || index >= gst_value_array_get_size(probabilities))
     return FALSE;
-  if (id) *id = g_value_get_int(gst_value_array_get_value(ids, index));
-  if (label) *label = g_value_get_string(gst_value_array_get_value(labels, index));
-  if (probability) *probability = g_value_get_double(gst_value_array_get_value(probabilities, index));
+  ids = gst_value_array_get_value(ids, index);
+  labels = gst_value_array_get_value(labels, index);
+  probabilities = gst_value_array_get_value(probabilities, index);
+  if (!G_VALUE_HOLDS_INT(ids) || !G_VALUE_HOLDS_STRING(labels) || !G_VALUE_HOLDS_DOUBLE(probabilities))
+    return FALSE;
+  if (id) *id = g_value_get_int(ids);
+  if (label) *label = g_value_get_string(labels);
+  if (probability) *probability = g_value_get_double(probabilities);
   return TRUE;
 }
 

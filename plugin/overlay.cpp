@@ -1,25 +1,40 @@
 #include "plugin/overlay.h"
 
-#include <algorithm>
+#include <cmath>
+#include <utility>
 
 namespace resnet {
 
-void Overlay::clear() {
-  if (composition_) gst_video_overlay_composition_unref(composition_);
-  composition_ = nullptr;
-  lines_.clear();
+bool Overlay::downstream_renders(GstPad* source_pad) {
+  GstCaps* caps = gst_pad_get_current_caps(source_pad);
+  if (caps == nullptr) return false;
+  GstQuery* query = gst_query_new_allocation(caps, FALSE);
+  const bool renders =
+      gst_pad_peer_query(source_pad, query) &&
+      gst_query_find_allocation_meta(query, GST_VIDEO_OVERLAY_COMPOSITION_META_API_TYPE, nullptr);
+  gst_query_unref(query);
+  gst_caps_unref(caps);
+  return renders;
 }
 
 void Overlay::set_format(const GstVideoInfo& info, bool attach) {
-  clear();
   info_ = info;
   attach_ = attach;
+  lines_.clear();
+  composition_.reset();
 }
 
-void Overlay::update(const std::vector<CaptionLine>& lines) {
+void Overlay::update(std::vector<CaptionLine> lines) {
+  // What the number shows; a NaN would never equal itself.
+  for (CaptionLine& line : lines) {
+    line.probability = std::isnan(line.probability) ? -1 : std::round(line.probability * 1000) / 1000;
+  }
   if (lines == lines_) return;
-  clear();
+  composition_.reset();
   lines_ = lines;
+  for (CaptionLine& line : lines) {
+    if (line.probability < 0) line.probability = std::nan("");
+  }
   const CaptionBitmap bitmap =
       draw_caption(lines, GST_VIDEO_INFO_WIDTH(&info_), GST_VIDEO_INFO_HEIGHT(&info_));
   if (bitmap.pixels.empty()) return;
@@ -32,26 +47,46 @@ void Overlay::update(const std::vector<CaptionLine>& lines) {
   GstVideoOverlayRectangle* rectangle = gst_video_overlay_rectangle_new_raw(
       pixels, bitmap.x, bitmap.y, width, height, GST_VIDEO_OVERLAY_FORMAT_FLAG_PREMULTIPLIED_ALPHA);
   gst_buffer_unref(pixels);
-  composition_ = gst_video_overlay_composition_new(rectangle);
+  composition_.reset(gst_video_overlay_composition_new(rectangle));
   gst_video_overlay_rectangle_unref(rectangle);
+}
+
+void Overlay::attach(GstBuffer* buffer) {
+  GstVideoOverlayCompositionMeta* meta = gst_buffer_get_video_overlay_composition_meta(buffer);
+  if (meta == nullptr) {
+    gst_buffer_add_video_overlay_composition_meta(buffer, composition_.get());
+    return;
+  }
+  // Sinks render one composition: subtitles that are there already and the caption share it.
+  GstVideoOverlayComposition* both = gst_video_overlay_composition_copy(meta->overlay);
+  gst_video_overlay_composition_add_rectangle(
+      both, gst_video_overlay_composition_get_rectangle(composition_.get(), 0));
+  gst_video_overlay_composition_unref(meta->overlay);
+  meta->overlay = both;
+}
+
+bool Overlay::blend(GstBuffer* buffer) {
+  GstVideoFrame frame;
+  if (!gst_video_frame_map(&frame, &info_, buffer, GST_MAP_READWRITE)) return false;
+  const bool blended = gst_video_overlay_composition_blend(composition_.get(), &frame) != FALSE;
+  gst_video_frame_unmap(&frame);
+  return blended;
+}
+
+bool Overlay::draw(GstBuffer* buffer, const std::vector<CaptionLine>& lines) {
+  update(lines);
+  if (!composition_) return false;
+  if (!attach_) return blend(buffer);
+  attach(buffer);
+  return true;
 }
 
 GstBuffer* Overlay::apply(GstBuffer* buffer, const std::vector<CaptionLine>& lines, bool& drawn) {
   drawn = false;
   update(lines);
   if (!composition_) return buffer;
-  if (attach_) {
-    buffer = gst_buffer_make_writable(buffer);
-    gst_buffer_add_video_overlay_composition_meta(buffer, composition_);
-    drawn = true;
-    return buffer;
-  }
-  // Memory that others hold too is copied here, and only here.
   buffer = gst_buffer_make_writable(buffer);
-  GstVideoFrame frame;
-  if (!gst_video_frame_map(&frame, &info_, buffer, GST_MAP_READWRITE)) return buffer;
-  drawn = gst_video_overlay_composition_blend(composition_, &frame) != FALSE;
-  gst_video_frame_unmap(&frame);
+  drawn = draw(buffer, lines);
   return buffer;
 }
 

@@ -1,6 +1,7 @@
 #ifndef RESNET_PLUGIN_OVERLAY_H
 #define RESNET_PLUGIN_OVERLAY_H
 
+#include <memory>
 #include <vector>
 
 #include <gst/video/video-overlay-composition.h>
@@ -10,31 +11,43 @@
 
 namespace resnet {
 
-/// Puts captions on frames: attached as a GstVideoOverlayComposition where downstream renders it, blended
-/// into the pixels otherwise. The bitmap is kept while lines and frame size stay the same. One thread uses
-/// one object.
+/// The pixel formats that captions can be blended into.
+#define RESNET_OVERLAY_FORMATS GST_VIDEO_OVERLAY_COMPOSITION_BLEND_FORMATS
+
+/// Puts captions on frames: attached as a GstVideoOverlayComposition where downstream renders it, else
+/// blended into the pixels. The bitmap is kept while what it shows (to a tenth of a per cent) and the frame's
+/// size stay. For one thread.
 class Overlay {
  public:
-  Overlay() = default;
-  ~Overlay() { clear(); }
-  Overlay(const Overlay&) = delete;
-  Overlay& operator=(const Overlay&) = delete;
+  /// Asks with an ALLOCATION query whether downstream renders GstVideoOverlayComposition. Downstream must
+  /// have the caps already: after the CAPS event was pushed. Without a lock held.
+  static bool downstream_renders(GstPad* source_pad);
 
-  /// @param info of the frames that follow  @param attach downstream takes the composition meta
+  /// @param info of the frames that follow  @param attach whether downstream renders the composition
   void set_format(const GstVideoInfo& info, bool attach);
 
-  /// Draws onto the buffer; takes it and returns it, made writable as far as drawing needs.
-  /// @param drawn whether the frame shows the lines afterwards
+  /// Draws on a writable buffer (memory that others hold too is copied when pixels change, and only then).
+  /// @return whether the frame shows the lines now; false leaves the buffer as it was: no lines, a frame too
+  /// small for
+  ///   text, pixels that cannot be mapped or blended
+  bool draw(GstBuffer* buffer, const std::vector<CaptionLine>& lines);
+
+  /// The same for a buffer that may not be writable yet: takes it and returns it, copied only if it must be.
   GstBuffer* apply(GstBuffer* buffer, const std::vector<CaptionLine>& lines, bool& drawn);
 
  private:
-  void clear();
-  void update(const std::vector<CaptionLine>& lines);
+  struct Unref {
+    void operator()(GstVideoOverlayComposition* c) const { gst_video_overlay_composition_unref(c); }
+  };
+
+  void update(std::vector<CaptionLine> lines);
+  void attach(GstBuffer* buffer);
+  bool blend(GstBuffer* buffer);
 
   GstVideoInfo info_{};
   bool attach_ = false;
   std::vector<CaptionLine> lines_;
-  GstVideoOverlayComposition* composition_ = nullptr;
+  std::unique_ptr<GstVideoOverlayComposition, Unref> composition_;
 };
 
 }  // namespace resnet

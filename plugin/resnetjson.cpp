@@ -2,33 +2,33 @@
  * SECTION:element-resnetjson
  * @title: resnetjson
  *
- * Passes frames through and writes one line of JSON for each that resnetclassify has annotated:
- * `{"version":1,"stream":"resnetclassify0","frame":0,"pts":0,"time":"0:00:00.000000000","age":0,
- * "model":"resnet34.pth","digest":"sha256:…","classes":[{"id":4,"label":"tulips","probability":0.98}]}`.
- * `pts` is in nanoseconds, null where a frame has none; an empty `classes` means "none of these". Lines go to
- * the file `location`, the descriptor `fd`, or, with neither set, onto the bus as element messages named
- * `resnetjson` with the field `line`. Each line is flushed.
+ * Passes buffers through and writes a line of JSON for each, flushed at once:
+ * `{"version":1,"stream":"…","frame":0,"pts":0,"time":"0:00:00.000000000","duration":40000000,
+ * "classes":[{"id":4,"label":"tulips","probability":0.98}],"age":0,"model":"resnet34.pth","digest":"sha256:…"}`.
+ * `frame` counts from 0 since READY, `pts`, `duration` and `age` are nanoseconds. Empty `classes` mean "none
+ * of these"; a frame that was not classified has null there.
  *
  * |[
- * gst-launch-1.0 filesrc location=flowers.webm ! decodebin ! resnetclassify model=resnet34.pth ! resnetjson
- * location=labels.jsonl ! fakesink
+ * gst-launch-1.0 filesrc location=flowers.webm ! decodebin ! resnetclassify model=resnet34.pth overlay=false
+ * ! resnetjson location=results.jsonl ! fakesink
  * ]|
+ *
+ * Properties, to be set below PAUSED: `location` (a file, emptied first) or `fd` (an open descriptor, default
+ * -1: none; it stays open), `location` first when both are set; `post-messages` (default false): also an
+ * element message `resnetjson` with the fields `line` (string), `frame` (guint64) and `pts` (guint64) per
+ * frame. With none of them the element warns.
  *
  * Since: 0.1
  */
 
 #include "plugin/resnetjson.h"
 
-#include <cerrno>
-#include <cstring>
+#include <exception>
 #include <mutex>
 
-#include <fcntl.h>
-#include <nlohmann/json.hpp>
-#include <unistd.h>
-
 #include "plugin/classification_meta.h"
-#include "plugin/gstresnetmeta.h"
+#include "plugin/line_writer.h"
+#include "plugin/result_json.h"
 
 namespace {
 
@@ -36,10 +36,13 @@ struct Private {
   std::mutex mutex;  // guards the properties
   std::string location;
   int fd = -1;
-  // Owned by the streaming thread between start and stop.
-  int output = -1;
-  bool close_output = false;
-  std::uint64_t frame = 0;
+  bool post_messages = false;
+  // The streaming thread's between start and stop.
+  resnet::LineWriter writer;
+  std::string name;  // of the output, for errors
+  bool posting = false;
+  std::string stream;
+  guint64 frame = 0;
 };
 
 }  // namespace
@@ -53,104 +56,129 @@ G_DEFINE_TYPE(GstResnetJson, gst_resnet_json, GST_TYPE_BASE_TRANSFORM)
 
 namespace {
 
-enum Property : guint { PROP_0, PROP_LOCATION, PROP_FD };
+enum Property : guint { PROP_0, PROP_LOCATION, PROP_FD, PROP_POST_MESSAGES };
 
 GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
 GstStaticPadTemplate src_template =
     GST_STATIC_PAD_TEMPLATE("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
 
-std::string time_text(GstClockTime time) {
-  gchar* text = g_strdup_printf("%" GST_TIME_FORMAT, GST_TIME_ARGS(time));
-  std::string result = text;
-  g_free(text);
-  return result;
-}
-
-std::string json_line(const resnet::Classification& c, GstBuffer* buffer, std::uint64_t frame) {
-  nlohmann::ordered_json line{
-      {"version", GST_RESNET_CLASSIFICATION_META_VERSION}, {"stream", c.stream}, {"frame", frame}};
-  if (GST_BUFFER_PTS_IS_VALID(buffer)) {
-    line["pts"] = GST_BUFFER_PTS(buffer);
-    line["time"] = time_text(GST_BUFFER_PTS(buffer));
-  } else {
-    line["pts"] = nullptr;
-    line["time"] = nullptr;
-  }
-  line["age"] = c.age;
-  line["model"] = c.model;
-  line["digest"] = c.digest;
-  line["classes"] = nlohmann::ordered_json::array();
-  for (const resnet::ClassScore& score : c.scores) {
-    line["classes"].push_back({{"id", score.id}, {"label", score.label}, {"probability", score.probability}});
-  }
-  return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
-
-bool write_all(int fd, const std::string& text) {
-  std::size_t done = 0;
-  while (done < text.size()) {
-    const ssize_t n = write(fd, text.data() + done, text.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return false;
-    done += static_cast<std::size_t>(n);
-  }
-  return true;
-}
+Private& priv(gpointer object) { return *GST_RESNET_JSON(object)->priv; }
 
 gboolean start(GstBaseTransform* transform) {
-  Private& p = *GST_RESNET_JSON(transform)->priv;
+  Private& p = priv(transform);
   const std::lock_guard lock(p.mutex);
   p.frame = 0;
-  p.output = p.fd;
-  p.close_output = !p.location.empty();
-  if (!p.close_output) return TRUE;
-  p.output = open(p.location.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (p.output >= 0) return TRUE;
-  GST_ELEMENT_ERROR(transform, RESOURCE, OPEN_WRITE,
-                    ("Could not open \"%s\" for writing: %s.", p.location.c_str(), g_strerror(errno)),
-                    ("property location"));
-  return FALSE;
-}
-
-gboolean stop(GstBaseTransform* transform) {
-  Private& p = *GST_RESNET_JSON(transform)->priv;
-  if (p.close_output && p.output >= 0 && close(p.output) != 0) {
-    GST_ELEMENT_ERROR(transform, RESOURCE, WRITE,
-                      ("Could not finish writing the results: %s.", g_strerror(errno)), ("close"));
+  p.stream.clear();
+  p.posting = p.post_messages;
+  p.writer.set_cancelled(false);
+  if (!p.location.empty()) {
+    p.name = p.location;
+    const int error = p.writer.open(p.location);
+    if (error != 0) {
+      GST_ELEMENT_ERROR(transform, RESOURCE, OPEN_WRITE,
+                        ("Could not open \"%s\" for writing: %s.", p.location.c_str(), g_strerror(error)),
+                        ("property location"));
+      return FALSE;
+    }
+  } else if (p.fd >= 0) {
+    p.name = "descriptor " + std::to_string(p.fd);
+    p.writer.use(p.fd);
+  } else if (!p.posting) {
+    GST_ELEMENT_WARNING(transform, RESOURCE, SETTINGS,
+                        ("Nothing is written: set location, fd or post-messages=true."), (nullptr));
   }
-  p.output = -1;
   return TRUE;
 }
 
-GstFlowReturn transform_ip(GstBaseTransform* transform, GstBuffer* buffer) {
-  Private& p = *GST_RESNET_JSON(transform)->priv;
-  const std::uint64_t frame = p.frame++;
-  const std::optional<resnet::Classification> classification = resnet::read_classification_meta(buffer);
-  if (!classification) return GST_FLOW_OK;
-  const std::string line = json_line(*classification, buffer, frame);
-  if (p.output < 0) {
-    GstStructure* structure = gst_structure_new("resnetjson", "line", G_TYPE_STRING, line.c_str(), nullptr);
-    gst_element_post_message(GST_ELEMENT(transform),
-                             gst_message_new_element(GST_OBJECT(transform), structure));
-    return GST_FLOW_OK;
+gboolean stop(GstBaseTransform* transform) {
+  Private& p = priv(transform);
+  const int error = p.writer.close();
+  if (error != 0) {
+    GST_ELEMENT_ERROR(transform, RESOURCE, WRITE,
+                      ("Could not finish writing \"%s\": %s.", p.name.c_str(), g_strerror(error)), ("close"));
   }
-  if (write_all(p.output, line)) return GST_FLOW_OK;
-  const int error = errno;
-  GST_ELEMENT_ERROR(transform, RESOURCE, WRITE, ("Could not write the results: %s.", g_strerror(error)),
-                    ("line of %" G_GSIZE_FORMAT " bytes", line.size()));
+  return TRUE;
+}
+
+GstStateChangeReturn change_state(GstElement* element, GstStateChange change) {
+  if (change == GST_STATE_CHANGE_PAUSED_TO_READY) priv(element).writer.set_cancelled(true);
+  return GST_ELEMENT_CLASS(gst_resnet_json_parent_class)->change_state(element, change);
+}
+
+gboolean sink_event(GstBaseTransform* transform, GstEvent* event) {
+  Private& p = priv(transform);
+  switch (GST_EVENT_TYPE(event)) {
+    case GST_EVENT_STREAM_START: {
+      const gchar* id = nullptr;
+      gst_event_parse_stream_start(event, &id);
+      p.stream = id != nullptr ? id : "";
+      break;
+    }
+    case GST_EVENT_FLUSH_START:
+      p.writer.set_cancelled(true);
+      break;
+    case GST_EVENT_FLUSH_STOP:
+      p.writer.set_cancelled(false);
+      break;
+    default:
+      break;
+  }
+  return GST_BASE_TRANSFORM_CLASS(gst_resnet_json_parent_class)->sink_event(transform, event);
+}
+
+void post(GstBaseTransform* transform, const std::string& line, guint64 frame, GstClockTime pts) {
+  GstStructure* structure = gst_structure_new("resnetjson", "line", G_TYPE_STRING, line.c_str(), "frame",
+                                              G_TYPE_UINT64, frame, "pts", G_TYPE_UINT64, pts, nullptr);
+  gst_element_post_message(GST_ELEMENT(transform), gst_message_new_element(GST_OBJECT(transform), structure));
+}
+
+GstFlowReturn write_line(GstBaseTransform* transform, std::string line) {
+  Private& p = priv(transform);
+  int error = 0;
+  line += '\n';
+  switch (p.writer.write(line, error)) {
+    case resnet::LineWriter::Outcome::done:
+      return GST_FLOW_OK;
+    case resnet::LineWriter::Outcome::cancelled:
+      return GST_FLOW_FLUSHING;
+    case resnet::LineWriter::Outcome::failed:
+      break;
+  }
+  GST_ELEMENT_ERROR(transform, RESOURCE, WRITE,
+                    ("Could not write to \"%s\": %s.", p.name.c_str(), g_strerror(error)),
+                    ("frame %" G_GUINT64_FORMAT, p.frame - 1));
   return GST_FLOW_ERROR;
 }
 
+GstFlowReturn transform_ip(GstBaseTransform* transform, GstBuffer* buffer) {
+  Private& p = priv(transform);
+  const guint64 frame = p.frame++;
+  if (!p.writer.is_open() && !p.posting) return GST_FLOW_OK;
+  try {
+    const std::string line = resnet::result_json(resnet::read_classification_meta(buffer), p.stream, frame,
+                                                 GST_BUFFER_PTS(buffer), GST_BUFFER_DURATION(buffer));
+    if (p.posting) post(transform, line, frame, GST_BUFFER_PTS(buffer));
+    return p.writer.is_open() ? write_line(transform, line) : GST_FLOW_OK;
+  } catch (const std::exception& error) {
+    GST_ELEMENT_ERROR(transform, LIBRARY, FAILED, ("Could not write the classes as JSON: %s.", error.what()),
+                      (nullptr));
+    return GST_FLOW_ERROR;
+  }
+}
+
 void set_property(GObject* object, guint id, const GValue* value, GParamSpec* spec) {
-  Private& p = *GST_RESNET_JSON(object)->priv;
+  Private& p = priv(object);
   const std::lock_guard lock(p.mutex);
   switch (id) {
     case PROP_LOCATION:
-      p.location = g_value_get_string(value) ? g_value_get_string(value) : "";
+      p.location = g_value_get_string(value) != nullptr ? g_value_get_string(value) : "";
       break;
     case PROP_FD:
       p.fd = g_value_get_int(value);
+      break;
+    case PROP_POST_MESSAGES:
+      p.post_messages = g_value_get_boolean(value) != FALSE;
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
@@ -159,7 +187,7 @@ void set_property(GObject* object, guint id, const GValue* value, GParamSpec* sp
 }
 
 void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
-  Private& p = *GST_RESNET_JSON(object)->priv;
+  Private& p = priv(object);
   const std::lock_guard lock(p.mutex);
   switch (id) {
     case PROP_LOCATION:
@@ -167,6 +195,9 @@ void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
       break;
     case PROP_FD:
       g_value_set_int(value, p.fd);
+      break;
+    case PROP_POST_MESSAGES:
+      g_value_set_boolean(value, p.post_messages);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
@@ -179,6 +210,24 @@ void finalize(GObject* object) {
   G_OBJECT_CLASS(gst_resnet_json_parent_class)->finalize(object);
 }
 
+void install_properties(GObjectClass* object_class) {
+  const auto flags =
+      static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+  g_object_class_install_property(
+      object_class, PROP_LOCATION,
+      g_param_spec_string("location", "Location", "File for the lines; one that is there is replaced",
+                          nullptr, flags));
+  g_object_class_install_property(
+      object_class, PROP_FD,
+      g_param_spec_int("fd", "File descriptor",
+                       "Open descriptor for the lines, when location is not set (-1: none)", -1, G_MAXINT, -1,
+                       flags));
+  g_object_class_install_property(
+      object_class, PROP_POST_MESSAGES,
+      g_param_spec_boolean("post-messages", "Post messages",
+                           "Post an element message \"resnetjson\" with each line on the bus", FALSE, flags));
+}
+
 }  // namespace
 
 static void gst_resnet_json_class_init(GstResnetJsonClass* klass) {
@@ -188,28 +237,22 @@ static void gst_resnet_json_class_init(GstResnetJsonClass* klass) {
   object_class->set_property = set_property;
   object_class->get_property = get_property;
   object_class->finalize = finalize;
+  element_class->change_state = change_state;
   transform_class->start = start;
   transform_class->stop = stop;
+  transform_class->sink_event = sink_event;
   transform_class->transform_ip = transform_ip;
-  transform_class->passthrough_on_same_caps = TRUE;
-  const auto ready =
-      static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
-  g_object_class_install_property(
-      object_class, PROP_LOCATION,
-      g_param_spec_string("location", "Location", "File for the lines; it is replaced", nullptr, ready));
-  g_object_class_install_property(
-      object_class, PROP_FD,
-      g_param_spec_int("fd", "File descriptor",
-                       "Open descriptor for the lines where location is unset (-1 = lines go onto the bus)",
-                       -1, G_MAXINT, -1, ready));
+  transform_class->transform_ip_on_passthrough = TRUE;
+  install_properties(object_class);
   gst_element_class_add_static_pad_template(element_class, &sink_template);
   gst_element_class_add_static_pad_template(element_class, &src_template);
-  gst_element_class_set_static_metadata(element_class, "ResNet classification writer", "Filter/Video",
-                                        "Writes a line of JSON for each frame that resnetclassify annotated",
-                                        "The gst-resnet authors");
+  gst_element_class_set_static_metadata(
+      element_class, "ResNet classification writer", "Filter/Analyzer/Video",
+      "Writes a line of JSON with the classes of each frame", "The gst-resnet authors");
 }
 
 static void gst_resnet_json_init(GstResnetJson* self) {
   self->priv = new Private;
+  gst_base_transform_set_passthrough(GST_BASE_TRANSFORM(self), TRUE);
   resnet::register_classification_meta();
 }

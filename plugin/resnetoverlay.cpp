@@ -2,73 +2,181 @@
  * SECTION:element-resnetoverlay
  * @title: resnetoverlay
  *
- * Draws the classes that resnetclassify put on a frame, unless the frame shows them already.
+ * Draws the classes that resnetclassify put on a frame (with `overlay=false`), unless the frame shows them
+ * already. The caption is attached as a #GstVideoOverlayComposition where downstream renders that, else
+ * blended.
  *
  * |[
- * gst-launch-1.0 videotestsrc ! resnetclassify model=resnet34.pth overlay=false ! tee ! resnetoverlay !
- * videoconvert ! autovideosink
+ * gst-launch-1.0 filesrc location=flowers.webm ! decodebin ! resnetclassify model=resnet34.pth overlay=false
+ * top-k=5 ! resnetoverlay max-lines=2 ! videoconvert ! autovideosink
  * ]|
+ *
+ * Properties: `max-lines` (1 to 100, default 5) classes at most; `threshold` (0 to 1, default 0) least
+ * probability of a class that is drawn. Both may be changed while PLAYING.
  *
  * Since: 0.1
  */
 
 #include "plugin/resnetoverlay.h"
 
+#include <exception>
+#include <mutex>
+
 #include "plugin/classification_meta.h"
 #include "plugin/overlay.h"
 
+namespace {
+
+constexpr guint default_max_lines = 5;
+constexpr double default_threshold = 0;
+
+struct Private {
+  std::mutex mutex;  // guards the properties
+  guint max_lines = default_max_lines;
+  double threshold = default_threshold;
+  // The streaming thread's.
+  resnet::Overlay overlay;
+  GstVideoInfo info{};
+  bool ask_downstream = false;  // new caps: they are downstream only when the first frame follows
+};
+
+}  // namespace
+
 struct _GstResnetOverlay {
   GstBaseTransform parent;
-  resnet::Overlay* overlay;  // owned by the streaming thread
+  Private* priv;
 };
 
 G_DEFINE_TYPE(GstResnetOverlay, gst_resnet_overlay, GST_TYPE_BASE_TRANSFORM)
 
 namespace {
 
-#define RESNET_OVERLAY_CAPS                                                                     \
-  GST_VIDEO_CAPS_MAKE(GST_VIDEO_OVERLAY_COMPOSITION_BLEND_FORMATS)                              \
+enum Property : guint { PROP_0, PROP_MAX_LINES, PROP_THRESHOLD };
+
+#define CAPS                                                                                    \
+  GST_VIDEO_CAPS_MAKE(RESNET_OVERLAY_FORMATS)                                                   \
   ";" GST_VIDEO_CAPS_MAKE_WITH_FEATURES("memory:SystemMemory, meta:GstVideoOverlayComposition", \
-                                        GST_VIDEO_FORMATS_ALL)
+                                        RESNET_OVERLAY_FORMATS)
 
 GstStaticPadTemplate sink_template =
-    GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(RESNET_OVERLAY_CAPS));
+    GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(CAPS));
 GstStaticPadTemplate src_template =
-    GST_STATIC_PAD_TEMPLATE("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS(RESNET_OVERLAY_CAPS));
+    GST_STATIC_PAD_TEMPLATE("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS(CAPS));
+
+Private& priv(gpointer object) { return *GST_RESNET_OVERLAY(object)->priv; }
 
 gboolean set_caps(GstBaseTransform* transform, GstCaps* caps, GstCaps*) {
-  GstVideoInfo info;
-  if (!gst_video_info_from_caps(&info, caps)) return FALSE;
-  const GstCapsFeatures* features = gst_caps_get_features(caps, 0);
-  GST_RESNET_OVERLAY(transform)->overlay->set_format(
-      info,
-      features && gst_caps_features_contains(features, GST_CAPS_FEATURE_META_GST_VIDEO_OVERLAY_COMPOSITION));
+  Private& p = priv(transform);
+  if (!gst_video_info_from_caps(&p.info, caps)) return FALSE;
+  p.ask_downstream = true;
   return TRUE;
 }
 
-// Drawing in place: the base class has made the buffer writable.
-GstFlowReturn transform_ip(GstBaseTransform* transform, GstBuffer* buffer) {
-  std::optional<resnet::Classification> classification = resnet::read_classification_meta(buffer);
-  if (!classification || classification->drawn || classification->scores.empty()) return GST_FLOW_OK;
-  GST_RESNET_OVERLAY(transform)->overlay->apply(buffer, resnet::caption_lines(*classification),
-                                                classification->drawn);
-  resnet::add_classification_meta(buffer, *classification);
+std::vector<resnet::CaptionLine> lines_for(Private& p, GstBuffer* buffer) {
+  const std::optional<resnet::Classification> result = resnet::read_classification_meta(buffer);
+  if (!result || result->drawn) return {};
+  std::vector<resnet::CaptionLine> lines = resnet::caption_lines(*result);
+  const std::lock_guard lock(p.mutex);
+  std::erase_if(lines, [&p](const resnet::CaptionLine& line) { return line.probability < p.threshold; });
+  if (lines.size() > p.max_lines) lines.resize(p.max_lines);
+  return lines;
+}
+
+// The base class would copy the pixels of a frame that others hold too, also when nothing is drawn.
+GstFlowReturn prepare_output_buffer(GstBaseTransform* transform, GstBuffer* input, GstBuffer** output) {
+  *output = input;
+  try {
+    if (!gst_buffer_is_writable(input) && !lines_for(priv(transform), input).empty()) {
+      *output = gst_buffer_copy(input);
+    }
+  } catch (const std::exception& error) {
+    GST_ELEMENT_ERROR(transform, LIBRARY, FAILED, ("Could not draw the classes: %s.", error.what()),
+                      (nullptr));
+    return GST_FLOW_ERROR;
+  }
   return GST_FLOW_OK;
 }
 
+GstFlowReturn transform_ip(GstBaseTransform* transform, GstBuffer* buffer) {
+  Private& p = priv(transform);
+  try {
+    const std::vector<resnet::CaptionLine> lines = lines_for(p, buffer);
+    // A threshold lowered since the buffer was prepared must not make us draw on what others hold.
+    if (p.ask_downstream) {
+      p.ask_downstream = false;
+      p.overlay.set_format(p.info,
+                           resnet::Overlay::downstream_renders(GST_BASE_TRANSFORM_SRC_PAD(transform)));
+    }
+    if (!lines.empty() && gst_buffer_is_writable(buffer) && p.overlay.draw(buffer, lines)) {
+      resnet::mark_classification_drawn(buffer);
+    }
+  } catch (const std::exception& error) {
+    GST_ELEMENT_ERROR(transform, LIBRARY, FAILED, ("Could not draw the classes: %s.", error.what()),
+                      (nullptr));
+    return GST_FLOW_ERROR;
+  }
+  return GST_FLOW_OK;
+}
+
+void set_property(GObject* object, guint id, const GValue* value, GParamSpec* spec) {
+  Private& p = priv(object);
+  const std::lock_guard lock(p.mutex);
+  switch (id) {
+    case PROP_MAX_LINES:
+      p.max_lines = g_value_get_uint(value);
+      break;
+    case PROP_THRESHOLD:
+      p.threshold = g_value_get_double(value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
+      break;
+  }
+}
+
+void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
+  Private& p = priv(object);
+  const std::lock_guard lock(p.mutex);
+  switch (id) {
+    case PROP_MAX_LINES:
+      g_value_set_uint(value, p.max_lines);
+      break;
+    case PROP_THRESHOLD:
+      g_value_set_double(value, p.threshold);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
+      break;
+  }
+}
+
 void finalize(GObject* object) {
-  delete GST_RESNET_OVERLAY(object)->overlay;
+  delete GST_RESNET_OVERLAY(object)->priv;
   G_OBJECT_CLASS(gst_resnet_overlay_parent_class)->finalize(object);
 }
 
 }  // namespace
 
 static void gst_resnet_overlay_class_init(GstResnetOverlayClass* klass) {
+  GObjectClass* object_class = G_OBJECT_CLASS(klass);
   GstElementClass* element_class = GST_ELEMENT_CLASS(klass);
   GstBaseTransformClass* transform_class = GST_BASE_TRANSFORM_CLASS(klass);
-  G_OBJECT_CLASS(klass)->finalize = finalize;
+  object_class->set_property = set_property;
+  object_class->get_property = get_property;
+  object_class->finalize = finalize;
   transform_class->set_caps = set_caps;
+  transform_class->prepare_output_buffer = prepare_output_buffer;
   transform_class->transform_ip = transform_ip;
+  const auto flags =
+      static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING);
+  g_object_class_install_property(
+      object_class, PROP_MAX_LINES,
+      g_param_spec_uint("max-lines", "Maximum lines", "Classes at most on a frame", 1, 100, default_max_lines,
+                        flags));
+  g_object_class_install_property(
+      object_class, PROP_THRESHOLD,
+      g_param_spec_double("threshold", "Threshold", "Least probability (0 to 1) of a class that is drawn", 0,
+                          1, default_threshold, flags));
   gst_element_class_add_static_pad_template(element_class, &sink_template);
   gst_element_class_add_static_pad_template(element_class, &src_template);
   gst_element_class_set_static_metadata(element_class, "ResNet classification overlay", "Filter/Editor/Video",
@@ -77,6 +185,7 @@ static void gst_resnet_overlay_class_init(GstResnetOverlayClass* klass) {
 }
 
 static void gst_resnet_overlay_init(GstResnetOverlay* self) {
-  self->overlay = new resnet::Overlay;
+  self->priv = new Private;
+  gst_base_transform_set_in_place(GST_BASE_TRANSFORM(self), TRUE);
   resnet::register_classification_meta();
 }

@@ -1,0 +1,51 @@
+#ifndef RESNET_TESTS_PLUGIN_FIXTURE_H
+#define RESNET_TESTS_PLUGIN_FIXTURE_H
+
+#include <string>
+
+#include <gst/check/gstharness.h>
+#include <gst/gst.h>
+#include <gst/video/video.h>
+#include <gtest/gtest.h>
+
+#include "plugin/classification_meta.h"
+
+namespace resnet {
+
+inline Classification flowers() {
+  return {"flowers.pth", "sha256:00ff", "camera 1",
+          40'000'000,    false,         {{4, "tulips", 0.75}, {1, "蒲公英", 0.25}}};
+}
+
+/// A frame of one grey, 25 a second.
+inline GstBuffer* new_frame(const GstVideoInfo& info, guint8 value, int number = 0) {
+  GstBuffer* buffer = gst_buffer_new_allocate(nullptr, GST_VIDEO_INFO_SIZE(&info), nullptr);
+  gst_buffer_memset(buffer, 0, value, GST_VIDEO_INFO_SIZE(&info));
+  GST_BUFFER_PTS(buffer) = static_cast<guint64>(number) * 40 * GST_MSECOND;
+  GST_BUFFER_DURATION(buffer) = 40 * GST_MSECOND;
+  return buffer;
+}
+
+inline GstVideoInfo video_info(GstVideoFormat format, guint width, guint height) {
+  GstVideoInfo info;
+  gst_video_info_set_format(&info, format, width, height);
+  return info;
+}
+
+inline std::string caps_text(GstVideoFormat format, int width, int height) {
+  return std::string("video/x-raw, format=") + gst_video_format_to_string(format) +
+         ", width=" + std::to_string(width) + ", height=" + std::to_string(height) + ", framerate=25/1";
+}
+
+/// The bytes of a buffer.
+inline std::string bytes_of(GstBuffer* buffer) {
+  GstMapInfo map;
+  if (!gst_buffer_map(buffer, &map, GST_MAP_READ)) return {};
+  std::string bytes(reinterpret_cast<const char*>(map.data), map.size);
+  gst_buffer_unmap(buffer, &map);
+  return bytes;
+}
+
+}  // namespace resnet
+
+#endif
