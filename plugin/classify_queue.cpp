@@ -6,20 +6,20 @@ namespace resnet {
 
 bool ClassifyQueue::full(unsigned most) {
   const std::lock_guard lock(mutex_);
-  return flow_ == GST_FLOW_OK && buffers_ >= most;
+  return buffer_flow() == GST_FLOW_OK && buffers_ >= most;
 }
 
 GstFlowReturn ClassifyQueue::wait_for_room(unsigned most, bool& waited) {
   std::unique_lock lock(mutex_);
   waited = buffers_ >= most;
-  changed_.wait(lock, [&] { return flow_ != GST_FLOW_OK || buffers_ < most; });
-  return flow_;
+  changed_.wait(lock, [&] { return buffer_flow() != GST_FLOW_OK || buffers_ < most; });
+  return buffer_flow();
 }
 
 bool ClassifyQueue::push(Item item) {
   {
     const std::lock_guard lock(mutex_);
-    if (flow_ != GST_FLOW_OK) {
+    if ((item.request ? buffer_flow() : flow_) != GST_FLOW_OK) {
       gst_mini_object_unref(item.object);
       return false;
     }
@@ -81,6 +81,7 @@ void ClassifyQueue::clear() {
 void ClassifyQueue::start() {
   const std::lock_guard lock(mutex_);
   clear();
+  refuse_buffers_ = false;
   flow_ = GST_FLOW_OK;
 }
 
@@ -93,13 +94,27 @@ void ClassifyQueue::stop(GstFlowReturn flow) {
   changed_.notify_all();
 }
 
-void ClassifyQueue::set_flow(GstFlowReturn flow) {
-  if (flow != GST_FLOW_OK) stop(flow);
+void ClassifyQueue::refuse_buffers() {
+  {
+    const std::lock_guard lock(mutex_);
+    refuse_buffers_ = true;
+    std::erase_if(items_, [](const Item& item) {
+      if (item.request) gst_mini_object_unref(item.object);
+      return item.request != nullptr;
+    });
+    buffers_ = 0;
+  }
+  changed_.notify_all();
+}
+
+void ClassifyQueue::accept_buffers() {
+  const std::lock_guard lock(mutex_);
+  refuse_buffers_ = false;
 }
 
 GstFlowReturn ClassifyQueue::flow() {
   const std::lock_guard lock(mutex_);
-  return flow_;
+  return buffer_flow();
 }
 
 void ClassifyQueue::results_ready() noexcept {

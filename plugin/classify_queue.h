@@ -41,20 +41,24 @@ class ClassifyQueue final : public EngineListener {
   void start();
   /// Every wait ends; what was in the queue is dropped.
   void stop(GstFlowReturn flow);
-  /// Remembers what downstream answered; not OK ends the waits in wait_for_room().
-  void set_flow(GstFlowReturn flow);
+  /// Downstream wants no more frames: those queued are dropped and new ones get EOS, but events and queries
+  /// still pass, until accept_buffers().
+  void refuse_buffers();
+  void accept_buffers();
   GstFlowReturn flow();
 
   void results_ready() noexcept override;
 
  private:
   void clear();
+  GstFlowReturn buffer_flow() const { return flow_ == GST_FLOW_OK && refuse_buffers_ ? GST_FLOW_EOS : flow_; }
 
   std::mutex mutex_;  // guards everything below
   std::condition_variable changed_;
   std::deque<Item> items_;
   unsigned buffers_ = 0;  // queued or being pushed
   GstFlowReturn flow_ = GST_FLOW_FLUSHING;
+  bool refuse_buffers_ = false;
   bool query_pending_ = false;
   std::optional<bool> query_answer_;
 };

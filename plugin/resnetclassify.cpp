@@ -214,6 +214,10 @@ gboolean sink_event(GstPad* pad, GstObject* parent, GstEvent* event) {
         return FALSE;
       }
       break;
+    case GST_EVENT_STREAM_START:
+    case GST_EVENT_SEGMENT:
+      p.queue.accept_buffers();
+      break;
     default:
       break;
   }
@@ -320,7 +324,11 @@ bool forward_query(GstResnetClassify* self, GstQuery* query) {
 
 void stop_after(GstResnetClassify* self, GstFlowReturn flow) {
   GST_DEBUG_OBJECT(self, "downstream returned %s", gst_flow_get_name(flow));
-  self->priv->queue.set_flow(flow);
+  if (flow == GST_FLOW_EOS) {
+    self->priv->queue.refuse_buffers();  // the EOS event still has to pass
+    return;
+  }
+  self->priv->queue.stop(flow);
   pause_task(self);
 }
 
