@@ -174,6 +174,7 @@ class BatchingEngine final : public Engine {
         changed_.wait(lock, [&] { return ready() || stopping_; });
         if (stopping_) return;
         batch = &open();
+        for (const Slot& slot : batch->slots) slot.request->state = EngineRequest::State::running;
         open_index_ = 1 - open_index_;  // the other one is empty: this thread emptied it
       }
       changed_.notify_all();
@@ -209,7 +210,7 @@ class BatchingEngine final : public Engine {
   }
 
   void finish(Batch& batch) noexcept {
-    for (const Slot& slot : batch.slots) slot.request->done.store(true, std::memory_order_release);
+    for (const Slot& slot : batch.slots) slot.request->state = EngineRequest::State::done;
     const std::lock_guard lock(mutex_);
     batch.slots.clear();
     batch.written = 0;
@@ -243,7 +244,7 @@ class BatchingStream final : public EngineStream {
                       engine.any_input().is_contiguous() ? TensorLayout::chw : TensorLayout::hwc) {}
 
   void submit(const Image& image, const std::shared_ptr<EngineRequest>& request) noexcept override {
-    request->done.store(false, std::memory_order_relaxed);
+    request->state = EngineRequest::State::waiting;
     request->error = {};
     std::size_t slot = 0;
     Batch& batch = engine_.reserve(request, listener_, slot);

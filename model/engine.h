@@ -34,7 +34,12 @@ struct EngineOptions {
 
 /// One picture on its way through the engine. The caller keeps it alive and may use it again once done.
 struct EngineRequest {
-  std::atomic<bool> done{false};     ///< written last by the engine's thread; then the rest may be read
+  enum class State : std::uint8_t {
+    waiting,  ///< for its batch to go
+    running,
+    done  ///< written last by the engine's thread; then the rest may be read
+  };
+  std::atomic<State> state{State::waiting};
   std::vector<float> probabilities;  ///< by class index; they sum to 1
   EngineError error;
 };

@@ -25,7 +25,7 @@ struct Classification {
   std::string model, digest, stream;
   std::uint64_t age = 0;
   bool drawn = false;
-  std::vector<ClassScore> scores;  ///< best first
+  std::vector<ClassScore> scores{};  ///< best first
 
   bool operator==(const Classification&) const = default;
 };

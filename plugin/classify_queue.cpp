@@ -9,9 +9,8 @@ bool ClassifyQueue::full(unsigned most) {
   return buffer_flow() == GST_FLOW_OK && buffers_ >= most;
 }
 
-GstFlowReturn ClassifyQueue::wait_for_room(unsigned most, bool& waited) {
+GstFlowReturn ClassifyQueue::wait_for_room(unsigned most) {
   std::unique_lock lock(mutex_);
-  waited = buffers_ >= most;
   changed_.wait(lock, [&] { return buffer_flow() != GST_FLOW_OK || buffers_ < most; });
   return buffer_flow();
 }
@@ -35,7 +34,7 @@ std::optional<bool> ClassifyQueue::push_query(GstQuery* query) {
   if (flow_ != GST_FLOW_OK) return std::nullopt;
   query_answer_.reset();
   query_pending_ = true;
-  items_.push_back({GST_MINI_OBJECT_CAST(query), nullptr});
+  items_.push_back({.object = GST_MINI_OBJECT_CAST(query)});
   changed_.notify_all();
   changed_.wait(lock, [&] { return query_answer_.has_value() || !query_pending_; });
   query_pending_ = false;
@@ -54,7 +53,7 @@ std::optional<ClassifyQueue::Item> ClassifyQueue::pop() {
   std::unique_lock lock(mutex_);
   const auto may_leave = [&] {
     return !items_.empty() &&
-           (!items_.front().request || items_.front().request->done.load(std::memory_order_acquire));
+           (!items_.front().request || items_.front().request->state == EngineRequest::State::done);
   };
   changed_.wait(lock, [&] { return flow_ != GST_FLOW_OK || may_leave(); });
   if (flow_ != GST_FLOW_OK) return std::nullopt;
@@ -64,6 +63,14 @@ std::optional<ClassifyQueue::Item> ClassifyQueue::pop() {
   lock.unlock();
   changed_.notify_all();
   return item;
+}
+
+GstClockTime ClassifyQueue::oldest_deadline() {
+  const std::lock_guard lock(mutex_);
+  for (const Item& item : items_) {
+    if (item.request && item.request->state == EngineRequest::State::waiting) return item.deadline;
+  }
+  return GST_CLOCK_TIME_NONE;
 }
 
 void ClassifyQueue::clear() {
@@ -92,6 +99,30 @@ void ClassifyQueue::stop(GstFlowReturn flow) {
     clear();
   }
   changed_.notify_all();
+}
+
+void ClassifyQueue::flush(GstPad* source_pad) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Item& item : items_) {
+      if (!GST_IS_EVENT(item.object)) continue;
+      GstEvent* event = GST_EVENT_CAST(item.object);
+      const GstEventType type = GST_EVENT_TYPE(event);
+      if (GST_EVENT_IS_STICKY(event) && type != GST_EVENT_SEGMENT && type != GST_EVENT_EOS) {
+        gst_pad_store_sticky_event(source_pad, event);
+      }
+    }
+    flow_ = GST_FLOW_FLUSHING;
+    clear();
+  }
+  changed_.notify_all();
+}
+
+bool ClassifyQueue::restart_after(GstFlowReturn flow) {
+  const std::lock_guard lock(mutex_);
+  if (flow_ != flow) return false;
+  flow_ = GST_FLOW_OK;
+  return true;
 }
 
 void ClassifyQueue::refuse_buffers() {

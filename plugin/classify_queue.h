@@ -19,16 +19,17 @@ namespace resnet {
 class ClassifyQueue final : public EngineListener {
  public:
   struct Item {
-    GstMiniObject* object = nullptr;         ///< owned, but a query's caller owns the query
-    std::shared_ptr<EngineRequest> request;  ///< buffers only
+    GstMiniObject* object = nullptr;              ///< owned, but a query's caller owns the query
+    std::shared_ptr<EngineRequest> request{};     ///< buffers only
+    GstClockTime deadline = GST_CLOCK_TIME_NONE;  ///< by then the buffer's batch goes, full or not
   };
 
   ~ClassifyQueue() override { clear(); }
 
-  /// Waits until fewer than `most` buffers are in flight. @return the flow to return when it is not OK
-  GstFlowReturn wait_for_room(unsigned most, bool& waited);
   /// Whether wait_for_room(most) would wait now.
   bool full(unsigned most);
+  /// Waits until fewer than `most` buffers are queued. @return the flow to return when it is not OK
+  GstFlowReturn wait_for_room(unsigned most);
   /// Takes the object. @return false, and the object is gone, when the queue is stopped
   bool push(Item item);
   /// Queues a query and waits for its turn; @return its answer, or nothing when the queue was stopped.
@@ -38,9 +39,16 @@ class ClassifyQueue final : public EngineListener {
   /// The oldest item, once it may leave; nothing when the queue is stopped.
   std::optional<Item> pop();
 
+  /// The deadline of the oldest buffer whose batch has not gone; GST_CLOCK_TIME_NONE: there is none.
+  GstClockTime oldest_deadline();
+
   void start();
   /// Every wait ends; what was in the queue is dropped.
   void stop(GstFlowReturn flow);
+  /// The same for a flush: sticky events that outlive one (STREAM_START, CAPS, TAG, …) are stored on the pad.
+  void flush(GstPad* source_pad);
+  /// Starts again when it was stopped with that flow. @return whether it was
+  bool restart_after(GstFlowReturn flow);
   /// Downstream wants no more frames: those queued are dropped and new ones get EOS, but events and queries
   /// still pass, until accept_buffers().
   void refuse_buffers();
@@ -56,7 +64,7 @@ class ClassifyQueue final : public EngineListener {
   std::mutex mutex_;  // guards everything below
   std::condition_variable changed_;
   std::deque<Item> items_;
-  unsigned buffers_ = 0;  // queued or being pushed
+  unsigned buffers_ = 0;  // in items_
   GstFlowReturn flow_ = GST_FLOW_FLUSHING;
   bool refuse_buffers_ = false;
   bool query_pending_ = false;

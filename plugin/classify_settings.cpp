@@ -76,14 +76,14 @@ void install_classify_properties(GObjectClass* object_class) {
                             "Most frames inside the element; raised to batch-size where it is below", 1, 4096,
                             defaults.max_in_flight, ready));
   install(PROP_TOP_K, g_param_spec_uint("top-k", "Top k", "Most classes that a frame is annotated with", 1,
-                                        1000, defaults.top_k, playing));
+                                        1000, defaults.annotation.top_k, playing));
   install(PROP_THRESHOLD,
           g_param_spec_double(
               "threshold", "Threshold",
               "Classes less probable than this are left out (-1 = what the model file suggests, else 0)", -1,
-              1, defaults.threshold, playing));
+              1, defaults.annotation.threshold, playing));
   install(PROP_OVERLAY, g_param_spec_boolean("overlay", "Overlay", "Draw the classes on the video",
-                                             defaults.overlay, playing));
+                                             defaults.annotation.overlay, playing));
   gst_type_mark_as_plugin_api(precision_type(), static_cast<GstPluginAPIFlags>(0));
 }
 
@@ -115,13 +115,13 @@ void set_classify_property(ClassifySettings& s, GObject* object, guint id, const
       s.max_in_flight = g_value_get_uint(value);
       break;
     case PROP_TOP_K:
-      s.top_k = g_value_get_uint(value);
+      s.annotation.top_k = g_value_get_uint(value);
       break;
     case PROP_THRESHOLD:
-      s.threshold = g_value_get_double(value);
+      s.annotation.threshold = g_value_get_double(value);
       break;
     case PROP_OVERLAY:
-      s.overlay = g_value_get_boolean(value) != FALSE;
+      s.annotation.overlay = g_value_get_boolean(value) != FALSE;
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
@@ -157,13 +157,13 @@ void get_classify_property(const ClassifySettings& s, GObject* object, guint id,
       g_value_set_uint(value, s.max_in_flight);
       break;
     case PROP_TOP_K:
-      g_value_set_uint(value, s.top_k);
+      g_value_set_uint(value, s.annotation.top_k);
       break;
     case PROP_THRESHOLD:
-      g_value_set_double(value, s.threshold);
+      g_value_set_double(value, s.annotation.threshold);
       break;
     case PROP_OVERLAY:
-      g_value_set_boolean(value, s.overlay);
+      g_value_set_boolean(value, s.annotation.overlay);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);

@@ -12,6 +12,13 @@ namespace resnet {
 
 /// The properties of resnetclassify; their defaults stand here and nowhere else.
 struct ClassifySettings {
+  /// What may change from frame to frame.
+  struct Annotation {
+    unsigned top_k = 1;
+    double threshold = -1;  ///< −1: what the model file suggests
+    bool overlay = true;
+  };
+
   std::string model;
   std::string labels_file;
   std::string device = "auto";
@@ -20,9 +27,7 @@ struct ClassifySettings {
   unsigned batch_size = 8;
   std::uint64_t batch_timeout = 0;  ///< ns
   unsigned max_in_flight = 16;
-  unsigned top_k = 1;
-  double threshold = -1;  ///< −1: what the model file suggests
-  bool overlay = true;
+  Annotation annotation;
 };
 
 /// Installs the properties on the class; ids are ClassifySettings' own.

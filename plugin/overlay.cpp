@@ -5,16 +5,21 @@
 
 namespace resnet {
 
-bool Overlay::downstream_renders(GstPad* source_pad) {
+void Overlay::negotiate(GstPad* source_pad) {
   GstCaps* caps = gst_pad_get_current_caps(source_pad);
-  if (caps == nullptr) return false;
+  GstVideoInfo info{};
+  if (caps == nullptr || !gst_video_info_from_caps(&info, caps)) {
+    gst_clear_caps(&caps);
+    set_format({}, false);
+    return;
+  }
   GstQuery* query = gst_query_new_allocation(caps, FALSE);
   const bool renders =
       gst_pad_peer_query(source_pad, query) &&
       gst_query_find_allocation_meta(query, GST_VIDEO_OVERLAY_COMPOSITION_META_API_TYPE, nullptr);
   gst_query_unref(query);
   gst_caps_unref(caps);
-  return renders;
+  set_format(info, renders);
 }
 
 void Overlay::set_format(const GstVideoInfo& info, bool attach) {

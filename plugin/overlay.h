@@ -19,9 +19,9 @@ namespace resnet {
 /// size stay. For one thread.
 class Overlay {
  public:
-  /// Asks with an ALLOCATION query whether downstream renders GstVideoOverlayComposition. Downstream must
-  /// have the caps already: after the CAPS event was pushed. Without a lock held.
-  static bool downstream_renders(GstPad* source_pad);
+  /// Takes the format from the pad's caps and asks downstream, which must have them already, with an
+  /// ALLOCATION query whether it renders GstVideoOverlayComposition. Without a lock held.
+  void negotiate(GstPad* source_pad);
 
   /// @param info of the frames that follow  @param attach whether downstream renders the composition
   void set_format(const GstVideoInfo& info, bool attach);

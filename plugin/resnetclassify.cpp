@@ -11,22 +11,32 @@
  * ! autovideosink
  * ]|
  *
+ * A batch is whatever waits when the network is free, at most `batch-size` frames. With `batch-timeout` it
+ * waits for company until its first frame has waited so long on the pipeline's clock, but no longer than to
+ * the next serialised event or query, nor while the pipeline is not PLAYING or upstream is held back.
+ *
+ * Errors: RESOURCE for a model or label file that is missing, unreadable or does not fit, STREAM/WRONG_TYPE
+ * for one that is corrupt, LIBRARY/INIT when LibTorch is not there. They fail the change to READY.
+ *
  * Since: 0.1
  */
 
 #include "plugin/resnetclassify.h"
 
 #include <algorithm>
-#include <numeric>
+#include <utility>
 
 #include <gst/video/video.h>
 
+#include "plugin/allocation_query.h"
+#include "plugin/batch_timer.h"
 #include "plugin/classification_meta.h"
 #include "plugin/classify_queue.h"
+#include "plugin/classify_result.h"
 #include "plugin/classify_settings.h"
-#include "plugin/engine_module.h"
 #include "plugin/errors.h"
 #include "plugin/frame_image.h"
+#include "plugin/open_engine.h"
 #include "plugin/overlay.h"
 
 GST_DEBUG_CATEGORY_STATIC(resnet_classify_debug);
@@ -34,7 +44,6 @@ GST_DEBUG_CATEGORY_STATIC(resnet_classify_debug);
 
 namespace {
 
-using resnet::Classification;
 using resnet::ClassifyQueue;
 using resnet::ClassifySettings;
 using resnet::EngineRequest;
@@ -53,14 +62,17 @@ struct Private {
   std::mutex settings_mutex;
   ClassifySettings settings;  // guarded by settings_mutex
 
-  // Set at NULL→READY, read by the streaming threads, which do not run then.
+  // Set at NULL→READY, read by the streaming threads and the timer's, which do not run then.
   std::unique_ptr<resnet::Engine> engine;
   std::unique_ptr<resnet::EngineStream> stream;
   unsigned max_in_flight = 0;
-  bool wait_for_company = false;
-  std::uint64_t batch_time = 0;  // ns of a full batch, measured at READY→PAUSED
+  GstClockTime batch_timeout = 0;
+  GstClockTime batch_time = 0;  // of a full batch, measured at READY→PAUSED
 
   ClassifyQueue queue;
+  std::atomic<bool> playing{false};
+  std::atomic<GstClockTime> frame_duration{0};  // 0: not known
+  resnet::BatchTimer timer{[this](GstClockTime now) { return send_expired_batch(now); }};
 
   // Owned by the sink pad's streaming thread.
   GstVideoInfo sink_info{};
@@ -68,9 +80,20 @@ struct Private {
 
   // Owned by the source pad's task.
   resnet::Overlay overlay;
-  bool overlay_supports_caps = false;
+  bool ask_downstream = false;  // caps are new: `overlay` has to negotiate
 
-  std::atomic<bool> attach_overlay{false};  // what the last ALLOCATION query found out downstream
+  // The frames that wait for company go now.
+  void send_batch() {
+    if (batch_timeout > 0 && engine) engine->go();
+  }
+
+  // The timer's: sends the batch whose first frame has waited long enough. @return when the next one has
+  GstClockTime send_expired_batch(GstClockTime now) {
+    const GstClockTime deadline = queue.oldest_deadline();
+    if (!GST_CLOCK_TIME_IS_VALID(deadline) || deadline > now) return deadline;
+    engine->go();
+    return GST_CLOCK_TIME_NONE;
+  }
 };
 
 }  // namespace
@@ -95,75 +118,73 @@ ClassifySettings copy_settings(GstResnetClassify* self) {
   return self->priv->settings;
 }
 
+ClassifySettings::Annotation copy_annotation(GstResnetClassify* self) {
+  const std::lock_guard lock(self->priv->settings_mutex);
+  return self->priv->settings.annotation;
+}
+
+// Calls what may throw: an exception becomes an element error, because none may cross into C.
+template <typename Work>
+GstFlowReturn guarded(GstResnetClassify* self, Work work) {
+  try {
+    return work();
+  } catch (const std::exception& error) {
+    GST_ELEMENT_ERROR(self, LIBRARY, FAILED, ("A frame could not be classified: %s.", error.what()),
+                      (nullptr));
+    return GST_FLOW_ERROR;
+  }
+}
+
 // ---- Opening and closing the engine ----
 
-bool open_engine(GstResnetClassify* self) {
+bool open(GstResnetClassify* self) {
   Private& p = *self->priv;
-  ClassifySettings s = copy_settings(self);
-  if (s.model.empty()) {
-    GST_ELEMENT_ERROR(self, RESOURCE, NOT_FOUND,
-                      ("No model file. Set the property model to a .pth or .safetensors file."),
-                      ("property model is not set"));
-    return false;
-  }
-  std::string why;
-  const resnet::EngineModule* module = resnet::load_engine_module(why);
-  if (!module) {
-    GST_ELEMENT_ERROR(self, LIBRARY, INIT,
-                      ("LibTorch could not be loaded. Install LibTorch 2.6 or newer (pip install torch) "
-                       "where the plugin was "
-                       "built to find it."),
-                      ("%s", why.c_str()));
-    return false;
-  }
-  p.max_in_flight = s.max_in_flight;
-  if (p.max_in_flight < s.batch_size) {
-    GST_ELEMENT_WARNING(
-        self, RESOURCE, SETTINGS,
-        ("max-in-flight=%u is below batch-size=%u and was raised to it.", s.max_in_flight, s.batch_size),
-        ("a batch could never fill"));
-    p.max_in_flight = s.batch_size;
-  }
-  p.wait_for_company = s.batch_timeout > 0;
+  const ClassifySettings s = copy_settings(self);
+  p.engine = resnet::open_engine(GST_ELEMENT(self), s);
+  if (!p.engine) return false;
   resnet::EngineError error;
-  p.engine = module->open({s.model, s.labels_file, s.device, s.precision, static_cast<int>(s.threads),
-                           static_cast<int>(s.batch_size), p.wait_for_company},
-                          error);
-  if (p.engine) p.stream = p.engine->open_stream(p.queue, error);
-  if (error) {
+  p.stream = p.engine->open_stream(p.queue, error);
+  if (!p.stream) {
     p.engine.reset();
     resnet::post_engine_error(GST_ELEMENT(self), error);
     return false;
   }
-  for (const std::string& warning : p.engine->warnings()) {
-    GST_ELEMENT_WARNING(self, RESOURCE, SETTINGS, ("%s.", warning.c_str()),
-                        ("while opening %s", s.model.c_str()));
+  if (s.max_in_flight < s.batch_size) {
+    GST_ELEMENT_WARNING(
+        self, RESOURCE, SETTINGS,
+        ("max-in-flight=%u is below batch-size=%u and was raised to it.", s.max_in_flight, s.batch_size),
+        ("a batch could never fill"));
   }
+  p.max_in_flight = std::max(s.max_in_flight, s.batch_size);
+  p.batch_timeout = s.batch_timeout;
   GST_INFO_OBJECT(self, "opened %s: %s", s.model.c_str(), p.engine->description().c_str());
   return true;
 }
 
-void close_engine(GstResnetClassify* self) {
+void close(GstResnetClassify* self) {
   self->priv->stream.reset();
   self->priv->engine.reset();
 }
 
 // ---- Sink pad ----
 
-GstFlowReturn chain(GstPad*, GstObject* parent, GstBuffer* buffer) {
-  GstResnetClassify* self = self_of(parent);
+// When the batch of a frame that comes now has to go at the latest.
+GstClockTime deadline_of_now(GstResnetClassify* self, GstClock* clock) {
+  return clock ? gst_clock_get_time(clock) + self->priv->batch_timeout : GST_CLOCK_TIME_NONE;
+}
+
+// A frame waits for company only while the element's clock can end that.
+void watch_batch(GstResnetClassify* self, GstClock* clock, GstClockTime deadline) {
   Private& p = *self->priv;
-  if (!p.have_caps) {
-    gst_buffer_unref(buffer);
-    return GST_FLOW_NOT_NEGOTIATED;
+  if (clock && p.playing) {
+    p.timer.arm(clock, deadline);
+    if (p.playing) return;
   }
-  if (p.wait_for_company && p.queue.full(p.max_in_flight)) p.engine->go();  // nobody else can fill the batch
-  bool waited = false;
-  const GstFlowReturn flow = p.queue.wait_for_room(p.max_in_flight, waited);
-  if (flow != GST_FLOW_OK) {
-    gst_buffer_unref(buffer);
-    return flow;
-  }
+  p.send_batch();
+}
+
+GstFlowReturn submit(GstResnetClassify* self, GstBuffer* buffer) {
+  Private& p = *self->priv;
   GstVideoFrame frame;
   if (!gst_video_frame_map(&frame, &p.sink_info, buffer,
                            static_cast<GstMapFlags>(GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF))) {
@@ -172,13 +193,31 @@ GstFlowReturn chain(GstPad*, GstObject* parent, GstBuffer* buffer) {
     gst_buffer_unref(buffer);
     return GST_FLOW_ERROR;
   }
+  GstClock* clock = p.batch_timeout > 0 ? gst_element_get_clock(GST_ELEMENT(self)) : nullptr;
+  const GstClockTime deadline = deadline_of_now(self, clock);
   const auto request = std::make_shared<EngineRequest>();
   p.stream->submit(resnet::frame_image(frame), request);
   gst_video_frame_unmap(&frame);
-  // The timeout on the element's clock is not there yet: a batch that may wait is sent when the queue is
-  // idle.
-  if (!p.queue.push({GST_MINI_OBJECT_CAST(buffer), request})) return p.queue.flow();
-  return GST_FLOW_OK;
+  const bool queued = p.queue.push({GST_MINI_OBJECT_CAST(buffer), request, deadline});
+  if (p.batch_timeout > 0) watch_batch(self, clock, deadline);
+  if (clock) gst_object_unref(clock);
+  return queued ? GST_FLOW_OK : p.queue.flow();
+}
+
+GstFlowReturn chain(GstPad*, GstObject* parent, GstBuffer* buffer) {
+  GstResnetClassify* self = self_of(parent);
+  Private& p = *self->priv;
+  if (!p.have_caps) {
+    gst_buffer_unref(buffer);
+    return GST_FLOW_NOT_NEGOTIATED;
+  }
+  if (p.queue.full(p.max_in_flight)) p.send_batch();  // nobody else can fill the batch
+  const GstFlowReturn flow = p.queue.wait_for_room(p.max_in_flight);
+  if (flow != GST_FLOW_OK) {
+    gst_buffer_unref(buffer);
+    return flow;
+  }
+  return guarded(self, [&] { return submit(self, buffer); });
 }
 
 void pause_task(GstResnetClassify* self) { gst_pad_pause_task(self->srcpad); }
@@ -187,7 +226,10 @@ bool set_sink_caps(Private& p, GstEvent* event) {
   GstCaps* caps = nullptr;
   gst_event_parse_caps(event, &caps);
   p.have_caps = gst_video_info_from_caps(&p.sink_info, caps) != FALSE;
-  return p.have_caps;
+  if (!p.have_caps) return false;
+  const gint fps_n = GST_VIDEO_INFO_FPS_N(&p.sink_info), fps_d = GST_VIDEO_INFO_FPS_D(&p.sink_info);
+  p.frame_duration = fps_n > 0 ? gst_util_uint64_scale_int(GST_SECOND, fps_d, fps_n) : 0;
+  return true;
 }
 
 void loop(gpointer data);
@@ -198,12 +240,14 @@ gboolean sink_event(GstPad* pad, GstObject* parent, GstEvent* event) {
   switch (GST_EVENT_TYPE(event)) {
     case GST_EVENT_FLUSH_START: {
       const gboolean result = gst_pad_push_event(self->srcpad, event);
-      p.queue.stop(GST_FLOW_FLUSHING);
+      p.queue.flush(self->srcpad);
+      p.send_batch();  // what it holds is dropped; the frames behind the flush are not to wait with it
       pause_task(self);
       return result;
     }
     case GST_EVENT_FLUSH_STOP: {
       const gboolean result = gst_pad_push_event(self->srcpad, event);
+      p.ask_downstream = true;  // the flush may have kept a CAPS event on the pad; the task does not run
       p.queue.start();
       gst_pad_start_task(self->srcpad, loop, self, nullptr);
       return result;
@@ -223,8 +267,8 @@ gboolean sink_event(GstPad* pad, GstObject* parent, GstEvent* event) {
   }
   if (!GST_EVENT_IS_SERIALIZED(event)) return gst_pad_event_default(pad, parent, event);
   const bool eos = GST_EVENT_TYPE(event) == GST_EVENT_EOS;
-  if (p.wait_for_company && p.engine) p.engine->go();  // frames in front of an event wait for no company
-  if (p.queue.push({GST_MINI_OBJECT_CAST(event), nullptr})) return TRUE;
+  p.send_batch();  // frames in front of an event wait for no company
+  if (p.queue.push({.object = GST_MINI_OBJECT_CAST(event)})) return TRUE;
   const GstFlowReturn flow = p.queue.flow();
   // Upstream may have nothing more to send that would return the error.
   if (eos && (flow == GST_FLOW_NOT_LINKED || flow < GST_FLOW_EOS)) GST_ELEMENT_FLOW_ERROR(self, flow);
@@ -235,32 +279,17 @@ gboolean sink_query(GstPad* pad, GstObject* parent, GstQuery* query) {
   GstResnetClassify* self = self_of(parent);
   Private& p = *self->priv;
   if (!GST_QUERY_IS_SERIALIZED(query)) return gst_pad_query_default(pad, parent, query);
-  if (p.wait_for_company && p.engine) p.engine->go();
+  p.send_batch();
   return p.queue.push_query(query).value_or(false);
 }
 
 // ---- Source pad's task ----
 
-Classification classify(GstResnetClassify* self, const EngineRequest& request, const ClassifySettings& s) {
-  const resnet::Engine& engine = *self->priv->engine;
-  const double threshold = s.threshold >= 0 ? s.threshold : engine.suggested_threshold();
-  std::vector<int> order(request.probabilities.size());
-  std::iota(order.begin(), order.end(), 0);
-  const auto probability = [&](int id) { return request.probabilities[static_cast<std::size_t>(id)]; };
-  const std::size_t count = std::min<std::size_t>(s.top_k, order.size());
-  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
-                    [&](int a, int b) {
-                      return probability(a) != probability(b) ? probability(a) > probability(b) : a < b;
-                    });
-  Classification result;
-  result.model = engine.model_name();
-  result.digest = engine.digest();
-  result.stream = GST_OBJECT_NAME(self);
-  for (std::size_t i = 0; i < count && probability(order[i]) >= threshold; ++i) {
-    result.scores.push_back(
-        {order[i], engine.classes()[static_cast<std::size_t>(order[i])], probability(order[i])});
-  }
-  return result;
+// Downstream is asked when it has the caps, and again when it wants to negotiate anew.
+void prepare_overlay(GstResnetClassify* self) {
+  Private& p = *self->priv;
+  const bool reconfigure = gst_pad_check_reconfigure(self->srcpad);
+  if (std::exchange(p.ask_downstream, false) || reconfigure) p.overlay.negotiate(self->srcpad);
 }
 
 GstFlowReturn finish_buffer(GstResnetClassify* self, GstBuffer* buffer, const EngineRequest& request) {
@@ -270,9 +299,11 @@ GstFlowReturn finish_buffer(GstResnetClassify* self, GstBuffer* buffer, const En
     gst_buffer_unref(buffer);
     return GST_FLOW_ERROR;
   }
-  const ClassifySettings settings = copy_settings(self);
-  Classification classification = classify(self, request, settings);
-  if (settings.overlay && p.overlay_supports_caps) {
+  const ClassifySettings::Annotation annotation = copy_annotation(self);
+  resnet::Classification classification =
+      resnet::make_classification(*p.engine, request, annotation, GST_OBJECT_NAME(self));
+  if (annotation.overlay) {
+    prepare_overlay(self);
     buffer = p.overlay.apply(buffer, resnet::caption_lines(classification), classification.drawn);
   }
   buffer = gst_buffer_make_writable(buffer);
@@ -280,46 +311,19 @@ GstFlowReturn finish_buffer(GstResnetClassify* self, GstBuffer* buffer, const En
   return gst_pad_push(self->srcpad, buffer);
 }
 
-// Frames behind this event have its caps; whether downstream renders overlays is asked anew.
-void set_overlay_caps(GstResnetClassify* self, GstEvent* event) {
-  Private& p = *self->priv;
-  GstCaps* caps = nullptr;
-  GstVideoInfo info;
-  gst_event_parse_caps(event, &caps);
-  p.overlay_supports_caps = gst_video_info_from_caps(&info, caps) != FALSE;
-  const GstCapsFeatures* features = gst_caps_get_features(caps, 0);
-  const bool attach =
-      features && gst_caps_features_contains(features, GST_CAPS_FEATURE_META_GST_VIDEO_OVERLAY_COMPOSITION);
-  if (p.overlay_supports_caps) p.overlay.set_format(info, attach);
-}
-
 bool forward_query(GstResnetClassify* self, GstQuery* query) {
   const bool answered = gst_pad_peer_query(self->srcpad, query) != FALSE;
   if (GST_QUERY_TYPE(query) != GST_QUERY_ALLOCATION) return answered;
-  // Frames are held until their batch is done: upstream's pool needs that many more.
-  const guint pools = gst_query_get_n_allocation_pools(query);
-  for (guint i = 0; i < pools; ++i) {
-    GstBufferPool* pool = nullptr;
-    guint size = 0, least = 0, most = 0;
-    gst_query_parse_nth_allocation_pool(query, i, &pool, &size, &least, &most);
-    least += self->priv->max_in_flight;
-    if (most != 0) most = std::max(most, least);
-    gst_query_set_nth_allocation_pool(query, i, pool, size, least, most);
-    if (pool) gst_object_unref(pool);
-  }
-  if (pools == 0) {
-    GstCaps* caps = nullptr;
-    GstVideoInfo info;
-    gst_query_parse_allocation(query, &caps, nullptr);
-    if (caps && gst_video_info_from_caps(&info, caps)) {
-      gst_query_add_allocation_pool(query, nullptr, static_cast<guint>(info.size), self->priv->max_in_flight,
-                                    0);
-    }
-  }
-  if (!gst_query_find_allocation_meta(query, GST_VIDEO_META_API_TYPE, nullptr)) {
-    gst_query_add_allocation_meta(query, GST_VIDEO_META_API_TYPE, nullptr);
-  }
+  resnet::add_held_buffers(query, self->priv->max_in_flight);  // frames are held until their batch is done
   return true;
+}
+
+// Downstream gets the event. @return whether frames may follow it
+bool forward_event(GstResnetClassify* self, GstEvent* event) {
+  Private& p = *self->priv;
+  const bool is_caps = GST_EVENT_TYPE(event) == GST_EVENT_CAPS;
+  if (is_caps) p.ask_downstream = true;
+  return gst_pad_push_event(self->srcpad, event) || !is_caps || GST_PAD_IS_FLUSHING(self->srcpad);
 }
 
 void stop_after(GstResnetClassify* self, GstFlowReturn flow) {
@@ -340,20 +344,24 @@ void loop(gpointer data) {
     return;
   }
   if (GST_IS_BUFFER(item->object)) {
-    const GstFlowReturn flow = finish_buffer(self, GST_BUFFER_CAST(item->object), *item->request);
+    const GstFlowReturn flow =
+        guarded(self, [&] { return finish_buffer(self, GST_BUFFER_CAST(item->object), *item->request); });
     if (flow != GST_FLOW_OK) stop_after(self, flow);
   } else if (GST_IS_EVENT(item->object)) {
-    GstEvent* event = GST_EVENT_CAST(item->object);
-    if (GST_EVENT_TYPE(event) == GST_EVENT_CAPS) set_overlay_caps(self, event);
-    const bool eos = GST_EVENT_TYPE(event) == GST_EVENT_EOS;
-    const bool caps = GST_EVENT_TYPE(event) == GST_EVENT_CAPS;
-    if (!gst_pad_push_event(self->srcpad, event) && caps && !GST_PAD_IS_FLUSHING(self->srcpad)) {
-      stop_after(self, GST_FLOW_NOT_NEGOTIATED);
-    }
-    if (eos) pause_task(self);
+    if (!forward_event(self, GST_EVENT_CAST(item->object))) stop_after(self, GST_FLOW_NOT_NEGOTIATED);
   } else {
     self->priv->queue.answer_query(forward_query(self, GST_QUERY_CAST(item->object)));
   }
+}
+
+gboolean src_event(GstPad* pad, GstObject* parent, GstEvent* event) {
+  GstResnetClassify* self = self_of(parent);
+  // As in GStreamer's queue: a new peer may want what the one that is gone could not take.
+  if (GST_EVENT_TYPE(event) == GST_EVENT_RECONFIGURE &&
+      self->priv->queue.restart_after(GST_FLOW_NOT_LINKED)) {
+    gst_pad_start_task(self->srcpad, loop, self, nullptr);
+  }
+  return gst_pad_event_default(pad, parent, event);
 }
 
 gboolean src_activate_mode(GstPad* pad, GstObject* parent, GstPadMode mode, gboolean active) {
@@ -383,32 +391,51 @@ gboolean src_query(GstPad* pad, GstObject* parent, GstQuery* query) {
   gboolean live = FALSE;
   GstClockTime least = 0, most = 0;
   gst_query_parse_latency(query, &live, &least, &most);
-  const GstClockTime own =
-      copy_settings(self).batch_timeout + p.batch_time + (p.stream ? p.stream->conversion_time() : 0);
+  const GstClockTime own = p.batch_timeout + p.batch_time + (p.stream ? p.stream->conversion_time() : 0);
   least += own;
-  // The queue may hold max-in-flight frames of, at most, a batch's time each.
-  if (most != GST_CLOCK_TIME_NONE) most += own * std::max(p.max_in_flight, 1u);
+  if (GST_CLOCK_TIME_IS_VALID(most)) most += std::max(own, p.max_in_flight * p.frame_duration);
   gst_query_set_latency(query, live, least, most);
   return TRUE;
 }
 
 // ---- GObject ----
 
+bool warm_up(GstResnetClassify* self) {
+  resnet::EngineError error;
+  self->priv->batch_time = self->priv->engine->warm_up(error);
+  if (error) resnet::post_engine_error(GST_ELEMENT(self), error);
+  return !error;
+}
+
 GstStateChangeReturn change_state(GstElement* element, GstStateChange transition) {
   GstResnetClassify* self = self_of(element);
-  if (transition == GST_STATE_CHANGE_NULL_TO_READY && !open_engine(self)) return GST_STATE_CHANGE_FAILURE;
-  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
-    resnet::EngineError error;
-    self->priv->batch_time = self->priv->engine->warm_up(error);
-    if (error) {
-      resnet::post_engine_error(element, error);
-      return GST_STATE_CHANGE_FAILURE;
-    }
+  Private& p = *self->priv;
+  switch (transition) {
+    case GST_STATE_CHANGE_NULL_TO_READY:
+      if (!open(self)) return GST_STATE_CHANGE_FAILURE;
+      break;
+    case GST_STATE_CHANGE_READY_TO_PAUSED:
+      if (!warm_up(self)) return GST_STATE_CHANGE_FAILURE;
+      break;
+    case GST_STATE_CHANGE_PAUSED_TO_PLAYING:
+      p.playing = true;
+      break;
+    case GST_STATE_CHANGE_PLAYING_TO_PAUSED:
+    case GST_STATE_CHANGE_PAUSED_TO_READY:
+      p.playing = false;
+      p.timer.cancel();
+      p.send_batch();
+      break;
+    default:
+      break;
   }
   const GstStateChangeReturn result =
       GST_ELEMENT_CLASS(gst_resnet_classify_parent_class)->change_state(element, transition);
-  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) self->priv->have_caps = false;
-  if (transition == GST_STATE_CHANGE_READY_TO_NULL) close_engine(self);
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
+    p.timer.cancel();  // a frame may have set it meanwhile
+    p.have_caps = false;
+  }
+  if (transition == GST_STATE_CHANGE_READY_TO_NULL) close(self);
   return result;
 }
 
@@ -458,6 +485,7 @@ static void gst_resnet_classify_init(GstResnetClassify* self) {
   GST_PAD_SET_PROXY_SCHEDULING(self->sinkpad);
   gst_element_add_pad(GST_ELEMENT(self), self->sinkpad);
   self->srcpad = gst_pad_new_from_static_template(&src_template, "src");
+  gst_pad_set_event_function(self->srcpad, src_event);
   gst_pad_set_query_function(self->srcpad, src_query);
   gst_pad_set_activatemode_function(self->srcpad, src_activate_mode);
   GST_PAD_SET_PROXY_CAPS(self->srcpad);

@@ -21,6 +21,7 @@
 
 #include <exception>
 #include <mutex>
+#include <utility>
 
 #include "plugin/classification_meta.h"
 #include "plugin/overlay.h"
@@ -36,7 +37,6 @@ struct Private {
   double threshold = default_threshold;
   // The streaming thread's.
   resnet::Overlay overlay;
-  GstVideoInfo info{};
   bool ask_downstream = false;  // new caps: they are downstream only when the first frame follows
 };
 
@@ -66,10 +66,9 @@ GstStaticPadTemplate src_template =
 Private& priv(gpointer object) { return *GST_RESNET_OVERLAY(object)->priv; }
 
 gboolean set_caps(GstBaseTransform* transform, GstCaps* caps, GstCaps*) {
-  Private& p = priv(transform);
-  if (!gst_video_info_from_caps(&p.info, caps)) return FALSE;
-  p.ask_downstream = true;
-  return TRUE;
+  GstVideoInfo info;
+  priv(transform).ask_downstream = true;
+  return gst_video_info_from_caps(&info, caps);
 }
 
 std::vector<resnet::CaptionLine> lines_for(Private& p, GstBuffer* buffer) {
@@ -101,12 +100,8 @@ GstFlowReturn transform_ip(GstBaseTransform* transform, GstBuffer* buffer) {
   Private& p = priv(transform);
   try {
     const std::vector<resnet::CaptionLine> lines = lines_for(p, buffer);
+    if (std::exchange(p.ask_downstream, false)) p.overlay.negotiate(GST_BASE_TRANSFORM_SRC_PAD(transform));
     // A threshold lowered since the buffer was prepared must not make us draw on what others hold.
-    if (p.ask_downstream) {
-      p.ask_downstream = false;
-      p.overlay.set_format(p.info,
-                           resnet::Overlay::downstream_renders(GST_BASE_TRANSFORM_SRC_PAD(transform)));
-    }
     if (!lines.empty() && gst_buffer_is_writable(buffer) && p.overlay.draw(buffer, lines)) {
       resnet::mark_classification_drawn(buffer);
     }

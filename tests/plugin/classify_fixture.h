@@ -1,0 +1,62 @@
+#ifndef RESNET_TESTS_PLUGIN_CLASSIFY_FIXTURE_H
+#define RESNET_TESTS_PLUGIN_CLASSIFY_FIXTURE_H
+
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "model/resnet.h"
+#include "tests/model/temporary_folder.h"
+#include "tests/plugin/fixture.h"
+
+namespace resnet {
+
+/// The class names of the tests' model.
+inline const std::vector<std::string> test_classes{"daisy", "dandelion", "roses", "sunflowers", "tulips"};
+
+/// A small random network with those classes for pictures of 32 pixels, made once; and as a file.
+const ResNet& test_network();
+std::filesystem::path test_model();
+
+/// What the network says to a frame of that format: the reference executor on the preprocessed pixels.
+std::vector<double> expected_probabilities(const GstVideoInfo& info, GstBuffer* frame);
+
+/// `resnetclassify` in a harness. Properties are given as gst-launch-1.0 would: {{"top-k", "3"}}.
+class ResnetClassify : public testing::Test {
+ protected:
+  using Properties = std::vector<std::pair<std::string, std::string>>;
+
+  /// fp32 and overlay=false unless the properties say otherwise; caps are sent, the state is PLAYING.
+  void open(const Properties& properties = {}, GstVideoFormat format = GST_VIDEO_FORMAT_RGB, int width = 64,
+            int height = 48);
+  /// Only makes the harness: no caps yet.
+  void make(const Properties& properties);
+  void send_caps(GstVideoFormat format, int width, int height);
+  void TearDown() override;
+
+  /// A frame of noise; frame `number` is 40 ms behind the one before.
+  GstBuffer* frame(int number);
+  /// Pushes the frame and returns what comes out.
+  GstBuffer* play(int number) { return gst_harness_push_and_pull(harness_, frame(number)); }
+  GstElement* element() const { return harness_->element; }
+  /// Everything that came out so far: "frame 0", "caps", "custom", "eos", …
+  std::vector<std::string> passed();
+  /// Waits until `count` things have come out.
+  std::vector<std::string> wait_until_passed(std::size_t count);
+
+  GstHarness* harness_ = nullptr;
+  GstVideoInfo info_{};
+
+ private:
+  static GstPadProbeReturn note(GstPad*, GstPadProbeInfo* info, gpointer self);
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::string> passed_;  // guarded by mutex_
+};
+
+}  // namespace resnet
+
+#endif
