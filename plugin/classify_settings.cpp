@@ -87,7 +87,7 @@ void install_classify_properties(GObjectClass* object_class) {
   gst_type_mark_as_plugin_api(precision_type(), static_cast<GstPluginAPIFlags>(0));
 }
 
-void set_classify_property(ClassifySettings& s, GObject* object, guint id, const GValue* value,
+bool set_classify_property(ClassifySettings& s, GObject* object, guint id, const GValue* value,
                            GParamSpec* spec) {
   switch (id) {
     case PROP_MODEL:
@@ -116,17 +116,18 @@ void set_classify_property(ClassifySettings& s, GObject* object, guint id, const
       break;
     case PROP_TOP_K:
       s.annotation.top_k = g_value_get_uint(value);
-      break;
+      return false;
     case PROP_THRESHOLD:
       s.annotation.threshold = g_value_get_double(value);
-      break;
+      return false;
     case PROP_OVERLAY:
       s.annotation.overlay = g_value_get_boolean(value) != FALSE;
-      break;
+      return false;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
-      break;
+      return false;
   }
+  return true;
 }
 
 void get_classify_property(const ClassifySettings& s, GObject* object, guint id, GValue* value,

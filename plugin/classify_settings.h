@@ -32,8 +32,8 @@ struct ClassifySettings {
 
 /// Installs the properties on the class; ids are ClassifySettings' own.
 void install_classify_properties(GObjectClass* object_class);
-/// The caller holds the lock of the settings.
-void set_classify_property(ClassifySettings& settings, GObject* object, guint id, const GValue* value,
+/// The caller holds the lock of the settings. @return whether it takes opening the engine anew to take effect
+bool set_classify_property(ClassifySettings& settings, GObject* object, guint id, const GValue* value,
                            GParamSpec* spec);
 void get_classify_property(const ClassifySettings& settings, GObject* object, guint id, GValue* value,
                            GParamSpec* spec);

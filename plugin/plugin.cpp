@@ -14,4 +14,4 @@ static gboolean plugin_init(GstPlugin* plugin) {
 
 #define PACKAGE "gst-resnet"
 GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, resnet, "Video classification with PyTorch ResNets",
-                  plugin_init, RESNET_VERSION, "MIT/X11", "gst-resnet", "https://example.org/gst-resnet")
+                  plugin_init, RESNET_VERSION, "MIT/X11", "gst-resnet", "Unknown package origin")

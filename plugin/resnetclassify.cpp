@@ -60,7 +60,8 @@ GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
 // All of an element's C++ state.
 struct Private {
   std::mutex settings_mutex;
-  ClassifySettings settings;  // guarded by settings_mutex
+  ClassifySettings settings;     // guarded by settings_mutex
+  bool settings_opened = false;  // guarded by settings_mutex: the engine was opened with them
 
   // Set at NULL→READY, read by the streaming threads and the timer's, which do not run then.
   std::unique_ptr<resnet::Engine> engine;
@@ -113,9 +114,15 @@ namespace {
 
 GstResnetClassify* self_of(gpointer object) { return GST_RESNET_CLASSIFY(object); }
 
-ClassifySettings copy_settings(GstResnetClassify* self) {
+ClassifySettings settings_to_open(GstResnetClassify* self) {
   const std::lock_guard lock(self->priv->settings_mutex);
+  self->priv->settings_opened = true;
   return self->priv->settings;
+}
+
+bool settings_are_opened(GstResnetClassify* self) {
+  const std::lock_guard lock(self->priv->settings_mutex);
+  return self->priv->settings_opened;
 }
 
 ClassifySettings::Annotation copy_annotation(GstResnetClassify* self) {
@@ -139,7 +146,7 @@ GstFlowReturn guarded(GstResnetClassify* self, Work work) {
 
 bool open(GstResnetClassify* self) {
   Private& p = *self->priv;
-  const ClassifySettings s = copy_settings(self);
+  const ClassifySettings s = settings_to_open(self);
   p.engine = resnet::open_engine(GST_ELEMENT(self), s);
   if (!p.engine) return false;
   resnet::EngineError error;
@@ -401,6 +408,10 @@ gboolean src_query(GstPad* pad, GstObject* parent, GstQuery* query) {
 // ---- GObject ----
 
 bool warm_up(GstResnetClassify* self) {
+  if (!settings_are_opened(self)) {  // properties were set in READY
+    close(self);
+    if (!open(self)) return false;
+  }
   resnet::EngineError error;
   self->priv->batch_time = self->priv->engine->warm_up(error);
   if (error) resnet::post_engine_error(GST_ELEMENT(self), error);
@@ -442,7 +453,7 @@ GstStateChangeReturn change_state(GstElement* element, GstStateChange transition
 void set_property(GObject* object, guint id, const GValue* value, GParamSpec* spec) {
   Private& p = *self_of(object)->priv;
   const std::lock_guard lock(p.settings_mutex);
-  resnet::set_classify_property(p.settings, object, id, value, spec);
+  if (resnet::set_classify_property(p.settings, object, id, value, spec)) p.settings_opened = false;
 }
 
 void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {

@@ -190,6 +190,16 @@ TEST_F(ResnetClassify, StartsAgainAfterNull) {
   gst_buffer_unref(out);
 }
 
+TEST_F(ResnetClassify, PropertiesSetInReadyTakeEffect) {
+  open();
+  gst_buffer_unref(play(0));
+  gst_element_set_state(element(), GST_STATE_READY);
+  g_object_set(element(), "model", "/nonexistent/flowers.pth", nullptr);
+  EXPECT_EQ(gst_element_set_state(element(), GST_STATE_PLAYING), GST_STATE_CHANGE_FAILURE);
+  g_object_set(element(), "model", test_model().c_str(), nullptr);
+  EXPECT_EQ(gst_element_set_state(element(), GST_STATE_PLAYING), GST_STATE_CHANGE_SUCCESS);
+}
+
 TEST_F(ResnetClassify, FramesBeforeCapsAreNotNegotiated) {
   make({});
   info_ = video_info(GST_VIDEO_FORMAT_RGB, 64, 48);

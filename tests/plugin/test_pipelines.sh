@@ -1,0 +1,93 @@
+#!/bin/sh
+# Whole pipelines under gst-launch-1.0, and a Python program that reads what they find.
+# usage: test_pipelines.sh MAKE-MODEL
+set -eu
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+"$1" "$folder/flowers.pth"
+cd "$folder"
+fail() { echo "FAILED: $*"; exit 1; }
+# launch PIPELINE…: a pipeline that must come to its end by itself.
+launch() { timeout 60 gst-launch-1.0 -q "$@" >log 2>&1 || fail "gst-launch-1.0 $*: $(cat log)"; }
+# refuses TEXT PIPELINE…: one that must fail and say so.
+refuses() {
+  text=$1
+  shift
+  if timeout 60 gst-launch-1.0 -q "$@" >log 2>&1; then fail "accepted: $*"; fi
+  grep -qF "$text" log || fail "expected \"$text\" from: $* but got: $(cat log)"
+}
+frames() { echo "videotestsrc num-buffers=$1 pattern=ball ! video/x-raw,format=$2,width=160,height=120,framerate=25/1"; }
+
+# A file, decoded, classified, drawn, encoded again; a JSON line for every frame, in order.
+launch $(frames 40 I420) ! vp8enc deadline=1 ! webmmux ! filesink location=ball.webm
+launch filesrc location=ball.webm ! decodebin ! resnetclassify model=flowers.pth top-k=2 ! \
+  resnetjson location=results.jsonl ! videoconvert ! vp8enc deadline=1 ! webmmux ! filesink location=labelled.webm
+[ "$(wc -l <results.jsonl)" -eq 40 ] || fail "40 frames gave $(wc -l <results.jsonl) lines"
+[ -s labelled.webm ] || fail 'no labelled video'
+/usr/bin/python3 - <<'END' || fail 'the results are not what was asked for'
+import json
+lines = [json.loads(line) for line in open("results.jsonl", encoding="utf-8")]
+assert [line["frame"] for line in lines] == list(range(40))
+assert [line["pts"] for line in lines] == sorted(line["pts"] for line in lines)
+for line in lines:
+    best, second = line["classes"]
+    assert 0 <= second["probability"] <= best["probability"] <= 1, line
+    assert best["label"] in ("daisy", "dandelion", "roses", "sunflowers", "tulips"), line
+    assert line["model"] == "flowers.pth" and line["digest"].startswith("sha256:") and line["age"] == 0
+END
+
+# Downstream that wants one frame only.
+launch $(frames 100 RGB) ! resnetclassify model=flowers.pth ! pngenc snapshot=true ! filesink location=one.png
+[ -s one.png ] || fail 'no snapshot'
+
+# Two branches: one draws, the other's pixels stay as they were. Several elements in one process.
+launch $(frames 20 RGB) ! tee name=t t. ! queue ! resnetclassify model=flowers.pth overlay=false ! resnetoverlay ! \
+  filesink location=drawn.rgb t. ! queue ! resnetclassify model=flowers.pth overlay=false ! filesink location=same.rgb \
+  t. ! queue ! filesink location=source.rgb
+cmp -s same.rgb source.rgb || fail 'overlay=false changed pixels'
+if cmp -s drawn.rgb source.rgb; then fail 'resnetoverlay drew nothing'; fi
+
+# A live source whose sink keeps time.
+launch videotestsrc is-live=true num-buffers=10 ! video/x-raw,width=160,height=120,framerate=50/1 ! \
+  resnetclassify model=flowers.pth batch-timeout=20000000 ! fakesink sync=true
+
+# Seen by a Python program.
+if /usr/bin/python3 -c 'import gi; gi.require_version("Gst", "1.0")' 2>/dev/null; then
+  read_labels=$RESNET_SOURCE_ROOT/pipelines/examples/read_labels.py
+  /usr/bin/python3 "$read_labels" 'filesrc location=ball.webm ! decodebin ! resnetclassify model=flowers.pth top-k=2 ! fakesink name=sink' >seen ||
+    fail 'read_labels.py'
+  /usr/bin/python3 - >expected <<'END'
+import json
+for line in open("results.jsonl", encoding="utf-8"):
+    result = json.loads(line)
+    classes = ["%s %.3f" % (c["label"], c["probability"]) for c in result["classes"]]
+    print("%.3f s" % (result["pts"] / 1e9), *classes)
+END
+  cmp -s seen expected || fail "Python saw $(head -n 3 seen), resnetjson wrote $(head -n 3 expected)"
+else
+  echo 'read_labels.py was left out: /usr/bin/python3 has no PyGObject with GStreamer'
+fi
+
+# Real video, where it is there.
+video=$RESNET_SHARED/video/flower.webm
+if [ -e "$video" ]; then
+  launch filesrc location="$video" ! decodebin ! resnetclassify model=flowers.pth overlay=false ! \
+    resnetjson location=real.jsonl ! fakesink
+  [ "$(wc -l <real.jsonl)" -eq 150 ] || fail "150 frames of real video gave $(wc -l <real.jsonl) lines"
+else
+  echo "real video was left out: no $video"
+fi
+
+refuses 'No model file' $(frames 1 RGB) ! resnetclassify ! fakesink
+refuses "'missing.pth' does not exist" $(frames 1 RGB) ! resnetclassify model=missing.pth ! fakesink
+echo '{"0": "daisy"}' >one.json
+refuses 'one.json' $(frames 1 RGB) ! resnetclassify model=flowers.pth labels-file=one.json ! fakesink
+RESNET_ENGINE_MODULE=/nonexistent refuses 'LibTorch could not be loaded' $(frames 1 RGB) ! resnetclassify model=flowers.pth ! fakesink
+
+# Without a model nothing of LibTorch is loaded.
+LD_DEBUG=libs gst-inspect-1.0 resnetclassify >help 2>libraries || fail 'gst-inspect-1.0'
+if grep -qE 'libtorch|libc10' libraries; then fail 'gst-inspect-1.0 loads LibTorch'; fi
+for property in model labels-file device precision threads batch-size batch-timeout max-in-flight top-k threshold overlay; do
+  grep -q "^  $property  *: " help || fail "gst-inspect-1.0 does not show $property"
+done
+echo ok
