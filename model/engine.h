@@ -22,14 +22,19 @@ struct EngineError {
   explicit operator bool() const { return !message.empty(); }
 };
 
+/// What is shared: who asks for the same gets the same engine, as long as somebody has it.
 struct EngineOptions {
   std::string model;
-  std::string labels_file;  ///< empty: the model file's own classes, or class_indices.json beside it
   std::string device = "auto";
   Precision precision = Precision::automatic;
   int threads = 0;
-  int batch_size = 8;
-  bool wait_for_company = false;  ///< a batch goes when it is full or go() is called, not as soon as possible
+  std::string instance;  ///< engines of different instances are never the same one
+};
+
+/// What each user of an engine has of its own.
+struct StreamOptions {
+  std::string labels_file;  ///< empty: the model file's own classes, or class_indices.json beside it
+  int batch_size = 8;       ///< the largest among an engine's streams counts
 };
 
 /// One picture on its way through the engine. The caller keeps it alive and may use it again once done.
@@ -42,6 +47,9 @@ struct EngineRequest {
   std::atomic<State> state{State::waiting};
   std::vector<float> probabilities;  ///< by class index; they sum to 1
   EngineError error;
+  std::uint64_t conversion_time = 0;  ///< ns from pixels to network input
+  std::uint64_t waiting_time = 0;     ///< ns in the open batch
+  std::uint64_t running_time = 0;     ///< ns of its batch in the network
 };
 
 /// Told, in the engine's thread and with no lock of the engine held, that requests of its stream are done.
@@ -51,40 +59,51 @@ class EngineListener {
   virtual void results_ready() noexcept = 0;
 };
 
-/// One user of an engine: pictures in, in one thread.
+/// One user of an engine: pictures in, from one thread. When it is gone, its listener is not told any more.
 class EngineStream {
  public:
   virtual ~EngineStream() = default;
+  virtual const std::vector<std::string>& classes() const noexcept = 0;  ///< "0", "1", … if nameless
   /// Converts the picture to network input in the calling thread, straight into its place in the open
-  /// batch. Waits while that batch is full, for at most the run of another. An error is the request's.
-  virtual void submit(const Image& image, const std::shared_ptr<EngineRequest>& request) noexcept = 0;
-  /// Nanoseconds that the last conversion took.
-  virtual std::uint64_t conversion_time() const noexcept = 0;
+  /// batch. Streams take turns where that batch is full: each waits for at most the run of another. An error
+  /// is the request's.
+  /// @param patient the batch need not go because of this picture, before it is full or go() is called
+  virtual void submit(const Image& image, const std::shared_ptr<EngineRequest>& request,
+                      bool patient) noexcept = 0;
+  /// Whether the network's input of the picture differs from that of the last one for which this was false by
+  /// less than `threshold` 8-bit steps on average, or not at all. For the thread that submits.
+  virtual bool is_like_the_last(const Image& image, double threshold) noexcept = 0;
+  /// Sends the batch that holds patient pictures of this stream. For any thread.
+  virtual void go() noexcept = 0;
+};
+
+struct EngineStatistics {
+  std::uint64_t frames = 0, batches = 0;
+  std::uint64_t running_time = 0;  ///< ns that the network ran
+  std::uint64_t streams = 0;       ///< open now
 };
 
 class Engine {
  public:
   virtual ~Engine() = default;
-  virtual const std::vector<std::string>& classes()
-      const noexcept = 0;                                      ///< never empty: "0", "1", … if nameless
   virtual const std::string& model_name() const noexcept = 0;  ///< the file's name without its folders
   virtual const std::string& digest() const noexcept = 0;
   virtual const std::string& description() const noexcept = 0;  ///< "resnet34, cpu bf16"
   virtual double suggested_threshold() const noexcept = 0;      ///< 0 when the file suggests none
   virtual const std::vector<std::string>& warnings() const noexcept = 0;
-  /// Runs one full batch of zeros, so that the first frame does not pay for one-time work. @return ns it took
+  /// Runs a full batch of zeros once in an engine's life, so that the first frame does not pay for one-time
+  /// work. @return ns it took
   virtual std::uint64_t warm_up(EngineError& error) noexcept = 0;
-  /// Sends the waiting pictures on their way, whatever wait_for_company says.
-  virtual void go() noexcept = 0;
-  /// The listener must outlive the stream.
-  virtual std::unique_ptr<EngineStream> open_stream(EngineListener& listener,
+  /// The listener must outlive the stream, and the stream not the engine.
+  virtual std::unique_ptr<EngineStream> open_stream(const StreamOptions& options, EngineListener& listener,
                                                     EngineError& error) noexcept = 0;
+  virtual EngineStatistics statistics() const noexcept = 0;
 };
 
 /// What the module's one symbol, `resnet_engine_module`, points to.
 struct EngineModule {
   std::uint32_t version;  ///< engine_module_version of the headers that it was built with
-  std::unique_ptr<Engine> (*open)(const EngineOptions& options, EngineError& error) noexcept;
+  std::shared_ptr<Engine> (*open)(const EngineOptions& options, EngineError& error) noexcept;
 };
 
 constexpr std::uint32_t engine_module_version = 1;

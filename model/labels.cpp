@@ -54,6 +54,14 @@ std::vector<std::string> read_labels(const std::filesystem::path& path) {
   return labels;
 }
 
+std::vector<std::string> read_fitting_labels(const std::filesystem::path& path, std::size_t num_classes) {
+  std::vector<std::string> labels = read_labels(path);
+  if (labels.size() == num_classes) return labels;
+  throw Error(ErrorCode::mismatch, quote_path(path) + " has " + std::to_string(labels.size()) +
+                                       " labels and the network " + std::to_string(num_classes) +
+                                       " classes; they must be the same in number");
+}
+
 void write_labels(const std::filesystem::path& path, const std::vector<std::string>& labels) {
   nlohmann::ordered_json document = nlohmann::ordered_json::object();
   for (std::size_t i = 0; i < labels.size(); ++i) document[std::to_string(i)] = labels[i];

@@ -12,6 +12,9 @@ namespace resnet {
 /// @throws Error not_found, read or format, naming the file and the key
 std::vector<std::string> read_labels(const std::filesystem::path& path);
 
+/// The same, for a network with that many classes. @throws Error also mismatch
+std::vector<std::string> read_fitting_labels(const std::filesystem::path& path, std::size_t num_classes);
+
 /// Writes the same, four-space indent, UTF-8, keys in numerical order; to a temporary file, then renamed.
 /// @throws Error write
 void write_labels(const std::filesystem::path& path, const std::vector<std::string>& labels);

@@ -118,20 +118,12 @@ bool head_fits(const Tensors& tensors, const ResNet& network) {
   return network->num_classes() > 0 && weight && weight->sizes() == needed;
 }
 
-void check_class_count(const std::filesystem::path& file, std::size_t labels, int classes) {
-  if (labels == static_cast<std::size_t>(classes)) return;
-  throw Error(ErrorCode::mismatch, quote_path(file) + " has " + std::to_string(labels) +
-                                       " labels and the network " + std::to_string(classes) +
-                                       " classes; they must be the same in number");
-}
-
 /// The classes by the order of precedence that load_model documents.
 void find_classes(Model& model, const std::filesystem::path& path, const std::filesystem::path& labels_file,
                   int num_classes) {
   std::vector<std::string>& classes = model.info.classes;
   if (!labels_file.empty()) {
-    classes = read_labels(labels_file);
-    check_class_count(labels_file, classes.size(), num_classes);
+    classes = read_fitting_labels(labels_file, static_cast<std::size_t>(num_classes));
     return;
   }
   if (!classes.empty() && classes.size() != static_cast<std::size_t>(num_classes)) {
@@ -143,11 +135,9 @@ void find_classes(Model& model, const std::filesystem::path& path, const std::fi
   std::error_code ignored;
   if (!std::filesystem::exists(beside, ignored)) return;
   try {
-    std::vector<std::string> labels = read_labels(beside);
     if (classes.empty()) {
-      check_class_count(beside, labels.size(), num_classes);
-      classes = std::move(labels);
-    } else if (labels != classes) {
+      classes = read_fitting_labels(beside, static_cast<std::size_t>(num_classes));
+    } else if (read_labels(beside) != classes) {
       model.warnings.push_back(quote_path(beside) + " differs from the classes that " + quote_path(path) +
                                " itself names; it is ignored");
     }

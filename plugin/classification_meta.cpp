@@ -21,20 +21,17 @@ void take_array(GstStructure* structure, const char* field, GType type, std::siz
   gst_structure_take_value(structure, field, &array);
 }
 
-// GStreamer refuses strings that are not UTF-8; a file's name may be anything.
-struct Free {
-  void operator()(gchar* text) const { g_free(text); }
-};
-std::unique_ptr<gchar, Free> valid_utf8(const std::string& text) {
-  return std::unique_ptr<gchar, Free>(g_utf8_make_valid(text.c_str(), -1));
-}
-
 std::string string_field(const GstStructure* structure, const char* field) {
   const char* text = gst_structure_get_string(structure, field);
   return text ? text : "";
 }
 
 }  // namespace
+
+std::string valid_utf8(const std::string& text) {
+  const std::unique_ptr<gchar, decltype(&g_free)> valid(g_utf8_make_valid(text.c_str(), -1), g_free);
+  return valid.get();
+}
 
 void register_classification_meta() {
   static const bool registered = [] {
@@ -56,15 +53,15 @@ void add_classification_meta(GstBuffer* buffer, const Classification& c) {
   if (!meta) return;
   GstStructure* structure = gst_custom_meta_get_structure(meta);
   gst_structure_set(structure, "version", G_TYPE_UINT, GST_RESNET_CLASSIFICATION_META_VERSION, "model",
-                    G_TYPE_STRING, valid_utf8(c.model).get(), "digest", G_TYPE_STRING,
-                    valid_utf8(c.digest).get(), "age", G_TYPE_UINT64, static_cast<guint64>(c.age), "stream",
-                    G_TYPE_STRING, valid_utf8(c.stream).get(), "drawn", G_TYPE_BOOLEAN,
+                    G_TYPE_STRING, valid_utf8(c.model).c_str(), "digest", G_TYPE_STRING,
+                    valid_utf8(c.digest).c_str(), "age", G_TYPE_UINT64, static_cast<guint64>(c.age), "stream",
+                    G_TYPE_STRING, valid_utf8(c.stream).c_str(), "drawn", G_TYPE_BOOLEAN,
                     static_cast<gboolean>(c.drawn), nullptr);
   const auto& scores = c.scores;
   take_array(structure, "label-ids", G_TYPE_INT, scores.size(),
              [&](GValue* value, std::size_t i) { g_value_set_int(value, scores[i].id); });
   take_array(structure, "labels", G_TYPE_STRING, scores.size(), [&](GValue* value, std::size_t i) {
-    g_value_take_string(value, valid_utf8(scores[i].label).release());
+    g_value_set_string(value, valid_utf8(scores[i].label).c_str());
   });
   take_array(structure, "probabilities", G_TYPE_DOUBLE, scores.size(),
              [&](GValue* value, std::size_t i) { g_value_set_double(value, scores[i].probability); });

@@ -30,6 +30,10 @@ struct Classification {
   bool operator==(const Classification&) const = default;
 };
 
+/// The text with what is not UTF-8 replaced: GStreamer refuses other strings, and a file's name may be
+/// anything.
+std::string valid_utf8(const std::string& text);
+
 /// Registers the meta once; every element of the plugin calls it.
 void register_classification_meta();
 

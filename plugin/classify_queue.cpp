@@ -15,15 +15,44 @@ GstFlowReturn ClassifyQueue::wait_for_room(unsigned most) {
   return buffer_flow();
 }
 
+void ClassifyQueue::release_for_room(unsigned most) {
+  {
+    const std::lock_guard lock(mutex_);
+    unsigned left = buffers_;
+    for (Item& item : items_) {
+      if (left < most) break;
+      if (!is_buffer(item)) continue;
+      item.released = true;
+      --left;
+    }
+  }
+  changed_.notify_all();
+}
+
+unsigned ClassifyQueue::waiting() {
+  const std::lock_guard lock(mutex_);
+  unsigned count = 0;
+  for (const Item& item : items_) count += is_buffer(item) && item.job->waiting() ? 1 : 0;
+  return count;
+}
+
+unsigned ClassifyQueue::size() {
+  const std::lock_guard lock(mutex_);
+  return buffers_;
+}
+
 bool ClassifyQueue::push(Item item) {
   {
     const std::lock_guard lock(mutex_);
-    if ((item.request ? buffer_flow() : flow_) != GST_FLOW_OK) {
-      gst_mini_object_unref(item.object);
-      return false;
+    const bool buffer = is_buffer(item);
+    if ((buffer ? buffer_flow() : flow_) == GST_FLOW_OK) {
+      if (buffer) ++buffers_;
+      items_.push_back(std::exchange(item, {}));
     }
-    if (item.request) ++buffers_;
-    items_.push_back(std::move(item));
+  }
+  if (item.object != nullptr) {
+    gst_mini_object_unref(item.object);
+    return false;
   }
   changed_.notify_all();
   return true;
@@ -51,15 +80,11 @@ void ClassifyQueue::answer_query(bool result) {
 
 std::optional<ClassifyQueue::Item> ClassifyQueue::pop() {
   std::unique_lock lock(mutex_);
-  const auto may_leave = [&] {
-    return !items_.empty() &&
-           (!items_.front().request || items_.front().request->state == EngineRequest::State::done);
-  };
-  changed_.wait(lock, [&] { return flow_ != GST_FLOW_OK || may_leave(); });
+  changed_.wait(lock, [&] { return flow_ != GST_FLOW_OK || (!items_.empty() && may_leave(items_.front())); });
   if (flow_ != GST_FLOW_OK) return std::nullopt;
   Item item = std::move(items_.front());
   items_.pop_front();
-  if (item.request) --buffers_;
+  if (is_buffer(item)) --buffers_;
   lock.unlock();
   changed_.notify_all();
   return item;
@@ -68,54 +93,69 @@ std::optional<ClassifyQueue::Item> ClassifyQueue::pop() {
 GstClockTime ClassifyQueue::oldest_deadline() {
   const std::lock_guard lock(mutex_);
   for (const Item& item : items_) {
-    if (item.request && item.request->state == EngineRequest::State::waiting) return item.deadline;
+    if (is_buffer(item) && item.job->waiting()) return item.job->deadline;
   }
   return GST_CLOCK_TIME_NONE;
 }
 
-void ClassifyQueue::clear() {
-  for (const Item& item : items_) {
-    if (GST_IS_QUERY(item.object)) {
-      query_pending_ = false;  // one that was popped stays pending until it is answered: its caller owns it
-    } else {
-      gst_mini_object_unref(item.object);
-    }
-  }
-  items_.clear();
+// The caller holds the lock, and drops the items without it: a job's model may go with it.
+ClassifyQueue::Items ClassifyQueue::take_all() {
+  // A query is its caller's, who wakes up now; one that was popped stays pending until it is answered.
+  const auto is_query = [](const Item& item) { return GST_IS_QUERY(item.object); };
+  if (std::erase_if(items_, is_query) > 0) query_pending_ = false;
   buffers_ = 0;
+  return std::exchange(items_, {});
+}
+
+void ClassifyQueue::drop(Items& items) {
+  for (const Item& item : items) gst_mini_object_unref(item.object);
+  items.clear();
+}
+
+void ClassifyQueue::clear() {
+  Items items;
+  {
+    const std::lock_guard lock(mutex_);
+    items = take_all();
+  }
+  drop(items);
 }
 
 void ClassifyQueue::start() {
-  const std::lock_guard lock(mutex_);
   clear();
+  const std::lock_guard lock(mutex_);
   refuse_buffers_ = false;
   flow_ = GST_FLOW_OK;
 }
 
 void ClassifyQueue::stop(GstFlowReturn flow) {
+  Items items;
   {
     const std::lock_guard lock(mutex_);
     flow_ = flow;
-    clear();
+    items = take_all();
   }
   changed_.notify_all();
+  drop(items);
 }
 
 void ClassifyQueue::flush(GstPad* source_pad) {
+  Items items;
   {
     const std::lock_guard lock(mutex_);
-    for (const Item& item : items_) {
-      if (!GST_IS_EVENT(item.object)) continue;
-      GstEvent* event = GST_EVENT_CAST(item.object);
-      const GstEventType type = GST_EVENT_TYPE(event);
-      if (GST_EVENT_IS_STICKY(event) && type != GST_EVENT_SEGMENT && type != GST_EVENT_EOS) {
-        gst_pad_store_sticky_event(source_pad, event);
-      }
-    }
     flow_ = GST_FLOW_FLUSHING;
-    clear();
+    items = take_all();
   }
   changed_.notify_all();
+  for (const Item& item : items) {
+    if (!GST_IS_EVENT(item.object)) continue;
+    GstEvent* event = GST_EVENT_CAST(item.object);
+    const GstEventType type = GST_EVENT_TYPE(event);
+    if (GST_EVENT_IS_STICKY(event) && type != GST_EVENT_SEGMENT && type != GST_EVENT_EOS) {
+      gst_pad_store_sticky_event(source_pad, event);
+    }
+  }
+  drop(items);
 }
 
 bool ClassifyQueue::restart_after(GstFlowReturn flow) {
@@ -126,16 +166,16 @@ bool ClassifyQueue::restart_after(GstFlowReturn flow) {
 }
 
 void ClassifyQueue::refuse_buffers() {
+  Items refused, kept;
   {
     const std::lock_guard lock(mutex_);
     refuse_buffers_ = true;
-    std::erase_if(items_, [](const Item& item) {
-      if (item.request) gst_mini_object_unref(item.object);
-      return item.request != nullptr;
-    });
+    for (Item& item : items_) (is_buffer(item) ? refused : kept).push_back(std::move(item));
+    items_ = std::move(kept);
     buffers_ = 0;
   }
   changed_.notify_all();
+  drop(refused);
 }
 
 void ClassifyQueue::accept_buffers() {

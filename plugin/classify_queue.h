@@ -9,19 +9,19 @@
 
 #include <gst/gst.h>
 
-#include "model/engine.h"
+#include "plugin/classify_job.h"
 
 namespace resnet {
 
 /// Buffers, serialised events and serialised queries in the order they came, from the streaming thread of the
-/// sink pad to the task of the source pad. A buffer leaves when its result is there; nothing overtakes
+/// sink pad to the task of the source pad. A buffer leaves when its results are there; nothing overtakes
 /// anything.
 class ClassifyQueue final : public EngineListener {
  public:
   struct Item {
-    GstMiniObject* object = nullptr;              ///< owned, but a query's caller owns the query
-    std::shared_ptr<EngineRequest> request{};     ///< buffers only
-    GstClockTime deadline = GST_CLOCK_TIME_NONE;  ///< by then the buffer's batch goes, full or not
+    GstMiniObject* object = nullptr;     ///< owned, but a query's caller owns the query
+    std::shared_ptr<ClassifyJob> job{};  ///< of a buffer
+    bool released = false;               ///< leaves without its results
   };
 
   ~ClassifyQueue() override { clear(); }
@@ -30,6 +30,10 @@ class ClassifyQueue final : public EngineListener {
   bool full(unsigned most);
   /// Waits until fewer than `most` buffers are queued. @return the flow to return when it is not OK
   GstFlowReturn wait_for_room(unsigned most);
+  /// Lets the oldest buffers go without their results, as many as make room for one more.
+  void release_for_room(unsigned most);
+  /// Buffers in the queue whose batch has not gone.
+  unsigned waiting();
   /// Takes the object. @return false, and the object is gone, when the queue is stopped
   bool push(Item item);
   /// Queues a query and waits for its turn; @return its answer, or nothing when the queue was stopped.
@@ -41,6 +45,8 @@ class ClassifyQueue final : public EngineListener {
 
   /// The deadline of the oldest buffer whose batch has not gone; GST_CLOCK_TIME_NONE: there is none.
   GstClockTime oldest_deadline();
+  /// Buffers in the queue.
+  unsigned size();
 
   void start();
   /// Every wait ends; what was in the queue is dropped.
@@ -58,12 +64,18 @@ class ClassifyQueue final : public EngineListener {
   void results_ready() noexcept override;
 
  private:
+  using Items = std::deque<Item>;
+
+  static bool is_buffer(const Item& item) { return GST_IS_BUFFER(item.object); }
+  static bool may_leave(const Item& item) { return !is_buffer(item) || item.released || item.job->done(); }
+  static void drop(Items& items);
+  Items take_all();
   void clear();
   GstFlowReturn buffer_flow() const { return flow_ == GST_FLOW_OK && refuse_buffers_ ? GST_FLOW_EOS : flow_; }
 
   std::mutex mutex_;  // guards everything below
   std::condition_variable changed_;
-  std::deque<Item> items_;
+  Items items_;
   unsigned buffers_ = 0;  // in items_
   GstFlowReturn flow_ = GST_FLOW_FLUSHING;
   bool refuse_buffers_ = false;

@@ -1,15 +1,23 @@
 #ifndef RESNET_PLUGIN_CLASSIFY_RESULT_H
 #define RESNET_PLUGIN_CLASSIFY_RESULT_H
 
-#include "model/engine.h"
+#include <optional>
+
 #include "plugin/classification_meta.h"
+#include "plugin/classify_job.h"
 #include "plugin/classify_settings.h"
 
 namespace resnet {
 
-/// The best classes of a request that is done: at most `top_k`, none less probable than the threshold.
-Classification make_classification(const Engine& engine, const EngineRequest& request,
-                                   const ClassifySettings::Annotation& annotation, const char* stream);
+/// The best classes: at most `top_k`, none less probable than the threshold.
+/// @param leader the class that comes first even where another is more probable; nothing: there is none
+std::vector<ClassScore> best_classes(const OpenModel& model, const std::vector<float>& probabilities,
+                                     const ClassifySettings::Frame& settings,
+                                     std::optional<std::size_t> leader = {});
+
+/// Puts the best class on the n-th GstVideoRegionOfInterestMeta of a writable buffer: a parameter
+/// `classification` with `label`, `label_id`, `confidence` and `model_name`, which DL Streamer reads too.
+void add_region_result(GstBuffer* buffer, gint region, const OpenModel& model, const ClassScore& score);
 
 }  // namespace resnet
 

@@ -10,13 +10,30 @@
 
 namespace resnet {
 
+/// Which pictures of a frame are classified.
+enum class InferenceRegion : std::uint8_t {
+  full_frame,
+  roi_list  ///< each GstVideoRegionOfInterestMeta
+};
+
 /// The properties of resnetclassify; their defaults stand here and nowhere else.
 struct ClassifySettings {
   /// What may change from frame to frame.
-  struct Annotation {
+  struct Frame {
+    bool enabled = true;
+    unsigned inference_interval = 1;
+    bool qos = true;
+    double change_threshold = -1;  ///< −1: off
+    InferenceRegion inference_region = InferenceRegion::full_frame;
+    std::string object_class;      ///< empty: every region
+    unsigned min_region_size = 1;  ///< pixels, of the shorter side
     unsigned top_k = 1;
     double threshold = -1;  ///< −1: what the model file suggests
+    double smoothing = 0;
+    double hysteresis = 0;
     bool overlay = true;
+    bool on_change = false;
+    std::uint64_t stats_interval = 0;  ///< ns; 0: no messages
   };
 
   std::string model;
@@ -24,13 +41,22 @@ struct ClassifySettings {
   std::string device = "auto";
   Precision precision = Precision::automatic;
   unsigned threads = 0;
+  std::string model_instance_id;
   unsigned batch_size = 8;
   std::uint64_t batch_timeout = 0;  ///< ns
   unsigned max_in_flight = 16;
-  Annotation annotation;
+  Frame frame;
 };
 
-/// Installs the properties on the class; ids are ClassifySettings' own.
+/// The ids of the properties that the element handles itself; ClassifySettings' own come behind them.
+enum ClassifyProperty : guint {
+  PROP_CLASSIFY_0,
+  PROP_CLASSIFY_MODEL,
+  PROP_CLASSIFY_STATS,
+  PROP_CLASSIFY_SETTINGS
+};
+
+/// Installs all properties on the class.
 void install_classify_properties(GObjectClass* object_class);
 /// The caller holds the lock of the settings. @return whether it takes opening the engine anew to take effect
 bool set_classify_property(ClassifySettings& settings, GObject* object, guint id, const GValue* value,

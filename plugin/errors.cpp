@@ -34,11 +34,16 @@ Domain domain_of(ErrorCode code) {
 
 }  // namespace
 
-void post_engine_error(GstElement* element, const EngineError& error) {
+void post_message(GstElement* element, GstMessageType type, GQuark domain, int code, const std::string& text,
+                  const std::string& detail) {
+  gst_element_message_full(element, type, domain, code, g_strdup(text.c_str()), g_strdup(detail.c_str()),
+                           __FILE__, GST_FUNCTION, __LINE__);
+}
+
+void post_engine_message(GstElement* element, GstMessageType type, const EngineError& error) {
   const Domain domain = domain_of(error.code);
-  gchar* text = g_strdup_printf("%s. %s", error.message.c_str(), domain.advice);
-  gst_element_message_full(element, GST_MESSAGE_ERROR, domain.domain, domain.code, text,
-                           g_strdup(error.message.c_str()), __FILE__, GST_FUNCTION, __LINE__);
+  post_message(element, type, domain.domain, domain.code, error.message + ". " + domain.advice,
+               error.message);
 }
 
 }  // namespace resnet

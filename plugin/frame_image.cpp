@@ -1,5 +1,7 @@
 #include "plugin/frame_image.h"
 
+#include <algorithm>
+
 namespace resnet {
 
 namespace {
@@ -52,6 +54,21 @@ YuvMatrix yuv_matrix(GstVideoColorMatrix matrix) {
   }
 }
 
+// Of the formats in one plane.
+int bytes_per_pixel(PixelFormat format) {
+  switch (format) {
+    case PixelFormat::GRAY8:
+      return 1;
+    case PixelFormat::YUY2:
+      return 2;
+    case PixelFormat::RGB:
+    case PixelFormat::BGR:
+      return 3;
+    default:
+      return 4;
+  }
+}
+
 }  // namespace
 
 Image frame_image(const GstVideoFrame& frame) {
@@ -74,6 +91,36 @@ Image frame_image(const GstVideoFrame& frame) {
     image.siting.vertical_cosited = (site & GST_VIDEO_CHROMA_SITE_V_COSITED) != 0;
   }
   return image;
+}
+
+std::optional<Image> crop_image(const Image& image, Rectangle r) {
+  const guint width = static_cast<guint>(image.width), height = static_cast<guint>(image.height);
+  if (r.x >= width || r.y >= height || r.width == 0 || r.height == 0) return std::nullopt;
+  const guint right = r.x + std::min(r.width, width - r.x), bottom = r.y + std::min(r.height, height - r.y);
+  Image part = image;
+  const auto move = [&part](std::size_t plane, std::ptrdiff_t x, std::ptrdiff_t y) {
+    part.planes[plane].data += y * part.planes[plane].stride + x;
+  };
+  const bool is_subsampled = image.format == PixelFormat::NV12 || image.format == PixelFormat::I420;
+  const guint x = is_subsampled || image.format == PixelFormat::YUY2 ? r.x & ~1U : r.x;
+  const guint y = is_subsampled ? r.y & ~1U : r.y;
+  switch (image.format) {
+    case PixelFormat::NV12:
+      move(0, x, y);
+      move(1, x, y / 2);
+      break;
+    case PixelFormat::I420:
+      move(0, x, y);
+      move(1, x / 2, y / 2);
+      move(2, x / 2, y / 2);
+      break;
+    default:
+      move(0, std::ptrdiff_t{bytes_per_pixel(image.format)} * x, y);
+      break;
+  }
+  part.width = static_cast<int>(right - x);
+  part.height = static_cast<int>(bottom - y);
+  return part;
 }
 
 }  // namespace resnet

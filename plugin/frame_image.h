@@ -1,6 +1,8 @@
 #ifndef RESNET_PLUGIN_FRAME_IMAGE_H
 #define RESNET_PLUGIN_FRAME_IMAGE_H
 
+#include <optional>
+
 #include <gst/video/video.h>
 
 #include "model/image.h"
@@ -13,6 +15,15 @@ namespace resnet {
 
 /// A mapped frame as the preprocessing sees it: pixels, strides, matrix, range and chroma siting. No copy.
 Image frame_image(const GstVideoFrame& frame);
+
+/// A rectangle of pixels; may reach beyond the picture.
+struct Rectangle {
+  guint x = 0, y = 0, width = 0, height = 0;
+};
+
+/// The part of the picture inside the rectangle, whose corner moves to a chroma sample's. No copy.
+/// @return nothing when no pixel is inside
+std::optional<Image> crop_image(const Image& image, Rectangle rectangle);
 
 }  // namespace resnet
 

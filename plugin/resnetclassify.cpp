@@ -11,9 +11,23 @@
  * ! autovideosink
  * ]|
  *
- * A batch is whatever waits when the network is free, at most `batch-size` frames. With `batch-timeout` it
+ * Elements in one process that ask for the same model, device, precision and threads share one network in
+ * memory; their frames go through it together. A batch is whatever waits when the network is free, at most
+ * `batch-size` frames. With `batch-timeout` it
  * waits for company until its first frame has waited so long on the pipeline's clock, but no longer than to
  * the next serialised event or query, nor while the pipeline is not PLAYING or upstream is held back.
+ *
+ * No frame is ever dropped. With `inference-interval`, and with `qos` when a frame is late or a live source
+ * is faster than the network, frames carry the last result with its age. With `inference-region=roi-list`
+ * each GstVideoRegionOfInterestMeta is classified instead of the frame, and gets a parameter `classification`
+ * with `label`, `label_id`, `confidence` and `model_name`.
+ *
+ * Element messages: `resnetclassify-change` with `on-change`: `label` (not there: none of these), `label-id`,
+ * `probability`, `previous-label`, `pts`, `running-time`, `stream-time`; `resnetclassify-stats` each
+ * `stats-interval`, with the fields of the property `stats`: `frames`, `inferences`, `reused`, `released`
+ * (left before their results), `untouched`, `queued`, `fps`, `latency-median`, `latency-p95`, `latency-p99`,
+ * `conversion-time`, `waiting-time`, `network-time`, and of the network with all its users `batches`,
+ * `mean-batch`, `streams`. Times are nanoseconds.
  *
  * Errors: RESOURCE for a model or label file that is missing, unreadable or does not fit, STREAM/WRONG_TYPE
  * for one that is corrupt, LIBRARY/INIT when LibTorch is not there. They fail the change to READY.
@@ -29,81 +43,21 @@
 #include <gst/video/video.h>
 
 #include "plugin/allocation_query.h"
-#include "plugin/batch_timer.h"
 #include "plugin/classification_meta.h"
-#include "plugin/classify_queue.h"
-#include "plugin/classify_result.h"
-#include "plugin/classify_settings.h"
-#include "plugin/errors.h"
+#include "plugin/classify_input.h"
+#include "plugin/classify_model.h"
+#include "plugin/classify_output.h"
+#include "plugin/classify_state.h"
 #include "plugin/frame_image.h"
-#include "plugin/open_engine.h"
-#include "plugin/overlay.h"
 
-GST_DEBUG_CATEGORY_STATIC(resnet_classify_debug);
+GST_DEBUG_CATEGORY(resnet_classify_debug);
 #define GST_CAT_DEFAULT resnet_classify_debug
-
-namespace {
-
-using resnet::ClassifyQueue;
-using resnet::ClassifySettings;
-using resnet::EngineRequest;
-
-GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
-    "sink", GST_PAD_SINK, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS(GST_VIDEO_CAPS_MAKE(RESNET_VIDEO_FORMATS) ";" GST_VIDEO_CAPS_MAKE_WITH_FEATURES(
-        "memory:SystemMemory, meta:GstVideoOverlayComposition", RESNET_VIDEO_FORMATS)));
-GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
-    "src", GST_PAD_SRC, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS(GST_VIDEO_CAPS_MAKE(RESNET_VIDEO_FORMATS) ";" GST_VIDEO_CAPS_MAKE_WITH_FEATURES(
-        "memory:SystemMemory, meta:GstVideoOverlayComposition", RESNET_VIDEO_FORMATS)));
-
-// All of an element's C++ state.
-struct Private {
-  std::mutex settings_mutex;
-  ClassifySettings settings;     // guarded by settings_mutex
-  bool settings_opened = false;  // guarded by settings_mutex: the engine was opened with them
-
-  // Set at NULL→READY, read by the streaming threads and the timer's, which do not run then.
-  std::unique_ptr<resnet::Engine> engine;
-  std::unique_ptr<resnet::EngineStream> stream;
-  unsigned max_in_flight = 0;
-  GstClockTime batch_timeout = 0;
-  GstClockTime batch_time = 0;  // of a full batch, measured at READY→PAUSED
-
-  ClassifyQueue queue;
-  std::atomic<bool> playing{false};
-  std::atomic<GstClockTime> frame_duration{0};  // 0: not known
-  resnet::BatchTimer timer{[this](GstClockTime now) { return send_expired_batch(now); }};
-
-  // Owned by the sink pad's streaming thread.
-  GstVideoInfo sink_info{};
-  bool have_caps = false;
-
-  // Owned by the source pad's task.
-  resnet::Overlay overlay;
-  bool ask_downstream = false;  // caps are new: `overlay` has to negotiate
-
-  // The frames that wait for company go now.
-  void send_batch() {
-    if (batch_timeout > 0 && engine) engine->go();
-  }
-
-  // The timer's: sends the batch whose first frame has waited long enough. @return when the next one has
-  GstClockTime send_expired_batch(GstClockTime now) {
-    const GstClockTime deadline = queue.oldest_deadline();
-    if (!GST_CLOCK_TIME_IS_VALID(deadline) || deadline > now) return deadline;
-    engine->go();
-    return GST_CLOCK_TIME_NONE;
-  }
-};
-
-}  // namespace
 
 struct _GstResnetClassify {
   GstElement parent;
   GstPad* sinkpad;
   GstPad* srcpad;
-  Private* priv;
+  resnet::ClassifyState* state;
 };
 
 G_DEFINE_TYPE_WITH_CODE(GstResnetClassify, gst_resnet_classify, GST_TYPE_ELEMENT,
@@ -112,23 +66,21 @@ G_DEFINE_TYPE_WITH_CODE(GstResnetClassify, gst_resnet_classify, GST_TYPE_ELEMENT
 
 namespace {
 
+using resnet::ClassifyQueue;
+using resnet::ClassifyState;
+
+#define CAPS                                                                                    \
+  GST_VIDEO_CAPS_MAKE(RESNET_VIDEO_FORMATS)                                                     \
+  ";" GST_VIDEO_CAPS_MAKE_WITH_FEATURES("memory:SystemMemory, meta:GstVideoOverlayComposition", \
+                                        RESNET_VIDEO_FORMATS)
+
+GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(CAPS));
+GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS(CAPS));
+
 GstResnetClassify* self_of(gpointer object) { return GST_RESNET_CLASSIFY(object); }
-
-ClassifySettings settings_to_open(GstResnetClassify* self) {
-  const std::lock_guard lock(self->priv->settings_mutex);
-  self->priv->settings_opened = true;
-  return self->priv->settings;
-}
-
-bool settings_are_opened(GstResnetClassify* self) {
-  const std::lock_guard lock(self->priv->settings_mutex);
-  return self->priv->settings_opened;
-}
-
-ClassifySettings::Annotation copy_annotation(GstResnetClassify* self) {
-  const std::lock_guard lock(self->priv->settings_mutex);
-  return self->priv->settings.annotation;
-}
+ClassifyState& state_of(gpointer object) { return *self_of(object)->state; }
 
 // Calls what may throw: an exception becomes an element error, because none may cross into C.
 template <typename Work>
@@ -142,230 +94,167 @@ GstFlowReturn guarded(GstResnetClassify* self, Work work) {
   }
 }
 
-// ---- Opening and closing the engine ----
-
-bool open(GstResnetClassify* self) {
-  Private& p = *self->priv;
-  const ClassifySettings s = settings_to_open(self);
-  p.engine = resnet::open_engine(GST_ELEMENT(self), s);
-  if (!p.engine) return false;
-  resnet::EngineError error;
-  p.stream = p.engine->open_stream(p.queue, error);
-  if (!p.stream) {
-    p.engine.reset();
-    resnet::post_engine_error(GST_ELEMENT(self), error);
-    return false;
-  }
-  if (s.max_in_flight < s.batch_size) {
-    GST_ELEMENT_WARNING(
-        self, RESOURCE, SETTINGS,
-        ("max-in-flight=%u is below batch-size=%u and was raised to it.", s.max_in_flight, s.batch_size),
-        ("a batch could never fill"));
-  }
-  p.max_in_flight = std::max(s.max_in_flight, s.batch_size);
-  p.batch_timeout = s.batch_timeout;
-  GST_INFO_OBJECT(self, "opened %s: %s", s.model.c_str(), p.engine->description().c_str());
-  return true;
-}
-
-void close(GstResnetClassify* self) {
-  self->priv->stream.reset();
-  self->priv->engine.reset();
-}
-
 // ---- Sink pad ----
-
-// When the batch of a frame that comes now has to go at the latest.
-GstClockTime deadline_of_now(GstResnetClassify* self, GstClock* clock) {
-  return clock ? gst_clock_get_time(clock) + self->priv->batch_timeout : GST_CLOCK_TIME_NONE;
-}
-
-// A frame waits for company only while the element's clock can end that.
-void watch_batch(GstResnetClassify* self, GstClock* clock, GstClockTime deadline) {
-  Private& p = *self->priv;
-  if (clock && p.playing) {
-    p.timer.arm(clock, deadline);
-    if (p.playing) return;
-  }
-  p.send_batch();
-}
-
-GstFlowReturn submit(GstResnetClassify* self, GstBuffer* buffer) {
-  Private& p = *self->priv;
-  GstVideoFrame frame;
-  if (!gst_video_frame_map(&frame, &p.sink_info, buffer,
-                           static_cast<GstMapFlags>(GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF))) {
-    GST_ELEMENT_ERROR(self, STREAM, FORMAT, ("A frame does not hold what its caps say."),
-                      ("buffer of %" G_GSIZE_FORMAT " bytes", gst_buffer_get_size(buffer)));
-    gst_buffer_unref(buffer);
-    return GST_FLOW_ERROR;
-  }
-  GstClock* clock = p.batch_timeout > 0 ? gst_element_get_clock(GST_ELEMENT(self)) : nullptr;
-  const GstClockTime deadline = deadline_of_now(self, clock);
-  const auto request = std::make_shared<EngineRequest>();
-  p.stream->submit(resnet::frame_image(frame), request);
-  gst_video_frame_unmap(&frame);
-  const bool queued = p.queue.push({GST_MINI_OBJECT_CAST(buffer), request, deadline});
-  if (p.batch_timeout > 0) watch_batch(self, clock, deadline);
-  if (clock) gst_object_unref(clock);
-  return queued ? GST_FLOW_OK : p.queue.flow();
-}
 
 GstFlowReturn chain(GstPad*, GstObject* parent, GstBuffer* buffer) {
   GstResnetClassify* self = self_of(parent);
-  Private& p = *self->priv;
-  if (!p.have_caps) {
+  ClassifyState& s = *self->state;
+  if (!s.input.have_caps) {
     gst_buffer_unref(buffer);
     return GST_FLOW_NOT_NEGOTIATED;
   }
-  if (p.queue.full(p.max_in_flight)) p.send_batch();  // nobody else can fill the batch
-  const GstFlowReturn flow = p.queue.wait_for_room(p.max_in_flight);
+  if (s.queue.full(s.max_in_flight)) {
+    s.send_batch();  // nobody else can fill the batch
+    if (s.live && s.frame_settings().qos) s.queue.release_for_room(s.max_in_flight);
+  }
+  const GstFlowReturn flow = s.queue.wait_for_room(s.max_in_flight);
   if (flow != GST_FLOW_OK) {
     gst_buffer_unref(buffer);
     return flow;
   }
-  return guarded(self, [&] { return submit(self, buffer); });
+  return guarded(self, [&] { return resnet::submit_frame(GST_ELEMENT(self), s, buffer); });
 }
 
-void pause_task(GstResnetClassify* self) { gst_pad_pause_task(self->srcpad); }
-
-bool set_sink_caps(Private& p, GstEvent* event) {
+bool set_sink_caps(ClassifyState& s, GstEvent* event) {
   GstCaps* caps = nullptr;
   gst_event_parse_caps(event, &caps);
-  p.have_caps = gst_video_info_from_caps(&p.sink_info, caps) != FALSE;
-  if (!p.have_caps) return false;
-  const gint fps_n = GST_VIDEO_INFO_FPS_N(&p.sink_info), fps_d = GST_VIDEO_INFO_FPS_D(&p.sink_info);
-  p.frame_duration = fps_n > 0 ? gst_util_uint64_scale_int(GST_SECOND, fps_d, fps_n) : 0;
+  s.input.have_caps = gst_video_info_from_caps(&s.input.info, caps) != FALSE;
+  if (!s.input.have_caps) return false;
+  const gint fps_n = GST_VIDEO_INFO_FPS_N(&s.input.info), fps_d = GST_VIDEO_INFO_FPS_D(&s.input.info);
+  s.frame_duration = fps_n > 0 ? gst_util_uint64_scale_int(GST_SECOND, fps_d, fps_n) : 0;
   return true;
+}
+
+void start_segment(ClassifyState& s, GstEvent* event) {
+  gst_event_copy_segment(event, &s.input.segment);
+  s.input.frames = 0;
+  s.earliest_time = GST_CLOCK_TIME_NONE;
+  s.queue.accept_buffers();
 }
 
 void loop(gpointer data);
 
+gboolean flush_start(GstResnetClassify* self, GstEvent* event) {
+  ClassifyState& s = *self->state;
+  const gboolean result = gst_pad_push_event(self->srcpad, event);
+  s.queue.flush(self->srcpad);
+  s.send_batch();  // what it holds is dropped; the frames behind the flush are not to wait with it
+  gst_pad_pause_task(self->srcpad);
+  return result;
+}
+
+gboolean flush_stop(GstResnetClassify* self, GstEvent* event) {
+  ClassifyState& s = *self->state;
+  const gboolean result = gst_pad_push_event(self->srcpad, event);
+  s.earliest_time = GST_CLOCK_TIME_NONE;
+  s.output.reset();                // the task does not run
+  s.output.ask_downstream = true;  // the flush may have kept a CAPS event on the pad
+  s.queue.start();
+  gst_pad_start_task(self->srcpad, loop, self, nullptr);
+  return result;
+}
+
 gboolean sink_event(GstPad* pad, GstObject* parent, GstEvent* event) {
   GstResnetClassify* self = self_of(parent);
-  Private& p = *self->priv;
+  ClassifyState& s = *self->state;
   switch (GST_EVENT_TYPE(event)) {
-    case GST_EVENT_FLUSH_START: {
-      const gboolean result = gst_pad_push_event(self->srcpad, event);
-      p.queue.flush(self->srcpad);
-      p.send_batch();  // what it holds is dropped; the frames behind the flush are not to wait with it
-      pause_task(self);
-      return result;
-    }
-    case GST_EVENT_FLUSH_STOP: {
-      const gboolean result = gst_pad_push_event(self->srcpad, event);
-      p.ask_downstream = true;  // the flush may have kept a CAPS event on the pad; the task does not run
-      p.queue.start();
-      gst_pad_start_task(self->srcpad, loop, self, nullptr);
-      return result;
-    }
+    case GST_EVENT_FLUSH_START:
+      return flush_start(self, event);
+    case GST_EVENT_FLUSH_STOP:
+      return flush_stop(self, event);
     case GST_EVENT_CAPS:
-      if (!set_sink_caps(p, event)) {
+      if (!set_sink_caps(s, event)) {
         gst_event_unref(event);
         return FALSE;
       }
       break;
     case GST_EVENT_STREAM_START:
+      s.queue.accept_buffers();
+      break;
     case GST_EVENT_SEGMENT:
-      p.queue.accept_buffers();
+      start_segment(s, event);
       break;
     default:
       break;
   }
   if (!GST_EVENT_IS_SERIALIZED(event)) return gst_pad_event_default(pad, parent, event);
   const bool eos = GST_EVENT_TYPE(event) == GST_EVENT_EOS;
-  p.send_batch();  // frames in front of an event wait for no company
-  if (p.queue.push({.object = GST_MINI_OBJECT_CAST(event)})) return TRUE;
-  const GstFlowReturn flow = p.queue.flow();
+  s.send_batch();  // frames in front of an event wait for no company
+  if (s.queue.push({.object = GST_MINI_OBJECT_CAST(event)})) return TRUE;
+  const GstFlowReturn flow = s.queue.flow();
   // Upstream may have nothing more to send that would return the error.
   if (eos && (flow == GST_FLOW_NOT_LINKED || flow < GST_FLOW_EOS)) GST_ELEMENT_FLOW_ERROR(self, flow);
   return FALSE;
 }
 
 gboolean sink_query(GstPad* pad, GstObject* parent, GstQuery* query) {
-  GstResnetClassify* self = self_of(parent);
-  Private& p = *self->priv;
+  ClassifyState& s = state_of(parent);
   if (!GST_QUERY_IS_SERIALIZED(query)) return gst_pad_query_default(pad, parent, query);
-  p.send_batch();
-  return p.queue.push_query(query).value_or(false);
+  s.send_batch();
+  return s.queue.push_query(query).value_or(false);
 }
 
 // ---- Source pad's task ----
 
-// Downstream is asked when it has the caps, and again when it wants to negotiate anew.
-void prepare_overlay(GstResnetClassify* self) {
-  Private& p = *self->priv;
-  const bool reconfigure = gst_pad_check_reconfigure(self->srcpad);
-  if (std::exchange(p.ask_downstream, false) || reconfigure) p.overlay.negotiate(self->srcpad);
-}
-
-GstFlowReturn finish_buffer(GstResnetClassify* self, GstBuffer* buffer, const EngineRequest& request) {
-  Private& p = *self->priv;
-  if (request.error) {
-    resnet::post_engine_error(GST_ELEMENT(self), request.error);
-    gst_buffer_unref(buffer);
-    return GST_FLOW_ERROR;
-  }
-  const ClassifySettings::Annotation annotation = copy_annotation(self);
-  resnet::Classification classification =
-      resnet::make_classification(*p.engine, request, annotation, GST_OBJECT_NAME(self));
-  if (annotation.overlay) {
-    prepare_overlay(self);
-    buffer = p.overlay.apply(buffer, resnet::caption_lines(classification), classification.drawn);
-  }
-  buffer = gst_buffer_make_writable(buffer);
-  resnet::add_classification_meta(buffer, classification);
-  return gst_pad_push(self->srcpad, buffer);
-}
-
 bool forward_query(GstResnetClassify* self, GstQuery* query) {
   const bool answered = gst_pad_peer_query(self->srcpad, query) != FALSE;
   if (GST_QUERY_TYPE(query) != GST_QUERY_ALLOCATION) return answered;
-  resnet::add_held_buffers(query, self->priv->max_in_flight);  // frames are held until their batch is done
+  resnet::add_held_buffers(query, self->state->max_in_flight);  // held until their batch is done
   return true;
 }
 
 // Downstream gets the event. @return whether frames may follow it
 bool forward_event(GstResnetClassify* self, GstEvent* event) {
-  Private& p = *self->priv;
   const bool is_caps = GST_EVENT_TYPE(event) == GST_EVENT_CAPS;
-  if (is_caps) p.ask_downstream = true;
+  resnet::note_event(*self->state, event);
   return gst_pad_push_event(self->srcpad, event) || !is_caps || GST_PAD_IS_FLUSHING(self->srcpad);
 }
 
 void stop_after(GstResnetClassify* self, GstFlowReturn flow) {
   GST_DEBUG_OBJECT(self, "downstream returned %s", gst_flow_get_name(flow));
   if (flow == GST_FLOW_EOS) {
-    self->priv->queue.refuse_buffers();  // the EOS event still has to pass
+    self->state->queue.refuse_buffers();  // the EOS event still has to pass
     return;
   }
-  self->priv->queue.stop(flow);
-  pause_task(self);
+  self->state->queue.stop(flow);
+  gst_pad_pause_task(self->srcpad);
 }
 
 void loop(gpointer data) {
   GstResnetClassify* self = self_of(data);
-  std::optional<ClassifyQueue::Item> item = self->priv->queue.pop();
+  ClassifyState& s = *self->state;
+  std::optional<ClassifyQueue::Item> item = s.queue.pop();
   if (!item) {
-    pause_task(self);
+    gst_pad_pause_task(self->srcpad);
     return;
   }
   if (GST_IS_BUFFER(item->object)) {
-    const GstFlowReturn flow =
-        guarded(self, [&] { return finish_buffer(self, GST_BUFFER_CAST(item->object), *item->request); });
+    const GstFlowReturn flow = guarded(
+        self, [&] { return resnet::finish_frame(GST_ELEMENT(self), self->srcpad, s, std::move(*item)); });
     if (flow != GST_FLOW_OK) stop_after(self, flow);
   } else if (GST_IS_EVENT(item->object)) {
     if (!forward_event(self, GST_EVENT_CAST(item->object))) stop_after(self, GST_FLOW_NOT_NEGOTIATED);
   } else {
-    self->priv->queue.answer_query(forward_query(self, GST_QUERY_CAST(item->object)));
+    s.queue.answer_query(forward_query(self, GST_QUERY_CAST(item->object)));
   }
+}
+
+void note_qos(ClassifyState& s, GstEvent* event) {
+  GstClockTimeDiff late = 0;
+  GstClockTime time = GST_CLOCK_TIME_NONE;
+  gst_event_parse_qos(event, nullptr, nullptr, &late, &time);
+  if (!GST_CLOCK_TIME_IS_VALID(time)) return;
+  // As GstBaseTransform: what is late will be late again, so twice as far ahead.
+  s.earliest_time =
+      late > 0 ? time + 2 * static_cast<GstClockTime>(late) + s.frame_duration : GST_CLOCK_TIME_NONE;
 }
 
 gboolean src_event(GstPad* pad, GstObject* parent, GstEvent* event) {
   GstResnetClassify* self = self_of(parent);
+  ClassifyState& s = *self->state;
+  if (GST_EVENT_TYPE(event) == GST_EVENT_QOS) note_qos(s, event);
   // As in GStreamer's queue: a new peer may want what the one that is gone could not take.
-  if (GST_EVENT_TYPE(event) == GST_EVENT_RECONFIGURE &&
-      self->priv->queue.restart_after(GST_FLOW_NOT_LINKED)) {
+  if (GST_EVENT_TYPE(event) == GST_EVENT_RECONFIGURE && s.queue.restart_after(GST_FLOW_NOT_LINKED)) {
     gst_pad_start_task(self->srcpad, loop, self, nullptr);
   }
   return gst_pad_event_default(pad, parent, event);
@@ -375,95 +264,96 @@ gboolean src_activate_mode(GstPad* pad, GstObject* parent, GstPadMode mode, gboo
   GstResnetClassify* self = self_of(parent);
   if (mode != GST_PAD_MODE_PUSH) return FALSE;
   if (active) {
-    self->priv->queue.start();
+    self->state->queue.start();
     return gst_pad_start_task(pad, loop, self, nullptr);
   }
-  self->priv->queue.stop(GST_FLOW_FLUSHING);
+  self->state->queue.stop(GST_FLOW_FLUSHING);
   return gst_pad_stop_task(pad);
 }
 
 gboolean sink_activate_mode(GstPad*, GstObject* parent, GstPadMode mode, gboolean active) {
   if (mode != GST_PAD_MODE_PUSH) return FALSE;
-  if (!active) self_of(parent)->priv->queue.stop(GST_FLOW_FLUSHING);  // lets the chain function go
+  if (!active) state_of(parent).queue.stop(GST_FLOW_FLUSHING);  // lets the chain function go
   return TRUE;
 }
 
-// ---- Latency ----
-
+// The least latency is what a frame was seen to take; the most, that of a queue full of frames.
 gboolean src_query(GstPad* pad, GstObject* parent, GstQuery* query) {
   GstResnetClassify* self = self_of(parent);
-  Private& p = *self->priv;
+  ClassifyState& s = *self->state;
   if (GST_QUERY_TYPE(query) != GST_QUERY_LATENCY) return gst_pad_query_default(pad, parent, query);
   if (!gst_pad_peer_query(self->sinkpad, query)) return FALSE;
   gboolean live = FALSE;
   GstClockTime least = 0, most = 0;
   gst_query_parse_latency(query, &live, &least, &most);
-  const GstClockTime own = p.batch_timeout + p.batch_time + (p.stream ? p.stream->conversion_time() : 0);
+  s.live = live != FALSE;
+  const GstClockTime own = s.latency;
   least += own;
-  if (GST_CLOCK_TIME_IS_VALID(most)) most += std::max(own, p.max_in_flight * p.frame_duration);
+  if (GST_CLOCK_TIME_IS_VALID(most)) most += std::max(own, s.max_in_flight * s.frame_duration);
   gst_query_set_latency(query, live, least, most);
   return TRUE;
 }
 
 // ---- GObject ----
 
-bool warm_up(GstResnetClassify* self) {
-  if (!settings_are_opened(self)) {  // properties were set in READY
-    close(self);
-    if (!open(self)) return false;
-  }
-  resnet::EngineError error;
-  self->priv->batch_time = self->priv->engine->warm_up(error);
-  if (error) resnet::post_engine_error(GST_ELEMENT(self), error);
-  return !error;
+// The streaming threads do not run any more.
+void reach_ready(ClassifyState& s) {
+  s.timer.cancel();  // a frame may have set it meanwhile
+  s.input = {};
+  s.output.reset();
+  resnet::stop_reloading(s);
 }
 
 GstStateChangeReturn change_state(GstElement* element, GstStateChange transition) {
   GstResnetClassify* self = self_of(element);
-  Private& p = *self->priv;
+  ClassifyState& s = *self->state;
   switch (transition) {
     case GST_STATE_CHANGE_NULL_TO_READY:
-      if (!open(self)) return GST_STATE_CHANGE_FAILURE;
+      if (!resnet::open_model(element, s)) return GST_STATE_CHANGE_FAILURE;
       break;
     case GST_STATE_CHANGE_READY_TO_PAUSED:
-      if (!warm_up(self)) return GST_STATE_CHANGE_FAILURE;
+      if (!resnet::prepare_model(element, s)) return GST_STATE_CHANGE_FAILURE;
       break;
     case GST_STATE_CHANGE_PAUSED_TO_PLAYING:
-      p.playing = true;
+      s.playing = true;
       break;
     case GST_STATE_CHANGE_PLAYING_TO_PAUSED:
     case GST_STATE_CHANGE_PAUSED_TO_READY:
-      p.playing = false;
-      p.timer.cancel();
-      p.send_batch();
+      s.playing = false;
+      s.timer.cancel();
+      s.send_batch();
       break;
     default:
       break;
   }
   const GstStateChangeReturn result =
       GST_ELEMENT_CLASS(gst_resnet_classify_parent_class)->change_state(element, transition);
-  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
-    p.timer.cancel();  // a frame may have set it meanwhile
-    p.have_caps = false;
-  }
-  if (transition == GST_STATE_CHANGE_READY_TO_NULL) close(self);
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) reach_ready(s);
+  if (transition == GST_STATE_CHANGE_READY_TO_NULL) resnet::close_model(s);
   return result;
 }
 
 void set_property(GObject* object, guint id, const GValue* value, GParamSpec* spec) {
-  Private& p = *self_of(object)->priv;
-  const std::lock_guard lock(p.settings_mutex);
-  if (resnet::set_classify_property(p.settings, object, id, value, spec)) p.settings_opened = false;
+  ClassifyState& s = state_of(object);
+  {
+    const std::lock_guard lock(s.settings_mutex);
+    if (resnet::set_classify_property(s.settings, object, id, value, spec)) s.settings_opened = false;
+  }
+  if (id == resnet::PROP_CLASSIFY_MODEL) resnet::reload_model(GST_ELEMENT(object), s);
 }
 
 void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
-  Private& p = *self_of(object)->priv;
-  const std::lock_guard lock(p.settings_mutex);
-  resnet::get_classify_property(p.settings, object, id, value, spec);
+  ClassifyState& s = state_of(object);
+  if (id == resnet::PROP_CLASSIFY_STATS) {
+    g_value_take_boxed(value, resnet::make_statistics(s));
+    return;
+  }
+  const std::lock_guard lock(s.settings_mutex);
+  resnet::get_classify_property(s.settings, object, id, value, spec);
 }
 
 void finalize(GObject* object) {
-  delete self_of(object)->priv;
+  delete self_of(object)->state;
   G_OBJECT_CLASS(gst_resnet_classify_parent_class)->finalize(object);
 }
 
@@ -486,7 +376,7 @@ static void gst_resnet_classify_class_init(GstResnetClassifyClass* klass) {
 
 static void gst_resnet_classify_init(GstResnetClassify* self) {
   resnet::register_classification_meta();
-  self->priv = new Private;
+  self->state = new resnet::ClassifyState;
   self->sinkpad = gst_pad_new_from_static_template(&sink_template, "sink");
   gst_pad_set_chain_function(self->sinkpad, chain);
   gst_pad_set_event_function(self->sinkpad, sink_event);

@@ -1,0 +1,339 @@
+#include "model/batching_engine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include <c10/util/Exception.h>
+
+#include "model/labels.h"
+#include "model/preprocess.h"
+
+namespace resnet {
+
+namespace {
+
+TensorType tensor_type(const at::Tensor& tensor) {
+  switch (tensor.scalar_type()) {
+    case at::kByte:
+      return TensorType::u8;
+    case at::kBFloat16:
+      return TensorType::bf16;
+    case at::kHalf:
+      return TensorType::fp16;
+    default:
+      return TensorType::fp32;
+  }
+}
+
+// Subtracting the maximum keeps exp within range. @return false when the logits are not finite
+bool softmax(const float* logits, std::vector<float>& probabilities) {
+  const std::size_t n = probabilities.size();
+  const float highest = *std::max_element(logits, logits + n);
+  float sum = 0;
+  for (std::size_t i = 0; i < n; ++i) sum += probabilities[i] = std::exp(logits[i] - highest);
+  for (float& probability : probabilities) probability /= sum;
+  return std::isfinite(sum) && std::isfinite(highest);
+}
+
+template <typename TimePoint>
+std::uint64_t nanoseconds(TimePoint from, TimePoint to) {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(to - from).count());
+}
+
+}  // namespace
+
+// LibTorch's messages carry a stack trace behind the first line.
+EngineError current_error() noexcept {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return {error.code(), error.what()};
+  } catch (const c10::Error& error) {
+    const std::string text = error.what_without_backtrace();
+    return {ErrorCode::device, text.substr(0, text.find('\n'))};
+  } catch (const std::bad_alloc&) {
+    return {ErrorCode::device, "out of memory"};
+  } catch (const std::exception& error) {
+    return {ErrorCode::device, error.what()};
+  }
+}
+
+class BatchingEngine::Stream final : public EngineStream {
+ public:
+  Stream(BatchingEngine& engine, const StreamOptions& options, EngineListener& listener,
+         const at::Tensor& any_input)
+      : engine_(engine),
+        listener_(listener),
+        batch_size_(static_cast<std::size_t>(std::max(1, options.batch_size))),
+        classes_(engine.info_.classes),
+        slot_bytes_(any_input.nbytes() / static_cast<std::size_t>(any_input.size(0))),
+        preprocessor_(engine.info_.preprocessing, tensor_type(any_input),
+                      any_input.is_contiguous() ? TensorLayout::chw : TensorLayout::hwc),
+        pixels_(engine.info_.preprocessing, TensorType::u8, TensorLayout::hwc) {
+    if (!options.labels_file.empty())
+      classes_ = read_fitting_labels(options.labels_file, engine.num_classes_);
+    for (std::size_t i = classes_.size(); i < engine.num_classes_; ++i) classes_.push_back(std::to_string(i));
+    engine_.add(*this);
+  }
+  ~Stream() override { engine_.remove(*this); }
+
+  const std::vector<std::string>& classes() const noexcept override { return classes_; }
+
+  void submit(const Image& image, const std::shared_ptr<EngineRequest>& request,
+              bool patient) noexcept override {
+    request->state = EngineRequest::State::waiting;
+    request->error = {};
+    std::size_t slot = 0;
+    Batch& batch = engine_.reserve(*this, request, patient, slot);
+    const auto start = Clock::now();
+    try {
+      preprocessor_.run(image, static_cast<std::uint8_t*>(batch.input.data_ptr()) + slot * slot_bytes_);
+    } catch (...) {
+      request->error = current_error();
+    }
+    request->conversion_time = nanoseconds(start, Clock::now());
+    engine_.written(batch);
+  }
+
+  bool is_like_the_last(const Image& image, double threshold) noexcept override {
+    try {
+      const auto side = static_cast<std::size_t>(engine_.info_.preprocessing.crop_size);
+      now_.resize(side * side * 3);
+      pixels_.run(image, now_.data());
+      if (last_.size() == now_.size()) {
+        std::uint64_t sum = 0;
+        for (std::size_t i = 0; i < now_.size(); ++i)
+          sum += static_cast<unsigned>(std::abs(now_[i] - last_[i]));
+        if (sum == 0 || static_cast<double>(sum) < threshold * static_cast<double>(now_.size())) return true;
+      }
+      std::swap(now_, last_);
+    } catch (...) {
+      // What is wrong with the picture, submit() says.
+    }
+    return false;
+  }
+
+  void go() noexcept override { engine_.go(*this); }
+
+  std::size_t batch_size() const { return batch_size_; }
+  void tell() noexcept { listener_.results_ready(); }
+
+ private:
+  BatchingEngine& engine_;
+  EngineListener& listener_;
+  const std::size_t batch_size_;
+  std::vector<std::string> classes_;
+  const std::size_t slot_bytes_;
+  Preprocessor preprocessor_;
+  Preprocessor pixels_;  // for is_like_the_last, with the two pictures that it compares
+  std::vector<std::uint8_t> now_, last_;
+};
+
+BatchingEngine::BatchingEngine(std::unique_ptr<Executor> executor, ModelInfo info, int num_classes,
+                               std::string model_name, std::vector<std::string> warnings)
+    : executor_(std::move(executor)),
+      info_(std::move(info)),
+      num_classes_(static_cast<std::size_t>(num_classes)),
+      model_name_(std::move(model_name)),
+      description_(info_.architecture.name() + ", " + executor_->description()),
+      warnings_(std::move(warnings)) {
+  worker_ = std::thread([this] { work(); });
+}
+
+BatchingEngine::~BatchingEngine() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  worker_.join();
+}
+
+std::uint64_t BatchingEngine::warm_up(EngineError& error) noexcept {
+  try {
+    std::size_t n = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      n = batch_size_;
+    }
+    const std::lock_guard running(run_mutex_);
+    if (warm_up_time_ != 0) return warm_up_time_;
+    at::Tensor input = executor_->make_input(static_cast<int>(n), info_.preprocessing.crop_size);
+    input.zero_();
+    executor_->run(input);  // one-time work
+    const auto start = Clock::now();
+    executor_->run(input);
+    return warm_up_time_ = nanoseconds(start, Clock::now());
+  } catch (...) {
+    error = current_error();
+    return 0;
+  }
+}
+
+std::unique_ptr<EngineStream> BatchingEngine::open_stream(const StreamOptions& options,
+                                                          EngineListener& listener,
+                                                          EngineError& error) noexcept {
+  try {
+    return std::make_unique<Stream>(*this, options, listener,
+                                    executor_->make_input(1, info_.preprocessing.crop_size));
+  } catch (...) {
+    error = current_error();
+    return nullptr;
+  }
+}
+
+EngineStatistics BatchingEngine::statistics() const noexcept {
+  const std::lock_guard lock(mutex_);
+  EngineStatistics result = statistics_;
+  result.streams = streams_.size();
+  return result;
+}
+
+// Gives an empty batch that nobody fills or runs its input. The caller holds the lock.
+void BatchingEngine::fit(Batch& batch) {
+  if (batch.capacity() >= batch_size_) return;
+  const at::Tensor larger =
+      executor_->make_input(static_cast<int>(batch_size_), info_.preprocessing.crop_size);
+  larger.zero_();  // what an error leaves unwritten must be numbers
+  batch.slots.reserve(batch_size_);
+  batch.input = larger;
+}
+
+void BatchingEngine::add(Stream& stream) {
+  const std::lock_guard lock(mutex_);
+  batch_size_ = std::max(batch_size_, stream.batch_size());
+  if (streams_.empty()) {
+    fit(batches_[0]);
+    fit(batches_[1]);
+  }
+  streams_.push_back(&stream);  // where others are at work, each batch grows when it is empty
+}
+
+void BatchingEngine::remove(Stream& stream) {
+  std::unique_lock lock(mutex_);
+  std::erase(streams_, &stream);
+  batch_size_ = 1;
+  for (const Stream* other : streams_) batch_size_ = std::max(batch_size_, other->batch_size());
+  for (Batch& batch : batches_) {
+    for (Slot& slot : batch.slots) {
+      if (slot.stream != &stream) continue;
+      slot.stream = nullptr;
+      batch.go = true;  // others shall not wait with it for company
+    }
+  }
+  changed_.notify_all();
+  changed_.wait(lock, [&] { return told_ != &stream; });
+}
+
+// A slot of the open batch, whose bytes the caller fills without a lock before it calls written().
+BatchingEngine::Batch& BatchingEngine::reserve(Stream& stream, const std::shared_ptr<EngineRequest>& request,
+                                               bool patient, std::size_t& slot) {
+  std::unique_lock lock(mutex_);
+  turns_.push_back(&stream);
+  changed_.wait(lock,
+                [&] { return turns_.front() == &stream && open_batch().slots.size() < room(open_batch()); });
+  turns_.pop_front();
+  Batch& batch = open_batch();
+  slot = batch.slots.size();
+  batch.slots.push_back({request, &stream, Clock::now()});
+  batch.go = batch.go || !patient;
+  if (!turns_.empty()) changed_.notify_all();
+  return batch;
+}
+
+void BatchingEngine::written(Batch& batch) {
+  {
+    const std::lock_guard lock(mutex_);
+    ++batch.written;
+  }
+  changed_.notify_all();
+}
+
+void BatchingEngine::go(Stream& stream) {
+  {
+    const std::lock_guard lock(mutex_);
+    Batch& batch = open_batch();
+    const auto is_of_stream = [&](const Slot& slot) { return slot.stream == &stream; };
+    if (std::none_of(batch.slots.begin(), batch.slots.end(), is_of_stream)) return;
+    batch.go = true;
+  }
+  changed_.notify_all();
+}
+
+bool BatchingEngine::ready() {
+  const Batch& batch = open_batch();
+  if (batch.slots.empty() || batch.written < batch.slots.size()) return false;
+  return batch.go || batch.slots.size() >= room(batch);
+}
+
+void BatchingEngine::work() noexcept {
+  for (;;) {
+    Batch* batch = nullptr;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return stopping_ || ready(); });
+      if (stopping_) return;
+      batch = &open_batch();
+      for (const Slot& slot : batch->slots) slot.request->state = EngineRequest::State::running;
+      open_index_ = 1 - open_index_;  // the other one is empty: this thread emptied it
+    }
+    changed_.notify_all();
+    run(*batch);
+    finish(*batch);
+  }
+}
+
+void BatchingEngine::run(Batch& batch) noexcept {
+  const auto start = Clock::now();
+  try {
+    const std::lock_guard running(run_mutex_);
+    const auto n = static_cast<std::int64_t>(batch.slots.size());
+    const at::Tensor logits = executor_->run(batch.input.narrow(0, 0, n));
+    const float* row = logits.const_data_ptr<float>();
+    for (const Slot& slot : batch.slots) {
+      slot.request->probabilities.resize(num_classes_);
+      if (!softmax(row, slot.request->probabilities) && !slot.request->error) {
+        slot.request->error = {ErrorCode::device, "the network's output is not finite"};
+      }
+      row += num_classes_;
+    }
+  } catch (...) {
+    const EngineError error = current_error();
+    for (const Slot& slot : batch.slots) slot.request->error = error;
+  }
+  const auto end = Clock::now();
+  for (const Slot& slot : batch.slots) {
+    slot.request->waiting_time = nanoseconds(slot.submitted, start);
+    slot.request->running_time = nanoseconds(start, end);
+  }
+}
+
+// Hands the results out, empties the batch and tells each stream once.
+void BatchingEngine::finish(Batch& batch) noexcept {
+  std::unique_lock lock(mutex_);
+  ++statistics_.batches;
+  statistics_.frames += batch.slots.size();
+  statistics_.running_time += batch.slots.front().request->running_time;
+  for (const Slot& slot : batch.slots) slot.request->state = EngineRequest::State::done;
+  while (!batch.slots.empty()) {
+    Stream* stream = batch.slots.back().stream;
+    std::erase_if(batch.slots, [&](const Slot& slot) { return slot.stream == stream; });
+    if (stream == nullptr) continue;
+    told_ = stream;
+    lock.unlock();
+    stream->tell();
+    lock.lock();
+    told_ = nullptr;
+    changed_.notify_all();  // remove() may wait for that
+  }
+  batch.written = 0;
+  batch.go = false;
+  try {
+    fit(batch);
+  } catch (...) {
+    // A larger batch is not to be had; the room that is there serves on, or the next run says so.
+  }
+}
+
+}  // namespace resnet

@@ -1,0 +1,100 @@
+#ifndef RESNET_MODEL_BATCHING_ENGINE_H
+#define RESNET_MODEL_BATCHING_ENGINE_H
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include <ATen/core/Tensor.h>
+
+#include "model/engine.h"
+#include "model/executor.h"
+#include "model/model_info.h"
+
+namespace resnet {
+
+/// What a caught exception says, for the other side of the module's border.
+EngineError current_error() noexcept;
+
+/// Fills batches across streams and runs them in a thread of its own: one batch runs while the next is open.
+/// It never idles while an impatient picture waits.
+class BatchingEngine final : public Engine {
+ public:
+  /// @param info of the model; its classes may be empty
+  BatchingEngine(std::unique_ptr<Executor> executor, ModelInfo info, int num_classes, std::string model_name,
+                 std::vector<std::string> warnings);
+  ~BatchingEngine() override;
+
+  const std::string& model_name() const noexcept override { return model_name_; }
+  const std::string& digest() const noexcept override { return info_.digest; }
+  const std::string& description() const noexcept override { return description_; }
+  double suggested_threshold() const noexcept override { return info_.threshold.value_or(0.0); }
+  const std::vector<std::string>& warnings() const noexcept override { return warnings_; }
+  std::uint64_t warm_up(EngineError& error) noexcept override;
+  std::unique_ptr<EngineStream> open_stream(const StreamOptions& options, EngineListener& listener,
+                                            EngineError& error) noexcept override;
+  EngineStatistics statistics() const noexcept override;
+
+ private:
+  class Stream;
+  using Clock = std::chrono::steady_clock;
+
+  struct Slot {
+    std::shared_ptr<EngineRequest> request;
+    Stream* stream = nullptr;  // null: it is gone
+    Clock::time_point submitted;
+  };
+
+  // Input of one run of the network, filled slot by slot.
+  struct Batch {
+    at::Tensor input;
+    std::vector<Slot> slots;  // reserved ones
+    std::size_t written = 0;  // of those, filled or failed
+    bool go = false;          // it need not be full
+
+    std::size_t capacity() const { return input.defined() ? static_cast<std::size_t>(input.size(0)) : 0; }
+  };
+
+  void add(Stream& stream);
+  void remove(Stream& stream);
+  Batch& reserve(Stream& stream, const std::shared_ptr<EngineRequest>& request, bool patient,
+                 std::size_t& slot);
+  void written(Batch& batch);
+  void go(Stream& stream);
+
+  Batch& open_batch() { return batches_[open_index_]; }
+  std::size_t room(const Batch& batch) const { return std::min(batch.capacity(), batch_size_); }
+  void fit(Batch& batch);
+  bool ready();
+  void work() noexcept;
+  void run(Batch& batch) noexcept;
+  void finish(Batch& batch) noexcept;
+
+  const std::unique_ptr<Executor> executor_;
+  const ModelInfo info_;
+  const std::size_t num_classes_;
+  const std::string model_name_;
+  const std::string description_;
+  const std::vector<std::string> warnings_;
+
+  std::mutex run_mutex_;            // held while the executor runs: the worker's and warm_up's turns
+  std::uint64_t warm_up_time_ = 0;  // guarded by run_mutex_; 0: not warm
+
+  mutable std::mutex mutex_;  // guards what follows, but not the bytes of a reserved slot
+  std::condition_variable changed_;
+  std::vector<Stream*> streams_;
+  std::size_t batch_size_ = 1;  // the largest of the streams'
+  Batch batches_[2];
+  std::size_t open_index_ = 0;
+  std::deque<const Stream*> turns_;  // who waits for a slot, the first to come in front
+  Stream* told_ = nullptr;           // whose listener is being told now
+  EngineStatistics statistics_;
+  bool stopping_ = false;
+
+  std::thread worker_;
+};
+
+}  // namespace resnet
+
+#endif

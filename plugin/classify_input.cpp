@@ -1,0 +1,137 @@
+#include "plugin/classify_input.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "plugin/errors.h"
+#include "plugin/frame_image.h"
+
+namespace resnet {
+
+namespace {
+
+using Kind = ClassifyJob::Kind;
+
+// A model that was loaded meanwhile takes over; what waits for the old one is not to wait for company.
+std::shared_ptr<OpenModel> take_model(ClassifyState& s) {
+  std::shared_ptr<OpenModel> old;
+  const std::lock_guard lock(s.model_mutex);
+  if (s.next_model) {
+    old = std::exchange(s.model, std::exchange(s.next_model, nullptr));
+    old->stream->go();
+  }
+  return s.model;
+}
+
+bool is_late(const ClassifyState& s, GstBuffer* buffer) {
+  const GstClockTime earliest = s.earliest_time;
+  if (!GST_CLOCK_TIME_IS_VALID(earliest) || s.input.segment.format != GST_FORMAT_TIME) return false;
+  const GstClockTime time =
+      gst_segment_to_running_time(&s.input.segment, GST_FORMAT_TIME, GST_BUFFER_PTS(buffer));
+  return GST_CLOCK_TIME_IS_VALID(time) && time < earliest;
+}
+
+Kind kind_of(ClassifyState& s, const ClassifySettings::Frame& settings, GstBuffer* buffer) {
+  if (!settings.enabled) return Kind::untouched;
+  const bool due = s.input.frames++ % settings.inference_interval == 0;
+  if (!due || GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)) return Kind::reuse;
+  if (!settings.qos) return Kind::infer;
+  // A live source that is faster than the network gets a batch's worth of results at a time.
+  const bool overloaded = s.live && s.queue.waiting() >= s.batch_size;
+  return overloaded || is_late(s, buffer) ? Kind::reuse : Kind::infer;
+}
+
+// What of the frame a GstVideoCropMeta shows.
+Image visible(const Image& image, GstBuffer* buffer) {
+  const GstVideoCropMeta* crop = gst_buffer_get_video_crop_meta(buffer);
+  if (crop == nullptr) return image;
+  return crop_image(image, {crop->x, crop->y, crop->width, crop->height}).value_or(image);
+}
+
+bool is_wanted(const GstVideoRegionOfInterestMeta& region, const ClassifySettings::Frame& settings) {
+  if (std::min(region.w, region.h) < settings.min_region_size) return false;
+  const gchar* type = g_quark_to_string(region.roi_type);
+  return settings.object_class.empty() || (type != nullptr && settings.object_class == type);
+}
+
+void submit_regions(ClassifyJob& job, const Image& image, GstBuffer* buffer,
+                    const ClassifySettings::Frame& settings, bool patient) {
+  gpointer state = nullptr;
+  for (gint i = 0;; ++i) {
+    const GstMeta* meta =
+        gst_buffer_iterate_meta_filtered(buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
+    if (meta == nullptr) return;
+    const auto& region = *reinterpret_cast<const GstVideoRegionOfInterestMeta*>(meta);
+    if (!is_wanted(region, settings)) continue;
+    const std::optional<Image> cropped = crop_image(image, {region.x, region.y, region.w, region.h});
+    if (!cropped) continue;
+    ClassifyJob::Part& part = job.add_part();
+    part.region = i;
+    job.model->stream->submit(*cropped, part.request, patient);
+  }
+}
+
+void submit_frame_pixels(ClassifyJob& job, const Image& image, const ClassifySettings::Frame& settings,
+                         bool patient) {
+  EngineStream& stream = *job.model->stream;
+  if (settings.change_threshold >= 0 && stream.is_like_the_last(image, settings.change_threshold)) {
+    job.kind = Kind::reuse;
+    return;
+  }
+  stream.submit(image, job.add_part().request, patient);
+}
+
+// Gives the frame's pixels to the engine. @return false, with an error on the bus, when they are not there
+bool submit_pixels(GstElement* element, ClassifyState& s, ClassifyJob& job, GstBuffer* buffer,
+                   const ClassifySettings::Frame& settings, bool patient) {
+  GstVideoFrame frame;
+  if (!gst_video_frame_map(&frame, &s.input.info, buffer,
+                           static_cast<GstMapFlags>(GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF))) {
+    post_message(element, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+                 "A frame does not hold what its caps say.",
+                 "buffer of " + std::to_string(gst_buffer_get_size(buffer)) + " bytes");
+    return false;
+  }
+  const Image image = frame_image(frame);
+  if (settings.inference_region == InferenceRegion::roi_list) {
+    submit_regions(job, image, buffer, settings, patient);
+  } else {
+    submit_frame_pixels(job, visible(image, buffer), settings, patient);
+  }
+  gst_video_frame_unmap(&frame);
+  return true;
+}
+
+// The clock on which frames may wait for company; null: they may not.
+GstClock* batch_clock(GstElement* element, const ClassifyState& s) {
+  return s.batch_timeout > 0 && s.playing ? gst_element_get_clock(element) : nullptr;
+}
+
+}  // namespace
+
+GstFlowReturn submit_frame(GstElement* element, ClassifyState& s, GstBuffer* buffer) {
+  const ClassifySettings::Frame settings = s.frame_settings();
+  const std::shared_ptr<ClassifyJob> job = s.jobs.take();
+  job->arrival = gst_util_get_timestamp();
+  job->kind = kind_of(s, settings, buffer);
+  job->model = take_model(s);
+  GstClock* clock = nullptr;
+  if (job->kind == Kind::infer) {
+    clock = batch_clock(element, s);
+    job->deadline = clock ? gst_clock_get_time(clock) + s.batch_timeout : GST_CLOCK_TIME_NONE;
+    if (!submit_pixels(element, s, *job, buffer, settings, clock != nullptr)) {
+      if (clock) gst_object_unref(clock);
+      gst_buffer_unref(buffer);
+      return GST_FLOW_ERROR;
+    }
+  }
+  const bool queued = s.queue.push({.object = GST_MINI_OBJECT_CAST(buffer), .job = job});
+  if (clock) {
+    s.timer.arm(clock, job->deadline);
+    gst_object_unref(clock);
+    if (!s.playing) s.send_batch();  // it was paused meanwhile
+  }
+  return queued ? GST_FLOW_OK : s.queue.flow();
+}
+
+}  // namespace resnet

@@ -1,0 +1,16 @@
+#ifndef RESNET_PLUGIN_CLASSIFY_INPUT_H
+#define RESNET_PLUGIN_CLASSIFY_INPUT_H
+
+#include <gst/gst.h>
+
+#include "plugin/classify_state.h"
+
+namespace resnet {
+
+/// The way in, in the sink pad's streaming thread: decides whether a frame is classified, gives its pixels to
+/// the engine and queues it. Takes the buffer. May throw.
+GstFlowReturn submit_frame(GstElement* element, ClassifyState& state, GstBuffer* buffer);
+
+}  // namespace resnet
+
+#endif

@@ -1,0 +1,53 @@
+#include "plugin/classify_job.h"
+
+#include <algorithm>
+
+namespace resnet {
+
+ClassifyJob::Part& ClassifyJob::add_part() {
+  if (used == parts.size()) parts.emplace_back();
+  Part& part = parts[used++];
+  // A request that a flush left behind may still be in the engine.
+  if (!part.request || part.request.use_count() > 1) part.request = std::make_shared<EngineRequest>();
+  part.region = -1;
+  return part;
+}
+
+bool ClassifyJob::done() const {
+  return std::all_of(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(used),
+                     [](const Part& part) { return part.request->state == EngineRequest::State::done; });
+}
+
+bool ClassifyJob::waiting() const {
+  return std::any_of(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(used),
+                     [](const Part& part) { return part.request->state == EngineRequest::State::waiting; });
+}
+
+struct ClassifyJobPool::Shared {
+  std::mutex mutex;
+  std::vector<std::unique_ptr<ClassifyJob>> free;  // guarded by mutex
+};
+
+ClassifyJobPool::ClassifyJobPool() : shared_(std::make_shared<Shared>()) {}
+
+std::shared_ptr<ClassifyJob> ClassifyJobPool::take() {
+  std::unique_ptr<ClassifyJob> job;
+  {
+    const std::lock_guard lock(shared_->mutex);
+    if (!shared_->free.empty()) {
+      job = std::move(shared_->free.back());
+      shared_->free.pop_back();
+    }
+  }
+  if (!job) job = std::make_unique<ClassifyJob>();
+  return {job.release(), [shared = shared_](ClassifyJob* used_job) {
+            std::unique_ptr<ClassifyJob> owned(used_job);
+            const std::shared_ptr<OpenModel> model = std::move(owned->model);  // may go, and without a lock
+            owned->kind = ClassifyJob::Kind::untouched;
+            owned->used = 0;
+            const std::lock_guard lock(shared->mutex);
+            shared->free.push_back(std::move(owned));
+          }};
+}
+
+}  // namespace resnet

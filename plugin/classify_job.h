@@ -1,0 +1,64 @@
+#ifndef RESNET_PLUGIN_CLASSIFY_JOB_H
+#define RESNET_PLUGIN_CLASSIFY_JOB_H
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <gst/gst.h>
+
+#include "model/engine.h"
+
+namespace resnet {
+
+/// A model that an element uses. It lives as long as frames that it classifies.
+struct OpenModel {
+  std::string path;
+  std::shared_ptr<Engine> engine;
+  std::unique_ptr<EngineStream> stream;  // goes before the engine
+};
+
+/// What is to be found out about one frame.
+struct ClassifyJob {
+  enum class Kind {
+    untouched,  ///< the element is switched off
+    reuse,      ///< the last result serves
+    infer
+  };
+  /// A picture that goes through the network: the frame, or a region of it.
+  struct Part {
+    std::shared_ptr<EngineRequest> request;
+    gint region = -1;  ///< the id of its GstVideoRegionOfInterestMeta; -1: the whole frame
+  };
+
+  Kind kind = Kind::untouched;
+  std::shared_ptr<OpenModel> model;
+  std::size_t used = 0;  ///< of `parts`; the others are kept to be used again
+  std::vector<Part> parts;
+  guint64 arrival = 0;                          ///< ns of the monotonic clock
+  GstClockTime deadline = GST_CLOCK_TIME_NONE;  ///< by then its batch goes, full or not
+
+  /// The next part, with a request that nobody else uses.
+  Part& add_part();
+  /// Whether all results are there.
+  bool done() const;
+  /// Whether a part waits for its batch to go.
+  bool waiting() const;
+};
+
+/// Keeps jobs and their requests for the next frames, so that frames allocate nothing that grows with them.
+class ClassifyJobPool {
+ public:
+  ClassifyJobPool();
+  /// An empty job, which comes back here when its last owner lets it go; that may outlive the pool.
+  std::shared_ptr<ClassifyJob> take();
+
+ private:
+  struct Shared;
+  std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace resnet
+
+#endif

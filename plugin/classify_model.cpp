@@ -1,0 +1,173 @@
+#include "plugin/classify_model.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "plugin/engine_module.h"
+#include "plugin/errors.h"
+
+#define GST_CAT_DEFAULT resnet_classify_debug
+
+namespace resnet {
+
+namespace {
+
+// @param failure the message that a failure is: an error or a warning
+// @return nullptr, with that message on the bus, when it cannot be opened
+std::shared_ptr<OpenModel> load(GstElement* element, const ClassifySettings& s, EngineListener& listener,
+                                GstMessageType failure) {
+  if (s.model.empty()) {
+    post_message(element, failure, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND,
+                 "No model file. Set the property model to a .pth or .safetensors file.",
+                 "property model is not set");
+    return nullptr;
+  }
+  std::string why;
+  const EngineModule* module = load_engine_module(why);
+  if (!module) {
+    post_message(element, failure, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_INIT,
+                 "LibTorch could not be loaded. Install LibTorch 2.6 or newer (pip install torch) where the "
+                 "plugin was built to find it.",
+                 why);
+    return nullptr;
+  }
+  const auto model = std::make_shared<OpenModel>();
+  model->path = s.model;
+  EngineError error;
+  model->engine = module->open({.model = s.model,
+                                .device = s.device,
+                                .precision = s.precision,
+                                .threads = static_cast<int>(s.threads),
+                                .instance = s.model_instance_id},
+                               error);
+  if (model->engine) {
+    const StreamOptions options{.labels_file = s.labels_file, .batch_size = static_cast<int>(s.batch_size)};
+    model->stream = model->engine->open_stream(options, listener, error);
+  }
+  if (!model->stream) {
+    post_engine_message(element, failure, error);
+    return nullptr;
+  }
+  for (const std::string& warning : model->engine->warnings()) {
+    post_message(element, GST_MESSAGE_WARNING, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, warning + ".",
+                 "while opening " + s.model);
+  }
+  return model;
+}
+
+// Runs the network once, so that the first frame need not wait for one-time work.
+// @return whether it ran, with ns of a full batch in `batch_time`; if not, the message is on the bus
+bool warm_up(GstElement* element, const OpenModel& model, GstMessageType failure, guint64& batch_time) {
+  EngineError error;
+  batch_time = model.engine->warm_up(error);
+  if (error) post_engine_message(element, failure, error);
+  return !error;
+}
+
+ClassifySettings settings_to_open(ClassifyState& s) {
+  const std::lock_guard lock(s.settings_mutex);
+  s.settings_opened = true;
+  return s.settings;
+}
+
+bool settings_are_opened(ClassifyState& s) {
+  const std::lock_guard lock(s.settings_mutex);
+  return s.settings_opened;
+}
+
+// The old one goes without the lock.
+void set_model(ClassifyState& s, std::shared_ptr<OpenModel> model) {
+  const std::lock_guard lock(s.model_mutex);
+  std::swap(s.model, model);
+}
+
+// What a failed reload leaves in the property is what serves.
+void restore_model_path(ClassifyState& s, const std::string& wanted) {
+  const std::shared_ptr<OpenModel> serving = s.current_model();
+  const std::lock_guard lock(s.settings_mutex);
+  if (serving && s.settings.model == wanted) s.settings.model = serving->path;
+}
+
+// In a thread of its own: loads the model that was set while frames run. The old one serves meanwhile.
+void reload(GstElement* element, ClassifyState& s, guint64 serial) {
+  const ClassifySettings settings = settings_to_open(s);
+  std::shared_ptr<OpenModel> model = load(element, settings, s.queue, GST_MESSAGE_WARNING);
+  guint64 batch_time = 0;
+  if (!model || !warm_up(element, *model, GST_MESSAGE_WARNING, batch_time)) {
+    restore_model_path(s, settings.model);
+    return;
+  }
+  GST_INFO_OBJECT(element, "reloaded %s: %s", settings.model.c_str(), model->engine->description().c_str());
+  const std::lock_guard lock(s.model_mutex);
+  if (s.takes_models && serial == s.model_serial) std::swap(s.next_model, model);
+}
+
+struct Reload {
+  ClassifyState& state;
+  guint64 serial;
+};
+
+}  // namespace
+
+bool open_model(GstElement* element, ClassifyState& s) {
+  const ClassifySettings settings = settings_to_open(s);
+  const std::shared_ptr<OpenModel> model = load(element, settings, s.queue, GST_MESSAGE_ERROR);
+  if (!model) return false;
+  if (settings.max_in_flight < settings.batch_size) {
+    GST_ELEMENT_WARNING(element, RESOURCE, SETTINGS,
+                        ("max-in-flight=%u is below batch-size=%u and was raised to it.",
+                         settings.max_in_flight, settings.batch_size),
+                        ("a batch could never fill"));
+  }
+  s.batch_size = settings.batch_size;
+  s.max_in_flight = std::max(settings.max_in_flight, settings.batch_size);
+  s.batch_timeout = settings.batch_timeout;
+  GST_INFO_OBJECT(element, "opened %s: %s", settings.model.c_str(), model->engine->description().c_str());
+  set_model(s, model);
+  return true;
+}
+
+bool prepare_model(GstElement* element, ClassifyState& s) {
+  if (!s.current_model() || !settings_are_opened(s)) {
+    set_model(s, nullptr);
+    if (!open_model(element, s)) return false;
+  }
+  const std::shared_ptr<OpenModel> model = s.current_model();
+  guint64 batch_time = 0;
+  if (!warm_up(element, *model, GST_MESSAGE_ERROR, batch_time)) return false;
+  s.latency = s.batch_timeout + batch_time;
+  s.statistics.reset();
+  s.output.reset();
+  s.live = false;
+  const std::lock_guard lock(s.model_mutex);
+  s.takes_models = true;
+  return true;
+}
+
+void reload_model(GstElement* element, ClassifyState& s) {
+  guint64 serial = 0;
+  {
+    const std::lock_guard lock(s.model_mutex);
+    if (!s.takes_models) return;  // opened by the next change of state
+    serial = ++s.model_serial;
+  }
+  gst_element_call_async(
+      element,
+      [](GstElement* called, gpointer data) {
+        const auto& request = *static_cast<Reload*>(data);
+        reload(called, request.state, request.serial);
+      },
+      new Reload{s, serial}, [](gpointer data) { delete static_cast<Reload*>(data); });
+}
+
+void stop_reloading(ClassifyState& s) {
+  std::shared_ptr<OpenModel> newest;
+  const std::lock_guard lock(s.model_mutex);
+  s.takes_models = false;
+  newest = std::exchange(s.next_model, nullptr);
+  if (newest) std::swap(s.model, newest);
+}
+
+void close_model(ClassifyState& s) { set_model(s, nullptr); }
+
+}  // namespace resnet

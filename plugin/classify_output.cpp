@@ -1,0 +1,193 @@
+#include "plugin/classify_output.h"
+
+#include <utility>
+
+#include "plugin/classification_meta.h"
+#include "plugin/classify_result.h"
+#include "plugin/errors.h"
+
+#define GST_CAT_DEFAULT resnet_classify_debug
+
+namespace resnet {
+
+namespace {
+
+using Frame = ClassifySettings::Frame;
+using Kind = ClassifyJob::Kind;
+
+// Latencies are looked at so many at a time before a lower one is told.
+constexpr unsigned latency_window = 256;
+
+// @return the first error among a job's results, or nothing
+const EngineError* error_of(const ClassifyJob& job) {
+  for (std::size_t i = 0; i < job.used; ++i) {
+    if (job.parts[i].request->error) return &job.parts[i].request->error;
+  }
+  return nullptr;
+}
+
+void track(ClassifyState::Output& out, const ClassifyJob& job, GstClockTime pts, const Frame& settings) {
+  if (std::exchange(out.tracked_model, job.model) != job.model) out.tracker.reset();
+  for (std::size_t i = 0; i < job.used; ++i) {
+    if (job.parts[i].region >= 0) continue;
+    out.tracker.add(job.parts[i].request->probabilities, pts, {settings.smoothing, settings.hysteresis});
+  }
+}
+
+// Results of frames that left without them are the last ones for those behind.
+void track_late_jobs(ClassifyState::Output& out, const Frame& settings) {
+  while (!out.late.empty() && out.late.front().job->done()) {
+    const ClassifyState::LateJob late = std::move(out.late.front());
+    out.late.pop_front();
+    if (!error_of(*late.job)) track(out, *late.job, late.pts, settings);
+  }
+}
+
+Classification make_classification(GstElement* element, const ClassifyState::Output& out, GstBuffer* buffer,
+                                   const Frame& settings) {
+  Classification result;
+  result.model = out.tracked_model->engine->model_name();
+  result.digest = out.tracked_model->engine->digest();
+  result.stream = GST_OBJECT_NAME(element);
+  result.age = out.tracker.age_at(GST_BUFFER_PTS(buffer));
+  result.scores =
+      best_classes(*out.tracked_model, out.tracker.probabilities(), settings, out.tracker.leader());
+  return result;
+}
+
+void post(GstElement* element, GstStructure* structure) {
+  gst_element_post_message(element, gst_message_new_element(GST_OBJECT(element), structure));
+}
+
+// "resnetclassify-change": `label` (not there: none of these), `label-id`, `probability`, `previous-label`,
+// and `pts`, `running-time` and `stream-time` of the frame in ns.
+void announce_change(GstElement* element, ClassifyState::Output& out, GstBuffer* buffer,
+                     const Classification& now) {
+  const std::string label = now.scores.empty() ? std::string() : now.scores.front().label;
+  if (out.has_announced && label == out.announced) return;
+  const GstClockTime pts = GST_BUFFER_PTS(buffer);
+  const bool timed = out.segment.format == GST_FORMAT_TIME;
+  GstStructure* s = gst_structure_new(
+      "resnetclassify-change", "pts", G_TYPE_UINT64, pts, "running-time", G_TYPE_UINT64,
+      timed ? gst_segment_to_running_time(&out.segment, GST_FORMAT_TIME, pts) : GST_CLOCK_TIME_NONE,
+      "stream-time", G_TYPE_UINT64,
+      timed ? gst_segment_to_stream_time(&out.segment, GST_FORMAT_TIME, pts) : GST_CLOCK_TIME_NONE, nullptr);
+  if (!now.scores.empty()) {
+    gst_structure_set(s, "label", G_TYPE_STRING, valid_utf8(label).c_str(), "label-id", G_TYPE_INT,
+                      now.scores.front().id, "probability", G_TYPE_DOUBLE, now.scores.front().probability,
+                      nullptr);
+  }
+  if (out.has_announced && !out.announced.empty()) {
+    gst_structure_set(s, "previous-label", G_TYPE_STRING, valid_utf8(out.announced).c_str(), nullptr);
+  }
+  post(element, s);
+  out.announced = label;
+  out.has_announced = true;
+}
+
+// A latency that was exceeded is raised by a quarter more; one that is twice too long for a while is lowered.
+void update_latency(GstElement* element, ClassifyState& s, GstClockTime latency) {
+  ClassifyState::Output& out = s.output;
+  out.longest_latency = std::max(out.longest_latency, latency);
+  const GstClockTime told = s.latency;
+  const bool low = ++out.latencies >= latency_window && out.longest_latency < told / 2;
+  if (latency > told || low) {
+    s.latency = out.longest_latency + out.longest_latency / 4;
+    GST_INFO_OBJECT(element, "latency is now %" GST_TIME_FORMAT, GST_TIME_ARGS(s.latency.load()));
+    gst_element_post_message(element, gst_message_new_latency(GST_OBJECT(element)));
+  }
+  if (latency > told || out.latencies >= latency_window) {
+    out.longest_latency = 0;
+    out.latencies = 0;
+  }
+}
+
+void note_passed(GstElement* element, ClassifyState& s, const ClassifyJob& job, const Frame& settings,
+                 bool released) {
+  const guint64 now = gst_util_get_timestamp();
+  const guint64 latency = now - job.arrival;
+  s.statistics.add(job, now, latency, released);
+  if (s.live && job.kind != Kind::untouched) update_latency(element, s, latency);
+  if (settings.stats_interval > 0 && now - s.output.stats_posted >= settings.stats_interval) {
+    s.output.stats_posted = now;
+    post(element, make_statistics(s));
+  }
+}
+
+// Downstream is asked when it has the caps, and again when it wants to negotiate anew.
+void prepare_overlay(ClassifyState::Output& out, GstPad* source_pad) {
+  const bool reconfigure = gst_pad_check_reconfigure(source_pad);
+  if (std::exchange(out.ask_downstream, false) || reconfigure) out.overlay.negotiate(source_pad);
+}
+
+GstBuffer* annotate_regions(GstBuffer* buffer, const ClassifyJob& job, const Frame& settings) {
+  buffer = gst_buffer_make_writable(buffer);
+  for (std::size_t i = 0; i < job.used; ++i) {
+    const std::vector<ClassScore> scores =
+        best_classes(*job.model, job.parts[i].request->probabilities, settings);
+    if (!scores.empty()) add_region_result(buffer, job.parts[i].region, *job.model, scores.front());
+  }
+  return buffer;
+}
+
+GstBuffer* annotate_frame(GstElement* element, GstPad* source_pad, ClassifyState::Output& out,
+                          GstBuffer* buffer, const Frame& settings) {
+  Classification classification = make_classification(element, out, buffer, settings);
+  if (settings.on_change) announce_change(element, out, buffer, classification);
+  if (settings.overlay) {
+    prepare_overlay(out, source_pad);
+    buffer = out.overlay.apply(buffer, caption_lines(classification), classification.drawn);
+  }
+  buffer = gst_buffer_make_writable(buffer);
+  add_classification_meta(buffer, classification);
+  return buffer;
+}
+
+}  // namespace
+
+GstFlowReturn finish_frame(GstElement* element, GstPad* source_pad, ClassifyState& s,
+                           ClassifyQueue::Item item) {
+  const Frame settings = s.frame_settings();
+  ClassifyState::Output& out = s.output;
+  const ClassifyJob& job = *item.job;
+  GstBuffer* buffer = GST_BUFFER_CAST(item.object);
+  track_late_jobs(out, settings);
+  const bool released = !job.done();
+  const EngineError* error = released ? nullptr : error_of(job);
+  if (error) {
+    post_engine_message(element, GST_MESSAGE_ERROR, *error);
+    gst_buffer_unref(buffer);
+    return GST_FLOW_ERROR;
+  }
+  if (released) {
+    out.late.push_back({item.job, GST_BUFFER_PTS(buffer)});
+  } else if (job.kind == Kind::infer) {
+    track(out, job, GST_BUFFER_PTS(buffer), settings);
+  }
+  if (job.kind != Kind::untouched) {
+    const bool regions = settings.inference_region == InferenceRegion::roi_list;
+    if (regions && !released && job.used > 0) {
+      buffer = annotate_regions(buffer, job, settings);
+    } else if (!regions && !out.tracker.empty()) {
+      buffer = annotate_frame(element, source_pad, out, buffer, settings);
+    }
+  }
+  note_passed(element, s, job, settings, released);
+  item.job.reset();  // its model may be the last one's user of memory, and the push may wait
+  return gst_pad_push(source_pad, buffer);
+}
+
+void note_event(ClassifyState& s, GstEvent* event) {
+  if (GST_EVENT_TYPE(event) == GST_EVENT_CAPS) s.output.ask_downstream = true;
+  if (GST_EVENT_TYPE(event) != GST_EVENT_SEGMENT) return;
+  gst_event_copy_segment(event, &s.output.segment);
+  s.output.tracker.reset();
+  s.output.late.clear();
+}
+
+GstStructure* make_statistics(ClassifyState& s) {
+  const std::shared_ptr<OpenModel> model = s.current_model();
+  return s.statistics.to_structure(model ? model->engine->statistics() : EngineStatistics{}, s.queue.size());
+}
+
+}  // namespace resnet

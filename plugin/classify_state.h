@@ -1,0 +1,95 @@
+#ifndef RESNET_PLUGIN_CLASSIFY_STATE_H
+#define RESNET_PLUGIN_CLASSIFY_STATE_H
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <gst/video/video.h>
+
+#include "plugin/batch_timer.h"
+#include "plugin/classify_job.h"
+#include "plugin/classify_queue.h"
+#include "plugin/classify_settings.h"
+#include "plugin/classify_statistics.h"
+#include "plugin/overlay.h"
+#include "plugin/result_tracker.h"
+
+GST_DEBUG_CATEGORY_EXTERN(resnet_classify_debug);
+
+namespace resnet {
+
+/// All of a resnetclassify's C++ state.
+struct ClassifyState {
+  std::mutex settings_mutex;
+  ClassifySettings settings;     // guarded by settings_mutex
+  bool settings_opened = false;  // guarded by settings_mutex: the model was opened with them
+
+  ClassifyQueue queue;  // outlives the models, which tell it of results
+  ClassifyJobPool jobs;
+  ClassifyStatistics statistics;
+
+  std::mutex model_mutex;                 // guards the next four
+  std::shared_ptr<OpenModel> model;       // null below READY
+  std::shared_ptr<OpenModel> next_model;  // loaded while PLAYING; takes over before the next frame
+  bool takes_models = false;              // from PAUSED on
+  guint64 model_serial = 0;               // of the last one asked for
+
+  // Set when the model is opened, which is when no streaming thread runs.
+  unsigned batch_size = 1;
+  unsigned max_in_flight = 1;
+  GstClockTime batch_timeout = 0;
+
+  std::atomic<bool> playing{false};
+  std::atomic<bool> live{false};                                 // said the last LATENCY query
+  std::atomic<GstClockTime> latency{0};                          // own, as told to LATENCY queries
+  std::atomic<GstClockTime> frame_duration{0};                   // 0: not known
+  std::atomic<GstClockTime> earliest_time{GST_CLOCK_TIME_NONE};  // running time before which frames are late
+  BatchTimer timer{[this](GstClockTime now) { return send_expired_batch(now); }};
+
+  /// The sink pad's streaming thread's.
+  struct Input {
+    GstVideoInfo info{};
+    bool have_caps = false;
+    GstSegment segment{};
+    guint64 frames = 0;  // since the segment began
+  } input;
+
+  /// A frame that left before its results were there.
+  struct LateJob {
+    std::shared_ptr<ClassifyJob> job;
+    GstClockTime pts = GST_CLOCK_TIME_NONE;
+  };
+
+  /// The source pad's task's; others touch it only while that does not run.
+  struct Output {
+    Overlay overlay;
+    bool ask_downstream = false;  // caps are new: `overlay` has to negotiate
+    GstSegment segment{};
+    ResultTracker tracker;
+    std::shared_ptr<OpenModel> tracked_model;  // whose result the tracker holds
+    std::deque<LateJob> late;
+    std::string announced;  // the class of the last message on change
+    bool has_announced = false;
+    guint64 stats_posted = 0;  // ns of the monotonic clock
+    GstClockTime longest_latency = 0;
+    unsigned latencies = 0;  // that longest_latency is of
+
+    void reset();
+  } output;
+
+  ClassifySettings::Frame frame_settings();
+  std::shared_ptr<OpenModel> current_model();
+  /// The frames that wait for company go now.
+  void send_batch();
+
+ private:
+  // The timer's: sends the batch whose first frame has waited long enough. @return when the next one has
+  GstClockTime send_expired_batch(GstClockTime now);
+};
+
+}  // namespace resnet
+
+#endif
