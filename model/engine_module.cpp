@@ -50,6 +50,7 @@ std::shared_ptr<BatchingEngine> load(const EngineOptions& options) {
   executor_options.device = options.device;
   executor_options.precision = options.precision;
   executor_options.threads = options.threads;
+  executor_options.preprocessing = model.info.preprocessing;
   std::unique_ptr<Executor> executor = make_executor(model.network, executor_options);
   return std::make_shared<BatchingEngine>(
       std::move(executor), std::move(model.info), model.network->num_classes(),

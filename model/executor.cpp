@@ -46,7 +46,7 @@ std::unique_ptr<Executor> make_gpu_executor([[maybe_unused]] const ResNet& netwo
                 ": the last of the CUDA GPUs here is cuda:" + std::to_string(count - 1));
   }
   const Precision precision = options.precision == Precision::automatic ? Precision::fp16 : options.precision;
-  return make_cuda_executor(network, index, precision);
+  return make_cuda_executor(network, index, precision, options.preprocessing);
 #else
   unsupported("device " + options.device + ": this build has no CUDA back end (Meson option cuda)");
 #endif

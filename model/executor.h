@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "model/precision.h"
+#include "model/preprocessing.h"
 #include "model/resnet.h"
 
 namespace resnet {
@@ -17,7 +18,8 @@ class Executor {
   virtual ~Executor() = default;
 
   /// An input batch [n, 3, size, size] in the type, layout (NCHW or channels last) and memory (pinned for
-  /// CUDA) that run() takes without converting. Allocate once, fill many times.
+  /// CUDA) that run() takes without converting. Allocate once, fill many times. Bytes are RGB pixels 0…255
+  /// and make the executor subtract the mean and divide by std itself; any other type is normalised already.
   virtual at::Tensor make_input(int n, int size) const = 0;
 
   /// Logits [n, num_classes], fp32, contiguous, on the CPU, of the first n pictures that `input` holds.
@@ -32,7 +34,8 @@ class Executor {
 struct ExecutorOptions {
   std::string device = "auto";  ///< "auto", "cpu", "cuda" or "cuda:N"; auto: CUDA where there is a usable GPU
   Precision precision = Precision::automatic;
-  int threads = 0;    ///< CPU threads of the network; 0: all cores
+  int threads = 0;                ///< CPU threads of the network; 0: all cores
+  Preprocessing preprocessing{};  ///< its mean and std, for a device whose input is the plain 8-bit pixels
 };
 
 /// Lowers the network (eval mode; its weights may be shared or released afterwards) for a device.

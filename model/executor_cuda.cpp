@@ -1,3 +1,6 @@
+#include <array>
+#include <cstring>
+
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/cudnn_convolution_add_relu.h>
 #include <ATen/ops/cudnn_convolution_relu.h>
@@ -9,35 +12,48 @@
 
 #include "model/error.h"
 #include "model/lowered_executor.h"
+#include "model/normalize_cuda.h"
+#include "model/resample.h"
 
 namespace resnet {
 namespace {
 
-at::ScalarType type_of(Precision precision) {
+struct Format {
+  at::ScalarType type;
+  TensorType input;
+  const char* name;
+};
+
+Format format_of(Precision precision) {
   switch (precision) {
     case Precision::fp16:
-      return at::kHalf;
+      return {at::kHalf, TensorType::fp16, "fp16"};
     case Precision::bf16:
-      return at::kBFloat16;
+      return {at::kBFloat16, TensorType::bf16, "bf16"};
     default:
-      return at::kFloat;
+      return {at::kFloat, TensorType::fp32, "fp32"};
   }
 }
 
-/// cuDNN's fused convolutions, channels last, on a stream of its own.
+/// cuDNN's fused convolutions, channels last, on a stream of its own. Pixels travel as bytes and become the
+/// network's input on the GPU.
 class CudaExecutor : public LoweredExecutor {
  public:
-  CudaExecutor(const ResNet& network, int device, Precision precision)
+  CudaExecutor(const ResNet& network, int device, Precision precision, const Preprocessing& preprocessing)
       : LoweredExecutor(lower(network)),
         device_(at::kCUDA, static_cast<c10::DeviceIndex>(device)),
         precision_(precision),
-        type_(type_of(precision)),
+        format_(format_of(precision)),
         stream_(
             c10::cuda::getStreamFromPool(/*isHighPriority=*/false, static_cast<c10::DeviceIndex>(device))) {
     const c10::InferenceMode inference;
     const c10::cuda::CUDAStreamGuard on_stream(stream_);
     try {
       for (Step& step : steps_) move_weights(step);
+      const ValueTable values = make_value_table(preprocessing, format_.input);
+      values_ = at::empty({value_table_size}, at::kInt);
+      std::memcpy(values_.data_ptr(), values.data(), sizeof values);
+      values_ = values_.to(device_);
       stream_.synchronize();
     } catch (const std::exception& error) {
       throw_device_error(description(), error);
@@ -45,7 +61,7 @@ class CudaExecutor : public LoweredExecutor {
   }
 
   at::Tensor make_input(int n, int size) const override {
-    return at::empty({n, 3, size, size}, at::TensorOptions(type_).pinned_memory(true),
+    return at::empty({n, 3, size, size}, at::TensorOptions(at::kByte).pinned_memory(true),
                      at::MemoryFormat::ChannelsLast);
   }
 
@@ -54,21 +70,18 @@ class CudaExecutor : public LoweredExecutor {
     const c10::InferenceMode inference;
     const c10::cuda::CUDAStreamGuard on_stream(stream_);
     try {
-      const at::Tensor on_device = input.to(device_, type_, /*non_blocking=*/true, /*copy=*/false)
-                                       .contiguous(at::MemoryFormat::ChannelsLast);
+      const at::Tensor uploaded =
+          input.to(device_, input.scalar_type(), /*non_blocking=*/true, /*copy=*/false)
+              .contiguous(at::MemoryFormat::ChannelsLast);
+      const bool pixels = uploaded.scalar_type() == at::kByte;
       // This copy waits for the stream, so the input is free again too.
-      return run_steps(on_device).contiguous().cpu();
+      return run_steps(pixels ? normalized(uploaded) : uploaded.to(format_.type)).contiguous().cpu();
     } catch (const std::exception& error) {
       throw_device_error(description(), error);
     }
   }
 
-  std::string description() const override {
-    const char* type = precision_ == Precision::fp16   ? " fp16"
-                       : precision_ == Precision::bf16 ? " bf16"
-                                                       : " fp32";
-    return device_.str() + type;
-  }
+  std::string description() const override { return device_.str() + " " + format_.name; }
   Precision precision() const override { return precision_; }
 
  protected:
@@ -90,11 +103,22 @@ class CudaExecutor : public LoweredExecutor {
   }
 
  private:
+  /// Channels-last pixels [n, 3, height, width] as the network's input, on the current stream.
+  at::Tensor normalized(const at::Tensor& pixels) const {
+    at::Tensor out =
+        at::empty(pixels.sizes(), pixels.options().dtype(format_.type), at::MemoryFormat::ChannelsLast);
+    normalize_on_gpu(pixels.const_data_ptr<std::uint8_t>(),
+                     static_cast<const std::uint32_t*>(values_.const_data_ptr()),
+                     static_cast<std::size_t>(pixels.numel()), out.mutable_data_ptr(), out.element_size(),
+                     stream_.stream());
+    return out;
+  }
+
   /// The head stays in fp32: it is small, and what it says is compared with a threshold.
   void move_weights(Step& step) const {
     if (!step.weight.defined()) return;
     const bool head = step.kind == Step::Kind::head;
-    const at::ScalarType type = head ? at::kFloat : type_;
+    const at::ScalarType type = head ? at::kFloat : format_.type;
     step.weight = step.weight.to(device_, type);
     if (!head) step.weight = step.weight.contiguous(at::MemoryFormat::ChannelsLast);
     step.bias = step.bias.to(device_, type);
@@ -102,7 +126,8 @@ class CudaExecutor : public LoweredExecutor {
 
   c10::Device device_;
   Precision precision_;
-  at::ScalarType type_;
+  Format format_;
+  at::Tensor values_;  // the ValueTable, on the GPU
   c10::cuda::CUDAStream stream_;
 };
 
@@ -110,8 +135,9 @@ class CudaExecutor : public LoweredExecutor {
 
 int cuda_device_count() { return c10::cuda::device_count(); }
 
-std::unique_ptr<Executor> make_cuda_executor(const ResNet& network, int device, Precision precision) {
-  return std::make_unique<CudaExecutor>(network, device, precision);
+std::unique_ptr<Executor> make_cuda_executor(const ResNet& network, int device, Precision precision,
+                                             const Preprocessing& preprocessing) {
+  return std::make_unique<CudaExecutor>(network, device, precision, preprocessing);
 }
 
 }  // namespace resnet

@@ -37,7 +37,8 @@ std::unique_ptr<Executor> make_onednn_executor(const ResNet& network, Precision 
 #ifdef RESNET_CUDA
 int cuda_device_count();
 /// @param precision fp32, fp16 or bf16
-std::unique_ptr<Executor> make_cuda_executor(const ResNet& network, int device, Precision precision);
+std::unique_ptr<Executor> make_cuda_executor(const ResNet& network, int device, Precision precision,
+                                             const Preprocessing& preprocessing);
 #endif
 
 /// Sets the calling thread's CPU threads for a run, which is a setting of the calling thread (OpenMP).

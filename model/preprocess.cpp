@@ -46,8 +46,8 @@ void store_row(const std::uint8_t* row, std::size_t crop, TensorLayout layout, c
   const std::size_t step = interleaved ? 3 : 1, channel_step = interleaved ? 1 : crop * crop;
   out += y * crop * step;
   for (std::size_t x = 0; x < crop; ++x) {
-    for (std::size_t c = 0; c < 3; ++c) {
-      out[x * step + c * channel_step] = static_cast<Element>(values[c][row[3 * x + c]]);
+    for (unsigned c = 0; c < 3; ++c) {
+      out[x * step + c * channel_step] = normalize<Element>(values.data(), row[3 * x + c], c);
     }
   }
 }

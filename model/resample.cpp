@@ -139,7 +139,7 @@ ValueTable make_value_table(const Preprocessing& p, TensorType type) {
   for (std::size_t channel = 0; channel < 3; ++channel) {
     for (std::size_t pixel = 0; pixel < 256; ++pixel) {
       const float value = (static_cast<float>(pixel) / 255.0f - p.mean[channel]) / p.std[channel];
-      values[channel][pixel] = input_bits(type, value, pixel);
+      values[channel * 256 + pixel] = input_bits(type, value, pixel);
     }
   }
   return values;

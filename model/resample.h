@@ -58,7 +58,8 @@ ResamplePlan make_resample_plan(int width, int height, const Preprocessing& prep
 void check_preprocessing(const Preprocessing& preprocessing);
 
 /// The network's input by channel and 8-bit pixel: (pixel/255 − mean)/std in the low bits, in that type.
-using ValueTable = std::array<std::array<std::uint32_t, 256>, 3>;
+/// Channel by channel; normalize() of model/resample_math.h reads it.
+using ValueTable = std::array<std::uint32_t, value_table_size>;
 ValueTable make_value_table(const Preprocessing& preprocessing, TensorType type);
 
 }  // namespace resnet

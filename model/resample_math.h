@@ -165,6 +165,15 @@ RESNET_HD inline void second_pass(const ResampleJob& job, int x, int y, std::uin
   for (int c = 0; c < 3; ++c) rgb[c] = clip_coefficient_sum(sum[c]);
 }
 
+/// Words of a ValueTable (model/resample.h): three channels of 256 pixels.
+constexpr unsigned value_table_size = 3 * 256;
+
+/// The network's input, as the bits of an Element, for a pixel of a channel of RGB.
+template <typename Element>
+RESNET_HD inline Element normalize(const std::uint32_t* values, std::uint8_t pixel, unsigned channel) {
+  return static_cast<Element>(values[channel * 256 + pixel]);
+}
+
 }  // namespace resnet
 
 #endif

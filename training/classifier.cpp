@@ -91,6 +91,7 @@ Classifier::Classifier(const ClassifierOptions& options, Console& console)
   executor.device = options.device;
   executor.precision = parse_precision(options.precision);
   executor.threads = options.threads;
+  executor.preprocessing = parts_->info.preprocessing;
   parts_->executor = make_executor(model.network, executor);
 }
 

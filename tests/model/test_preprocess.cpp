@@ -169,6 +169,27 @@ TEST(Preprocess, TypesAndLayoutsHoldTheSamePixels) {
   expect_normalised<c10::BFloat16>(TensorType::bf16);
 }
 
+// What model/normalize_cuda.cu does for each byte, in Preprocessor's own bits.
+template <typename Element>
+void expect_kernel_normalises(TensorType type) {
+  const Preprocessing p = make_preprocessing(40, 32);
+  const Frame frame = make_rgb_frame(90, 70, 2);
+  const Bytes pixels = run_u8(frame.image, p);
+  const ValueTable values = make_value_table(p, type);
+  std::vector<Element> expected(elements(p)), out(elements(p));
+  Preprocessor(p, type, TensorLayout::hwc).run(frame.image, expected.data());
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    out[i] = normalize<Element>(values.data(), pixels[i], static_cast<unsigned>(i % 3));
+  }
+  EXPECT_EQ(out, expected);
+}
+
+TEST(Preprocess, TheKernelNormalisesToTheSameBits) {
+  expect_kernel_normalises<std::uint32_t>(TensorType::fp32);
+  expect_kernel_normalises<std::uint16_t>(TensorType::fp16);
+  expect_kernel_normalises<std::uint16_t>(TensorType::bf16);
+}
+
 TEST(Preprocess, OneObjectServesOneGeometryAfterAnother) {
   const Preprocessing p = make_preprocessing(40, 32);
   Preprocessor reused(p, TensorType::u8, TensorLayout::hwc);
