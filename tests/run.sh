@@ -15,10 +15,9 @@ root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 cd "$root" || exit 1
 . pipelines/setup.sh
 all_legs='default lint cuda'
-ci_legs='default'
 case ${1:-} in
   -*) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
-  '') legs=$ci_legs ;;
+  '') legs=${CI:+$all_legs} legs=${legs:-default} ;;
   *) legs="$*" ;;
 esac
 for leg in $legs; do
@@ -58,14 +57,17 @@ skip() {
   fi
 }
 
-# run_tests BUILD: meson test, counted by GoogleTest's cases.
+# run_tests BUILD [TEST...]: meson test, all of them or those named, counted by GoogleTest's cases.
 run_tests() {
-  rm -rf "$1/test-results"
-  mkdir -p "$1/test-results"
-  say "Testing in $1 ..."
-  GTEST_OUTPUT="xml:$root/$1/test-results/" meson test -C "$1" --no-rebuild --print-errorlogs --num-processes "$(nproc)"
+  tests_in=$1
+  shift
+  rm -rf "$tests_in/test-results"
+  mkdir -p "$tests_in/test-results"
+  say "Testing in $tests_in ..."
+  GTEST_OUTPUT="xml:$root/$tests_in/test-results/" \
+    meson test -C "$tests_in" --no-rebuild --print-errorlogs --num-processes "$(nproc)" "$@"
   test_status=$?
-  counts=$("$python3" tests/count_tests.py "$1" "$test_status") || die "cannot count the results in $1"
+  counts=$("$python3" tests/count_tests.py "$tests_in" "$test_status") || die "cannot count the results in $tests_in"
   count $counts
 }
 
@@ -85,27 +87,48 @@ sources() {
   fi
 }
 
-# One file through clang-tidy, unless nothing that it depends on changed since it passed.
+# tidy_file CLANG_TIDY FILE, for xargs: a stamp when it passes, else what it said, to be shown in one piece later.
+tidy_file='
+  stamp=build-lint/tidy/$(echo "$1" | tr / _)
+  if "$0" --quiet -p build-lint --extra-arg=-Wno-unknown-warning-option "$1" >"$stamp.said" 2>&1; then
+    mv "$stamp.said" "$stamp"
+    echo "   ok: $1"
+  else
+    echo "   FAILED: $1"
+    exit 1
+  fi'
+
+# Every source through clang-tidy, but for those that passed and neither they nor any header changed since.
 tidy_files() {
   mkdir -p build-lint/tidy
+  rm -f build-lint/tidy/*.said
   newest=$(ls -t .clang-tidy $(sources '*.h') | head -n 1)
   for file in $(sources '*.cpp'); do
     stamp=build-lint/tidy/$(echo "$file" | tr / _)
     grep -q "$file\"" build-lint/compile_commands.json || continue
     if [ ! -e "$stamp" ] || [ -n "$(find "$file" "$newest" -newer "$stamp")" ]; then echo "$file"; fi
-  done | xargs -r -n 1 -P "$(nproc)" sh -c '
-    clang-tidy --quiet -p build-lint --extra-arg=-Wno-unknown-warning-option "$1" 2>/dev/null && touch "build-lint/tidy/$(echo "$1" | tr / _)"' tidy
+  done | xargs -r -n 1 -P "$(nproc)" sh -c "$tidy_file" "$lint_tools/clang_tidy/data/bin/clang-tidy" && return 0
+  cat build-lint/tidy/*.said | grep -vE '^[0-9]+ warnings? generated|^Suppressed '
+  return 1
 }
 
 leg_lint() {
-  install_packages $lint_packages
+  setup_lint_tools
+  if [ -z "$lint_tools" ]; then
+    skip "lint: $no_lint_tools"
+    return
+  fi
   setup_libtorch
-  check 'clang-format' clang-format --dry-run -Werror $(sources '*.cpp' '*.h' '*.c' '*.cu')
+  check 'clang-format' "$lint_tools/clang_format/data/bin/clang-format" --dry-run -Werror $(sources '*.cpp' '*.h' '*.c' '*.cu')
   # In a subshell: build ends the script where the compiler fails.
   check 'no compiler warnings' eval \
-    '(build build-lint --buildtype=debug -Doptimization=0 -Dwerror=true "-Dlibtorch=$libtorch")' || return
+    '(build build-lint --buildtype=plain -Dwerror=true "-Dlibtorch=$libtorch")' || return
   check 'clang-tidy' tidy_files
 }
+
+# The plugin, the command, and the tests that reach the CUDA back end. Not optimised: what counts is that it links.
+cuda_targets='plugin/libgstresnet.so model/libresnet-engine.so training/resnet
+  tests/model/test-model-executor tests/model/test-model-preprocess'
 
 leg_cuda() {
   setup_nvcc
@@ -117,7 +140,9 @@ leg_cuda() {
   else
     cuda_torch=$(echo "$cache/python-$torch_version"/lib/python3*/site-packages/torch)
     export CUDA_PATH="$cuda_path" PATH="$cuda_path/bin:$PATH"
-    check 'nvcc compiles and links everything' eval '(build build-cuda -Dcuda=enabled "-Dlibtorch=$cuda_torch")'
+    check 'nvcc compiles and links everything' eval \
+      '(targets=$cuda_targets; build build-cuda --buildtype=plain -Dcuda=enabled "-Dlibtorch=$cuda_torch")' || return
+    RESNET_PYTHON="$test_python" run_tests build-cuda model-executor model-preprocess
   fi
 }
 
