@@ -25,7 +25,8 @@ struct CaptionBitmap {
 
 /// Draws lines as text over a translucent plate with a probability bar each, sized and placed for a frame of
 /// frame_width × frame_height: readable on any background and always inside the frame. Long labels are
-/// ellipsised. A label has the same colour in every frame. Frames too small for text (below 16×16) give an empty bitmap.
+/// ellipsised. A label has the same colour in every frame. Frames too small for text (below 16×16) give an
+/// empty bitmap.
 CaptionBitmap draw_caption(const std::vector<CaptionLine>& lines, int frame_width, int frame_height);
 
 }  // namespace resnet

@@ -23,9 +23,10 @@ using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 struct Checkpoint {
   std::filesystem::path path;
   CheckpointFormat format = CheckpointFormat::torch_zip;
-  NamedTensors tensors;             ///< in the file's order, under the state dict's own names
-  nlohmann::json info;              ///< what the file says about itself (see ModelInfo); null: nothing
-  std::vector<std::string> notes;   ///< what was unwrapped: "state dict found under 'model'", "prefix 'module.' removed"
+  NamedTensors tensors;  ///< in the file's order, under the state dict's own names
+  nlohmann::json info;   ///< what the file says about itself (see ModelInfo); null: nothing
+  /// What was unwrapped: "state dict found under 'model'", "prefix 'module.' removed".
+  std::vector<std::string> notes;
 
   /// The tensor of that name, or nullptr.
   const at::Tensor* find(std::string_view name) const;

@@ -10,7 +10,20 @@ namespace resnet {
 /// Pixel formats that the preprocessing reads directly; names and memory layouts are GStreamer's.
 /// `x` is padding; alpha is ignored.
 enum class PixelFormat : std::uint8_t {
-  RGB, BGR, RGBx, BGRx, xRGB, xBGR, RGBA, BGRA, ARGB, ABGR, GRAY8, NV12, I420, YUY2
+  RGB,
+  BGR,
+  RGBx,
+  BGRx,
+  xRGB,
+  xBGR,
+  RGBA,
+  BGRA,
+  ARGB,
+  ABGR,
+  GRAY8,
+  NV12,
+  I420,
+  YUY2
 };
 
 /// Luma coefficients Kr and Kb: 0.299/0.114 (BT.601), 0.2126/0.0722 (BT.709), 0.2627/0.0593

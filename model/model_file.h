@@ -26,14 +26,16 @@ enum class HeadPolicy : std::uint8_t {
 
 /// Copies a checkpoint's tensors into `network`, converted to fp32. Every tensor is checked first: there,
 /// of the shape needed, finite, running_var ≥ 0; only then is anything copied. A missing
-/// num_batches_tracked is 0. @return warnings: one that counts and names the tensors that the network does not use.
+/// num_batches_tracked is 0. @return warnings: one that counts and names the tensors that the network does
+/// not use.
 /// @throws Error mismatch, format naming the tensor, the shape found and the shape needed
 std::vector<std::string> load_state_dict(ResNet& network, const Checkpoint& checkpoint,
                                          HeadPolicy head = HeadPolicy::must_fit);
 
 /// Loads a model for inference: infers architecture and class count, checks all tensors, finds the classes:
-/// `labels_file` unless empty (one that does not fit the head is an error), else the file's own, else a fitting
-/// class_indices.json beside it (one that does not fit, or differs from the file's own, is a warning).
+/// `labels_file` unless empty (one that does not fit the head is an error), else the file's own, else a
+/// fitting class_indices.json beside it (one that does not fit, or differs from the file's own, is a
+/// warning).
 /// @throws Error
 Model load_model(const std::filesystem::path& path, const std::filesystem::path& labels_file = {});
 
