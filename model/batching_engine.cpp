@@ -2,39 +2,18 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
+#include <cstdlib>
 
 #include <c10/util/Exception.h>
 
+#include "model/executor_input.h"
 #include "model/labels.h"
 #include "model/preprocess.h"
+#include "model/softmax.h"
 
 namespace resnet {
 
 namespace {
-
-TensorType tensor_type(const at::Tensor& tensor) {
-  switch (tensor.scalar_type()) {
-    case at::kByte:
-      return TensorType::u8;
-    case at::kBFloat16:
-      return TensorType::bf16;
-    case at::kHalf:
-      return TensorType::fp16;
-    default:
-      return TensorType::fp32;
-  }
-}
-
-// Subtracting the maximum keeps exp within range. @return false when the logits are not finite
-bool softmax(const float* logits, std::vector<float>& probabilities) {
-  const std::size_t n = probabilities.size();
-  const float highest = *std::max_element(logits, logits + n);
-  float sum = 0;
-  for (std::size_t i = 0; i < n; ++i) sum += probabilities[i] = std::exp(logits[i] - highest);
-  for (float& probability : probabilities) probability /= sum;
-  return std::isfinite(sum) && std::isfinite(highest);
-}
 
 template <typename TimePoint>
 std::uint64_t nanoseconds(TimePoint from, TimePoint to) {
@@ -67,9 +46,8 @@ class BatchingEngine::Stream final : public EngineStream {
         listener_(listener),
         batch_size_(static_cast<std::size_t>(std::max(1, options.batch_size))),
         classes_(engine.info_.classes),
-        slot_bytes_(any_input.nbytes() / static_cast<std::size_t>(any_input.size(0))),
-        preprocessor_(engine.info_.preprocessing, tensor_type(any_input),
-                      any_input.is_contiguous() ? TensorLayout::chw : TensorLayout::hwc),
+        slot_bytes_(slot_bytes(any_input)),
+        preprocessor_(make_preprocessor(engine.info_.preprocessing, any_input)),
         pixels_(engine.info_.preprocessing, TensorType::u8, TensorLayout::hwc) {
     if (!options.labels_file.empty())
       classes_ = read_fitting_labels(options.labels_file, engine.num_classes_);
@@ -293,7 +271,7 @@ void BatchingEngine::run(Batch& batch) noexcept {
     const float* row = logits.const_data_ptr<float>();
     for (const Slot& slot : batch.slots) {
       slot.request->probabilities.resize(num_classes_);
-      if (!softmax(row, slot.request->probabilities) && !slot.request->error) {
+      if (!softmax({row, num_classes_}, slot.request->probabilities) && !slot.request->error) {
         slot.request->error = {ErrorCode::device, "the network's output is not finite"};
       }
       row += num_classes_;

@@ -1,0 +1,271 @@
+// The batching of the engine, over an executor whose runs the test holds back.
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+#include "model/batching_engine.h"
+
+namespace resnet {
+namespace {
+
+constexpr int size = 4;
+
+/// Says class 1 to white pictures and class 0 to black ones, when the gate is open.
+class GatedExecutor final : public Executor {
+ public:
+  struct Gate {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool open = true;
+    bool fails = false;
+    std::vector<int> batches;  // the sizes of those that ran
+    int entered = 0;
+
+    void set(bool is_open) {
+      const std::lock_guard lock(mutex);
+      open = is_open;
+      changed.notify_all();
+    }
+    void wait_until_entered(int count) {
+      std::unique_lock lock(mutex);
+      changed.wait(lock, [&] { return entered >= count; });
+    }
+    std::vector<int> ran() {
+      const std::lock_guard lock(mutex);
+      return batches;
+    }
+  };
+
+  explicit GatedExecutor(std::shared_ptr<Gate> gate) : gate_(std::move(gate)) {}
+  at::Tensor make_input(int n, int side) const override { return at::empty({n, 3, side, side}, at::kFloat); }
+  at::Tensor run(const at::Tensor& input) override {
+    const auto n = input.size(0);
+    {
+      std::unique_lock lock(gate_->mutex);
+      ++gate_->entered;
+      gate_->changed.notify_all();
+      gate_->changed.wait(lock, [&] { return gate_->open; });
+      gate_->batches.push_back(static_cast<int>(n));
+      if (gate_->fails) throw Error(ErrorCode::device, "out of memory");
+    }
+    const at::Tensor mean = input.mean(at::IntArrayRef{1, 2, 3});
+    at::Tensor logits = at::zeros({n, 2}, at::kFloat);
+    logits.select(1, 1).copy_(mean * 10);
+    return logits;
+  }
+  std::string description() const override { return "test"; }
+  Precision precision() const override { return Precision::fp32; }
+
+ private:
+  std::shared_ptr<Gate> gate_;
+};
+
+using State = EngineRequest::State;
+using Request = std::shared_ptr<EngineRequest>;
+
+class Listener final : public EngineListener {
+ public:
+  void results_ready() noexcept override { ++told; }
+  std::atomic<int> told{0};
+};
+
+class BatchingEngineTest : public testing::Test {
+ protected:
+  BatchingEngineTest() {
+    ModelInfo info;
+    info.classes = {"black", "white"};
+    info.preprocessing.resize_size = info.preprocessing.crop_size = size;
+    engine_ = std::make_unique<BatchingEngine>(std::make_unique<GatedExecutor>(gate_), info, 2, "test.pth",
+                                               std::vector<std::string>{});
+  }
+  std::unique_ptr<EngineStream> open(EngineListener& listener, int batch_size) {
+    EngineError error;
+    std::unique_ptr<EngineStream> stream =
+        engine_->open_stream({.labels_file = {}, .batch_size = batch_size}, listener, error);
+    EXPECT_TRUE(stream) << error.message;
+    return stream;
+  }
+  Request submit(EngineStream& stream, bool white = false, bool patient = false) {
+    const std::vector<std::uint8_t> pixels(size * size * 3, white ? 255 : 0);
+    Image image;
+    image.width = image.height = size;
+    image.planes[0] = {pixels.data(), std::ptrdiff_t{3} * size};
+    Request request = std::make_shared<EngineRequest>();
+    stream.submit(image, request, patient);
+    return request;
+  }
+  static void wait_for(const Request& request) {
+    while (request->state != State::done) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+
+  std::shared_ptr<GatedExecutor::Gate> gate_ = std::make_shared<GatedExecutor::Gate>();
+  std::unique_ptr<BatchingEngine> engine_;
+};
+
+TEST_F(BatchingEngineTest, WhatWaitsWhileABatchRunsIsTheNextBatch) {
+  Listener listener;
+  const auto stream = open(listener, 8);
+  gate_->set(false);
+  std::vector<Request> requests{submit(*stream)};
+  gate_->wait_until_entered(1);
+  EXPECT_EQ(requests[0]->state, State::running);
+  for (int i = 0; i < 3; ++i) requests.push_back(submit(*stream, true));
+  EXPECT_EQ(requests[1]->state, State::waiting);
+  gate_->set(true);
+  for (const Request& request : requests) wait_for(request);
+  EXPECT_EQ(gate_->ran(), (std::vector<int>{1, 3}));
+  EXPECT_LT(requests[0]->probabilities.at(1), 0.5);
+  EXPECT_GT(requests[3]->probabilities.at(1), 0.5);
+  EXPECT_EQ(engine_->statistics().frames, 4u);
+  EXPECT_EQ(engine_->statistics().batches, 2u);
+}
+
+TEST_F(BatchingEngineTest, StreamsShareBatches) {
+  Listener a, b;
+  const auto first = open(a, 4), second = open(b, 4);
+  std::vector<Request> requests;
+  for (int i = 0; i < 2; ++i) {
+    requests.push_back(submit(*first, true, true));
+    requests.push_back(submit(*second, false, true));
+  }
+  for (const Request& request : requests) wait_for(request);
+  EXPECT_EQ(gate_->ran(), (std::vector<int>{4})) << "patient pictures wait until the batch is full";
+  EXPECT_GT(requests[0]->probabilities.at(1), requests[1]->probabilities.at(1));
+  while (a.told < 1 || b.told < 1) std::this_thread::yield();
+  EXPECT_EQ(a.told, 1);
+  EXPECT_EQ(b.told, 1);
+}
+
+TEST_F(BatchingEngineTest, AnImpatientPictureTakesThePatientAlong) {
+  Listener listener;
+  const auto stream = open(listener, 8);
+  const Request patient = submit(*stream, false, true);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(patient->state, State::waiting);
+  wait_for(submit(*stream));
+  EXPECT_EQ(patient->state, State::done);
+  EXPECT_EQ(gate_->ran(), std::vector<int>{2});
+}
+
+TEST_F(BatchingEngineTest, GoSendsOnlyOnesOwnBatch) {
+  Listener a, b;
+  const auto first = open(a, 8), second = open(b, 8);
+  const Request request = submit(*first, false, true);
+  second->go();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(request->state, State::waiting);
+  first->go();
+  wait_for(request);
+}
+
+TEST_F(BatchingEngineTest, AStreamThatLeavesIsNotTold) {
+  Listener stays, leaves;
+  const auto first = open(stays, 8);
+  auto second = open(leaves, 8);
+  gate_->set(false);
+  const Request running = submit(*second);
+  gate_->wait_until_entered(1);
+  const Request mine = submit(*first, false, true), gone = submit(*second, false, true);
+  second.reset();
+  gate_->set(true);
+  wait_for(mine);  // which was patient, but shall not wait with the picture of one who left
+  EXPECT_EQ(leaves.told, 0);
+}
+
+TEST_F(BatchingEngineTest, ALargerBatchSizeComesWithItsStream) {
+  Listener a, b;
+  const auto first = open(a, 1);
+  wait_for(submit(*first));
+  {
+    const auto second = open(b, 6);
+    for (int i = 0; i < 2; ++i) wait_for(submit(*first));  // each of the two batches is empty once
+    std::vector<Request> requests;
+    for (int i = 0; i < 6; ++i) requests.push_back(submit(*second, false, true));
+    for (const Request& request : requests) wait_for(request);
+    EXPECT_EQ(gate_->ran().back(), 6);
+  }
+  wait_for(submit(*first, false, true));
+  EXPECT_EQ(gate_->ran().back(), 1) << "and goes with it: a batch of one is full";
+}
+
+TEST_F(BatchingEngineTest, AFailedRunIsTheErrorOfItsPicturesOnly) {
+  Listener listener;
+  const auto stream = open(listener, 4);
+  gate_->fails = true;
+  const Request failed = submit(*stream);
+  wait_for(failed);
+  EXPECT_EQ(failed->error.code, ErrorCode::device);
+  EXPECT_EQ(failed->error.message, "out of memory");
+  gate_->fails = false;
+  const Request next = submit(*stream);
+  wait_for(next);
+  EXPECT_FALSE(next->error) << next->error.message;
+}
+
+TEST_F(BatchingEngineTest, APictureThatCannotBeConvertedSpoilsNoOther) {
+  Listener listener;
+  const auto stream = open(listener, 4);
+  gate_->set(false);
+  const Request first = submit(*stream);
+  gate_->wait_until_entered(1);
+  const Request bad = std::make_shared<EngineRequest>();
+  stream->submit(Image{}, bad, false);
+  const Request good = submit(*stream, true);
+  gate_->set(true);
+  wait_for(bad);
+  wait_for(good);
+  EXPECT_TRUE(bad->error);
+  EXPECT_FALSE(good->error);
+  EXPECT_GT(good->probabilities.at(1), 0.5);
+}
+
+TEST_F(BatchingEngineTest, AFastStreamDoesNotStarveASlowOne) {
+  Listener a, b;
+  const auto fast = open(a, 2), slow = open(b, 2);
+  std::atomic<bool> stop{false};
+  std::atomic<int> fast_count{0};
+  std::thread hog([&] {
+    while (!stop) {
+      submit(*fast);
+      ++fast_count;
+    }
+  });
+  int slow_count = 0;
+  while (slow_count < 200) {
+    submit(*slow);
+    ++slow_count;
+  }
+  stop = true;
+  hog.join();
+  EXPECT_LT(fast_count, 200 * 50);
+}
+
+TEST_F(BatchingEngineTest, LikeTheLastMeansTheLastThatWasNot) {
+  Listener listener;
+  const auto stream = open(listener, 1);
+  std::vector<std::uint8_t> pixels(size * size * 3, 100);
+  Image image;
+  image.width = image.height = size;
+  image.planes[0] = {pixels.data(), std::ptrdiff_t{3} * size};
+  EXPECT_FALSE(stream->is_like_the_last(image, 0)) << "there is none";
+  EXPECT_TRUE(stream->is_like_the_last(image, 0));
+  pixels[0] = 148;  // one of 48 bytes: a step on average
+  EXPECT_TRUE(stream->is_like_the_last(image, 1.01));
+  EXPECT_FALSE(stream->is_like_the_last(image, 0));
+  EXPECT_TRUE(stream->is_like_the_last(image, 0));
+}
+
+TEST_F(BatchingEngineTest, LabelsAreTheStreamsOwn) {
+  Listener listener;
+  EngineError error;
+  EXPECT_FALSE(engine_->open_stream({.labels_file = "/nonexistent.json", .batch_size = 1}, listener, error));
+  EXPECT_EQ(error.code, ErrorCode::not_found);
+  EXPECT_EQ(open(listener, 1)->classes(), (std::vector<std::string>{"black", "white"}));
+}
+
+}  // namespace
+}  // namespace resnet
