@@ -27,7 +27,7 @@ demo_start=$(date +%s)
 if [ -z "${DEMO_BUILD:-}" ]; then
   install_packages $run_packages
   setup_libtorch
-  build build "-Dlibtorch=$libtorch"
+  targets=demo build build "-Dlibtorch=$libtorch"
   build_folder=$root/build
 else
   build_folder=$DEMO_BUILD

@@ -1,4 +1,5 @@
 # An installed project, staged with DESTDIR: the plugin and the command are there, load and find their LibTorch.
+# And before it is installed, `meson devenv` finds the plugin.
 set -eu
 [ -e "$RESNET_BUILD_ROOT/plugin/libgstresnet.so" ] || { echo 'the plugin is not built'; exit 77; }
 folder=$(mktemp -d)
@@ -12,9 +13,16 @@ export GST_PLUGIN_PATH="$(dirname "$plugin")" GST_REGISTRY="$folder/registry.bin
 for element in resnetclassify resnetoverlay resnetjson; do
   gst-inspect-1.0 "$element" >"$folder/log" 2>&1 || fail "gst-inspect-1.0 $element: $(cat "$folder/log")"
 done
+# Only the engine, with LibTorch, gets as far as looking for the model.
+if gst-launch-1.0 videotestsrc num-buffers=1 ! resnetclassify model=/nonexistent ! fakesink >"$folder/log" 2>&1; then
+  fail 'a missing model was accepted'
+fi
+grep -q '/nonexistent' "$folder/log" || fail "the installed plugin's engine: $(cat "$folder/log")"
 command=$(find "$folder" -name resnet -path '*/bin/*')
 [ -n "$command" ] || fail 'no command resnet installed'
 "$command" --version >"$folder/log" 2>&1 || fail "resnet --version: $(cat "$folder/log")"
 if ldd "$plugin" | grep -E 'libtorch|libc10'; then fail 'the plugin links LibTorch'; fi
 [ -n "$(find "$folder" -name 'gst-resnet*.pc')" ] || fail 'no pkg-config file installed'
+unset GST_PLUGIN_PATH
+meson devenv -C "$RESNET_BUILD_ROOT" gst-inspect-1.0 resnetclassify >"$folder/log" 2>&1 || fail "meson devenv: $(cat "$folder/log")"
 echo ok
