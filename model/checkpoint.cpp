@@ -19,6 +19,11 @@ namespace {
 constexpr std::uint64_t max_file = std::uint64_t{8} << 30;
 constexpr std::size_t max_info = std::size_t{16} << 20;
 
+bool is_safetensors_name(const std::filesystem::path& path) {
+  const std::string ending = path.extension().string();
+  return g_ascii_strcasecmp(ending.c_str(), ".safetensors") == 0;
+}
+
 CheckpointFormat recognise(const FileBytes& file, const std::filesystem::path& path,
                            const std::string& where) {
   const std::string_view text = file.text();
@@ -30,8 +35,7 @@ CheckpointFormat recognise(const FileBytes& file, const std::filesystem::path& p
                 where + " is a Git LFS pointer and not the file itself: run 'git lfs pull'");
   }
   if (is_tar(file.span())) return CheckpointFormat::torch_tar;
-  if ((text.size() > 8 && text[8] == '{') || path.extension() == ".safetensors")
-    return CheckpointFormat::safetensors;
+  if ((text.size() > 8 && text[8] == '{') || is_safetensors_name(path)) return CheckpointFormat::safetensors;
   if (text.starts_with('\x80')) return CheckpointFormat::torch_legacy;
   throw Error(
       ErrorCode::format,
@@ -51,8 +55,6 @@ TorchFile read_torch(CheckpointFormat format, const FileBytes& file, const std::
   return read_torch_tar(file.span(), where);
 }
 
-std::string_view digest_type(at::ScalarType type) { return c10::toString(type); }
-
 }  // namespace
 
 std::string to_string(CheckpointFormat format) {
@@ -67,6 +69,33 @@ std::string to_string(CheckpointFormat format) {
       break;
   }
   return "safetensors";
+}
+
+std::string dtype_name(at::ScalarType type) {
+  switch (type) {
+    case at::kFloat:
+      return "float32";
+    case at::kDouble:
+      return "float64";
+    case at::kHalf:
+      return "float16";
+    case at::kBFloat16:
+      return "bfloat16";
+    case at::kByte:
+      return "uint8";
+    case at::kChar:
+      return "int8";
+    case at::kShort:
+      return "int16";
+    case at::kInt:
+      return "int32";
+    case at::kLong:
+      return "int64";
+    case at::kBool:
+      return "bool";
+    default:
+      return c10::toString(type);
+  }
 }
 
 const at::Tensor* Checkpoint::find(std::string_view name) const {
@@ -98,14 +127,17 @@ nlohmann::json parse_info(std::string_view text, const std::string& where) {
   return parse_json(text, where + " (its model description)");
 }
 
+bool is_usable_name(std::string_view name) {
+  return !name.empty() && name.size() <= 1024 && name != "__metadata__" && is_plain_utf8(name);
+}
+
 at::Tensor writable(const at::Tensor& tensor) { return tensor.detach().to(at::kCPU).contiguous(); }
 
 void check_writable(const std::filesystem::path& path, const NamedTensors& tensors) {
   std::unordered_set<std::string_view> names;
   for (const auto& [name, tensor] : tensors) {
     const std::string start = "cannot write " + quote_path(path) + ": the tensor " + quote(name);
-    if (name.empty() || name == "__metadata__" || name.size() > 1024 || !is_plain_utf8(name))
-      throw Error(ErrorCode::write, start + " has an unusable name");
+    if (!is_usable_name(name)) throw Error(ErrorCode::write, start + " has an unusable name");
     if (!names.insert(name).second) throw Error(ErrorCode::write, start + " is there twice");
     if (!tensor.defined()) throw Error(ErrorCode::write, start + " is not defined");
   }
@@ -113,7 +145,7 @@ void check_writable(const std::filesystem::path& path, const NamedTensors& tenso
 
 void write_checkpoint(const std::filesystem::path& path, const NamedTensors& tensors,
                       const nlohmann::json& info) {
-  if (path.extension() == ".safetensors") {
+  if (is_safetensors_name(path)) {
     write_safetensors(path, tensors, info);
   } else {
     write_pth(path, tensors, info);
@@ -139,7 +171,7 @@ std::string tensor_digest(const NamedTensors& tensors) {
   };
   for (const auto* entry : sorted) {
     const at::Tensor tensor = writable(entry->second);
-    std::string header = entry->first + '\0' + std::string(digest_type(tensor.scalar_type())) + '\0';
+    std::string header = entry->first + '\0' + c10::toString(tensor.scalar_type()) + '\0';
     for (const std::int64_t size : tensor.sizes()) header += std::to_string(size) + ',';
     header += '\0';
     update(header.data(), header.size());

@@ -16,6 +16,9 @@ enum class CheckpointFormat : std::uint8_t { torch_zip, torch_legacy, torch_tar,
 /// "zip (torch.save)", "legacy stream (torch.save)", "legacy tar (torch.save)", "safetensors".
 std::string to_string(CheckpointFormat format);
 
+/// "float32", "int8", "bool": as PyTorch's users call it.
+std::string dtype_name(at::ScalarType type);
+
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
 /// A file of named tensors, as read. Tensors are contiguous, on the CPU, in host byte order, with

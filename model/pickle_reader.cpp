@@ -15,6 +15,8 @@ constexpr std::uint64_t max_opcodes = 2'000'000;
 constexpr std::size_t max_stack = 1'000'000;
 constexpr std::size_t max_marks = 1000;
 constexpr std::uint16_t max_depth = 200;
+/// What all containers together may hold: a container of a million can be copied with four opcodes.
+constexpr std::uint64_t max_items = 4'000'000;
 constexpr std::uint64_t max_string = std::uint64_t{64} << 20;
 constexpr std::size_t max_name = 512;
 
@@ -206,16 +208,10 @@ bool PickleReader::build_container(std::uint8_t opcode) {
       push_tuple(std::move(items));
       return true;
     }
-    case APPEND: {
-      const PickleValue& item = pop();
-      if (!top().is(PickleKind::list) && !top().is(PickleKind::inert))
-        in_.fail("is damaged: its pickle appends to " + describe(top()));
-      extend(top(), {&item});
-      return true;
-    }
+    case APPEND:
     case APPENDS:
     case ADDITEMS: {
-      const Items items = pop_mark();
+      const Items items = opcode == APPEND ? Items{&pop()} : pop_mark();
       if (!top().is(PickleKind::list) && !top().is(PickleKind::inert))
         in_.fail("is damaged: its pickle appends to " + describe(top()));
       extend(top(), items);
@@ -344,6 +340,9 @@ void PickleReader::extend(PickleValue& container, const Items& items) {
     container.depth = std::max<std::uint16_t>(container.depth, static_cast<std::uint16_t>(item->depth + 1));
   }
   if (container.is(PickleKind::inert)) return;
+  items_ += items.size();
+  if (items_ > max_items)
+    in_.fail("has a pickle whose containers hold more than 4,000,000 values, far beyond what weights need");
   container.items.insert(container.items.end(), items.begin(), items.end());
 }
 

@@ -110,6 +110,7 @@ class PickleReader {
   std::uint64_t memo_count_ = 0;
   std::vector<const PickleValue*> storages_;
   std::uint64_t opcodes_ = 0;
+  std::uint64_t items_ = 0;
 };
 
 }  // namespace resnet

@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
-#include <unordered_set>
 
 #include <ATen/ops/empty.h>
 
 #include "model/byte_reader.h"
+#include "model/byte_writer.h"
 #include "model/error.h"
 #include "model/file_io.h"
 #include "model/json_reader.h"
@@ -55,8 +55,7 @@ std::uint64_t to_offset(const Json& value, const std::string& where, const std::
 
 Entry read_entry(const std::string& name, const Json& value, const std::string& where) {
   const std::string quoted = quote(name);
-  if (name.empty() || name.size() > 1024 || !is_plain_utf8(name))
-    fail(where, "has a tensor with the unusable name " + quoted);
+  if (!is_usable_name(name)) fail(where, "has a tensor with the unusable name " + quoted);
   const bool fits = value.is_object() && value.size() == 3 && value.contains("dtype") &&
                     value["dtype"].is_string() && value.contains("shape") && value["shape"].is_array() &&
                     value.contains("data_offsets") && value["data_offsets"].is_array() &&
@@ -157,10 +156,9 @@ void read_safetensors(std::span<const std::uint8_t> bytes, const std::string& wh
     source.storage = data.subspan(static_cast<std::size_t>(entry.begin),
                                   static_cast<std::size_t>(entry.end - entry.begin));
     source.sizes = entry.shape;
-    source.strides.resize(entry.shape.size());
-    std::int64_t stride = 1;
-    for (std::size_t d = entry.shape.size(); d-- > 0; stride *= std::max<std::int64_t>(entry.shape[d], 1))
-      source.strides[d] = stride;
+    auto strides = contiguous_strides(entry.shape);
+    if (!strides) fail(where, "has the tensor " + quote(entry.name) + " with a shape that overflows");
+    source.strides = std::move(*strides);
     checkpoint.tensors.emplace_back(entry.name, builder.build(entry.name, source));
   }
   remove_prefixes(checkpoint);
@@ -197,7 +195,7 @@ void write_safetensors(const std::filesystem::path& path, const NamedTensors& te
   std::string text = header.dump();
   text.append((8 - text.size() % 8) % 8, ' ');
   std::string size;
-  for (std::size_t i = 0; i < 8; ++i) size += static_cast<char>(text.size() >> (8 * i) & 0xff);
+  append_little_endian(size, text.size(), 8);
 
   write_file_atomically(path, [&](FileWriter& out) {
     out.write(size);

@@ -1,6 +1,8 @@
 // From the values of a pickle to named tensors: where the state dict is, and which names it uses.
 #include <algorithm>
 #include <array>
+#include <map>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "model/error.h"
@@ -22,29 +24,50 @@ bool is_tensor(const PickleValue& value) {
   return value.is(PickleKind::tensor) || value.is(PickleKind::reference);
 }
 
-std::size_t count_tensors(const PickleValue& value) {
+/// Finds the state dict in what a training script saved. What it finds out about a dict it keeps: a small
+/// pickle may refer to a large dict from a million places.
+class StateDictFinder {
+ public:
+  /// The dict of tensors; `notes` gets a line for each level of wrapping.  @throws Error format
+  const PickleValue& find(const PickleValue& root, const std::string& where, std::vector<std::string>& notes);
+
+ private:
+  std::size_t count_tensors(const PickleValue& value);
+  bool leads_to_tensors(const PickleValue& value, int levels);
+  std::optional<std::size_t> find_wrapped(const PickleValue& dict);
+
+  std::unordered_map<const PickleValue*, std::size_t> counts_;
+  std::map<std::pair<const PickleValue*, int>, bool> leads_;
+};
+
+std::size_t StateDictFinder::count_tensors(const PickleValue& value) {
   if (!value.is(PickleKind::dict)) return 0;
-  std::size_t count = 0;
-  for (std::size_t i = 1; i < value.items.size(); i += 2) count += is_tensor(*value.items[i]) ? 1 : 0;
-  return count;
+  const auto [known, inserted] = counts_.try_emplace(&value, 0);
+  if (inserted) {
+    for (std::size_t i = 1; i < value.items.size(); i += 2)
+      known->second += is_tensor(*value.items[i]) ? 1 : 0;
+  }
+  return known->second;
 }
 
 /// A dict that holds tensors, or (in `levels` more steps) a dict that does.
-bool leads_to_tensors(const PickleValue& value, int levels) {
+bool StateDictFinder::leads_to_tensors(const PickleValue& value, int levels) {
   if (count_tensors(value) > 0) return true;
   if (levels == 0 || !value.is(PickleKind::dict)) return false;
+  const auto [known, inserted] = leads_.try_emplace({&value, levels}, false);
+  if (!inserted) return known->second;
   for (std::size_t i = 1; i < value.items.size(); i += 2) {
     const PickleValue& key = *value.items[i - 1];
     const bool wrapper =
         key.is(PickleKind::string) && std::find(wrappers.begin(), wrappers.end(), key.text) != wrappers.end();
-    if (wrapper && leads_to_tensors(*value.items[i], levels - 1)) return true;
+    if (wrapper && leads_to_tensors(*value.items[i], levels - 1)) return known->second = true;
   }
   return false;
 }
 
 /// The entry of `dict` that wraps a state dict: by name, else the only dict of tensors in a dict without any.
 /// @return index of its key, or nothing
-std::optional<std::size_t> find_wrapped(const PickleValue& dict) {
+std::optional<std::size_t> StateDictFinder::find_wrapped(const PickleValue& dict) {
   for (const std::string_view wrapper : wrappers) {
     for (std::size_t i = 0; i + 1 < dict.items.size(); i += 2) {
       const bool named = dict.items[i]->is(PickleKind::string) && dict.items[i]->text == wrapper;
@@ -61,16 +84,15 @@ std::optional<std::size_t> find_wrapped(const PickleValue& dict) {
   return only;
 }
 
-const PickleValue& find_state_dict(const PickleValue& root, const std::string& where,
-                                   Checkpoint& checkpoint) {
+const PickleValue& StateDictFinder::find(const PickleValue& root, const std::string& where,
+                                         std::vector<std::string>& notes) {
   const PickleValue* dict = &root;
   for (int level = 0; level < 4 && dict->is(PickleKind::dict); ++level) {
     const auto wrapped = find_wrapped(*dict);
     if (!wrapped) break;
     const PickleValue& key = *dict->items[*wrapped];
-    checkpoint.notes.push_back("state dict found under " + (key.is(PickleKind::string)
-                                                                ? quote(key.text)
-                                                                : "a key that is " + describe(key)));
+    notes.push_back("state dict found under " +
+                    (key.is(PickleKind::string) ? quote(key.text) : "a key that is " + describe(key)));
     dict = dict->items[*wrapped + 1];
   }
   if (!dict->is(PickleKind::dict))
@@ -79,12 +101,6 @@ const PickleValue& find_state_dict(const PickleValue& root, const std::string& w
   if (count_tensors(*dict) == 0)
     throw Error(ErrorCode::format, where + " holds no tensors, expected a state dict");
   return *dict;
-}
-
-void check_name(std::string_view name, const std::string& where) {
-  if (name.empty() || name.size() > 1024 || !is_plain_utf8(name)) {
-    throw Error(ErrorCode::format, where + " has a tensor with the unusable name " + quote(name));
-  }
 }
 
 }  // namespace
@@ -111,7 +127,7 @@ TensorSource view_of(const PickleValue& tensor, const std::string& where) {
 
 void extract_state_dict(const TorchFile& file, std::size_t file_size, const std::string& where,
                         Checkpoint& checkpoint) {
-  const PickleValue& dict = find_state_dict(*file.root, where, checkpoint);
+  const PickleValue& dict = StateDictFinder().find(*file.root, where, checkpoint.notes);
   TensorBuilder builder(file_size, where);
   std::unordered_set<std::string_view> names;
   std::size_t others = 0;
@@ -124,7 +140,8 @@ void extract_state_dict(const TorchFile& file, std::size_t file_size, const std:
     }
     if (!key.is(PickleKind::string))
       throw Error(ErrorCode::format, where + " names a tensor by " + describe(key) + ", expected a string");
-    check_name(key.text, where);
+    if (!is_usable_name(key.text))
+      throw Error(ErrorCode::format, where + " has a tensor with the unusable name " + quote(key.text));
     if (!names.insert(key.text).second)
       throw Error(ErrorCode::format, where + " has the tensor " + quote(key.text) + " twice");
     const std::string name(key.text);

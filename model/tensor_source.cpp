@@ -56,6 +56,17 @@ std::optional<std::int64_t> checked_multiply(std::int64_t a, std::int64_t b) {
   return product;
 }
 
+std::optional<std::vector<std::int64_t>> contiguous_strides(at::IntArrayRef sizes) {
+  std::vector<std::int64_t> strides(sizes.size());
+  std::optional<std::int64_t> stride = 1;
+  for (std::size_t i = sizes.size(); i-- > 0;) {
+    if (!stride) return std::nullopt;
+    strides[i] = *stride;
+    stride = checked_multiply(*stride, std::max<std::int64_t>(sizes[i], 1));
+  }
+  return strides;
+}
+
 TensorBuilder::TensorBuilder(std::size_t file_size, std::string where)
     : where_(std::move(where)), bytes_left_(expansion * file_size + expansion_slack) {}
 

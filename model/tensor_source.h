@@ -24,6 +24,9 @@ struct TensorSource {
 /// a·b, or nothing when that is negative or too large.
 std::optional<std::int64_t> checked_multiply(std::int64_t a, std::int64_t b);
 
+/// The strides of a tensor whose last index runs fastest without gaps, or nothing when one is too large.
+std::optional<std::vector<std::int64_t>> contiguous_strides(at::IntArrayRef sizes);
+
 /// Copies tensors out of a file and caps what all of them together may take, so that views of a few bytes
 /// cannot claim terabytes.
 class TensorBuilder {

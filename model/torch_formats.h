@@ -57,6 +57,9 @@ void read_safetensors(std::span<const std::uint8_t> bytes, const std::string& wh
 /// The document that a file carries about itself.
 nlohmann::json parse_info(std::string_view text, const std::string& where);
 
+/// Whether a tensor may have that name: 1 to 1024 bytes of plain UTF-8, and not safetensors' "__metadata__".
+bool is_usable_name(std::string_view name);
+
 /// A contiguous copy on the CPU of what is to be written, or the tensor itself if it is that already.
 at::Tensor writable(const at::Tensor& tensor);
 

@@ -1,4 +1,5 @@
 // write_pth: a plain pickle in a STORED zip, which every PyTorch since 1.6 loads.
+#include "model/byte_writer.h"
 #include "model/error.h"
 #include "model/pickle_globals.h"
 #include "model/quote.h"
@@ -20,19 +21,19 @@ class PickleWriter {
   }
   void text(std::string_view value) {
     out_ += 'X';
-    number(value.size(), 4);
+    append_little_endian(out_, value.size(), 4);
     out_ += value;
   }
   void integer(std::int64_t value) {
     if (value >= 0 && value < 256) {
       out_ += 'K';
-      number(static_cast<std::uint64_t>(value), 1);
+      append_little_endian(out_, static_cast<std::uint64_t>(value), 1);
     } else if (value >= INT32_MIN && value <= INT32_MAX) {
       out_ += 'J';
-      number(static_cast<std::uint64_t>(value), 4);
+      append_little_endian(out_, static_cast<std::uint64_t>(value), 4);
     } else {
       out_ += "\x8a\x08";
-      number(static_cast<std::uint64_t>(value), 8);
+      append_little_endian(out_, static_cast<std::uint64_t>(value), 8);
     }
   }
   void tuple(at::IntArrayRef values) {
@@ -45,21 +46,11 @@ class PickleWriter {
   const std::string& result() const { return out_; }
 
  private:
-  void number(std::uint64_t value, int bytes) {
-    for (int i = 0; i < bytes; ++i, value >>= 8) out_ += static_cast<char>(value & 0xff);
-  }
-
   std::string out_;
 };
 
 void add_tensor(PickleWriter& pickle, const std::string& key, const at::Tensor& tensor,
                 std::string_view storage_class) {
-  std::vector<std::int64_t> strides(static_cast<std::size_t>(tensor.dim()));
-  std::int64_t stride = 1;
-  for (std::size_t d = strides.size(); d-- > 0;) {
-    strides[d] = stride;
-    stride *= std::max<std::int64_t>(tensor.size(static_cast<std::int64_t>(d)), 1);
-  }
   pickle.global("torch._utils", "_rebuild_tensor_v2");
   pickle.opcodes("((");
   pickle.text("storage");
@@ -70,7 +61,7 @@ void add_tensor(PickleWriter& pickle, const std::string& key, const at::Tensor& 
   pickle.opcodes("tQ");
   pickle.integer(0);
   pickle.tuple(tensor.sizes());
-  pickle.tuple(strides);
+  pickle.tuple(contiguous_strides(tensor.sizes()).value());
   pickle.opcodes("\x89");  // requires_grad=False
   pickle.ordered_dict();   // backward hooks
   pickle.opcodes("tR");

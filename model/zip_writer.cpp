@@ -1,5 +1,6 @@
 #include "model/zip_writer.h"
 
+#include "model/byte_writer.h"
 #include "model/crc32.h"
 #include "model/error.h"
 
@@ -8,19 +9,16 @@ namespace {
 
 constexpr std::size_t alignment = 64;
 
-void put(std::string& out, std::uint64_t value, int bytes) {
-  for (int i = 0; i < bytes; ++i, value >>= 8) out += static_cast<char>(value & 0xff);
-}
-
 /// The fields that local header and directory share: version needed, flags, method, time, CRC, sizes.
 void put_common(std::string& out, std::uint32_t crc, std::uint32_t size) {
-  put(out, 0, 2);
-  put(out, 0x800, 2);
-  put(out, 0, 2);
-  put(out, 0x00210000, 4);  // 1980-01-01, the zero of zip's calendar: the same weights give the same file
-  put(out, crc, 4);
-  put(out, size, 4);
-  put(out, size, 4);
+  append_little_endian(out, 0, 2);
+  append_little_endian(out, 0x800, 2);
+  append_little_endian(out, 0, 2);
+  append_little_endian(out, 0x00210000,
+                       4);  // 1980-01-01, the zero of zip's calendar: the same weights give the same file
+  append_little_endian(out, crc, 4);
+  append_little_endian(out, size, 4);
+  append_little_endian(out, size, 4);
 }
 
 }  // namespace
@@ -34,16 +32,16 @@ std::uint32_t ZipWriter::checked(std::uint64_t value) const {
 void ZipWriter::add(const std::string& name, const void* data, std::size_t size) {
   const Record record{name, crc32(data, size), checked(size), checked(out_.position())};
   std::string header;
-  put(header, 0x04034b50, 4);
+  append_little_endian(header, 0x04034b50, 4);
   put_common(header, record.crc, record.size);
-  put(header, name.size(), 2);
+  append_little_endian(header, name.size(), 2);
   // The extra field "FB" holds nothing but the padding, as in PyTorch's own files.
   const std::uint64_t unpadded = out_.position() + header.size() + 2 + name.size() + 4;
   const std::size_t padding = static_cast<std::size_t>((alignment - unpadded % alignment) % alignment);
-  put(header, padding + 4, 2);
+  append_little_endian(header, padding + 4, 2);
   header += name;
   header += "FB";
-  put(header, padding, 2);
+  append_little_endian(header, padding, 2);
   header.append(padding, 'Z');
   out_.write(header);
   out_.write(data, size);
@@ -54,12 +52,12 @@ void ZipWriter::finish() {
   const std::uint64_t start = out_.position();
   for (const Record& record : records_) {
     std::string header;
-    put(header, 0x02014b50, 4);
-    put(header, 0, 2);
+    append_little_endian(header, 0x02014b50, 4);
+    append_little_endian(header, 0, 2);
     put_common(header, record.crc, record.size);
-    put(header, record.name.size(), 2);
-    put(header, 0, 12);  // no extra field, no comment, first disk, no attributes
-    put(header, record.offset, 4);
+    append_little_endian(header, record.name.size(), 2);
+    append_little_endian(header, 0, 12);  // no extra field, no comment, first disk, no attributes
+    append_little_endian(header, record.offset, 4);
     header += record.name;
     out_.write(header);
   }
@@ -67,13 +65,13 @@ void ZipWriter::finish() {
   if (records_.size() >= 0xFFFF)
     throw Error(ErrorCode::write, "cannot write " + where_ + ": it has too many tensors");
   std::string end;
-  put(end, 0x06054b50, 4);
-  put(end, 0, 4);
-  put(end, records_.size(), 2);
-  put(end, records_.size(), 2);
-  put(end, checked(size), 4);
-  put(end, checked(start), 4);
-  put(end, 0, 2);
+  append_little_endian(end, 0x06054b50, 4);
+  append_little_endian(end, 0, 4);
+  append_little_endian(end, records_.size(), 2);
+  append_little_endian(end, records_.size(), 2);
+  append_little_endian(end, checked(size), 4);
+  append_little_endian(end, checked(start), 4);
+  append_little_endian(end, 0, 2);
   out_.write(end);
 }
 

@@ -33,20 +33,28 @@ std::string number(std::uint64_t value, int bytes) {
   return result;
 }
 
-std::string make_zip(const std::vector<ZipItem>& items) {
+std::string make_zip(const std::vector<ZipItem>& items, bool zip64) {
   std::string archive, directory;
   for (const ZipItem& item : items) {
     const std::uint32_t crc = crc32(item.data.data(), item.data.size()) ^ (item.bad_crc ? 1u : 0u);
-    const std::string common = number(0, 2) + number(0, 2) +
-                               number(static_cast<std::uint64_t>(item.method), 2) + number(0, 4) +
-                               number(crc, 4) + number(item.data.size(), 4) + number(item.data.size(), 4) +
-                               number(item.name.size(), 2) + number(0, 2);
-    directory += "PK\1\2" + number(0, 2) + common + number(0, 10) + number(archive.size(), 4) + item.name;
-    archive += "PK\3\4" + common + item.name + item.data;
+    const std::string start = number(0, 2) + number(item.flags, 2) +
+                              number(static_cast<std::uint64_t>(item.method), 2) + number(0, 4);
+    const std::string sizes = number(crc, 4) + number(item.data.size(), 4) + number(item.data.size(), 4);
+    const std::string name_size = number(item.name.size(), 2) + number(0, 2);
+    const bool described = (item.flags & 8) != 0;
+    directory += "PK\1\2" + number(0, 2) + start + sizes + name_size + number(0, 10) +
+                 number(archive.size(), 4) + item.name;
+    archive += "PK\3\4" + start + (described ? number(0, 12) : sizes) + name_size + item.name + item.data;
+    if (described) archive += "PK\7\10" + sizes;
   }
-  const std::string count = number(items.size(), 2);
-  return archive + directory + "PK\5\6" + number(0, 4) + count + count + number(directory.size(), 4) +
-         number(archive.size(), 4) + number(0, 2);
+  const std::uint64_t end = archive.size() + directory.size();
+  const auto numbers = [&](int bytes) { return number(items.size(), bytes) + number(items.size(), bytes); };
+  if (!zip64)
+    return archive + directory + "PK\5\6" + number(0, 4) + numbers(2) + number(directory.size(), 4) +
+           number(archive.size(), 4) + number(0, 2);
+  return archive + directory + "PK\6\6" + number(44, 8) + number(0, 12) + numbers(8) +
+         number(directory.size(), 8) + number(archive.size(), 8) + "PK\6\7" + number(0, 4) + number(end, 8) +
+         number(1, 4) + "PK\5\6" + number(0, 4) + std::string(12, '\xff') + number(0, 2);
 }
 
 namespace {

@@ -35,9 +35,11 @@ struct ZipItem {
   std::string data;
   bool bad_crc = false;
   int method = 0;
+  std::uint16_t flags = 0;  ///< 8: sizes and CRC behind the data, as torch.save writes them
 };
-/// A plain zip archive of those items, however wrong they are.
-std::string make_zip(const std::vector<ZipItem>& items);
+/// A zip archive of those items, however wrong they are. With zip64 it ends as torch.save's do: the plain end
+/// record says nothing and the zip64 one all.
+std::string make_zip(const std::vector<ZipItem>& items, bool zip64 = false);
 
 /// A pickle of {"weight": tensor} over the storage "0", with these raw numbers.
 std::string tensor_pickle(std::int64_t elements, std::int64_t offset, const std::vector<std::int64_t>& sizes,
@@ -57,9 +59,9 @@ std::string safetensors(std::string header, const std::string& data);
 /// Expects that reading fails with `code` and a message that has the file's name and `part` in it.
 void expect_refused(const std::filesystem::path& path, ErrorCode code, const std::string& part);
 
-/// Runs a Python program with arguments. @return whether it ended with 0; false with a skip reason in
-/// `reason` when there is no interpreter.
+/// Whether RESNET_PYTHON names an interpreter.
 bool has_python();
+/// Runs a Python program with arguments; one that does not end with 0 fails the test.
 void run_python(const std::string& program, const std::vector<std::string>& arguments);
 
 }  // namespace resnet::testing

@@ -24,6 +24,11 @@ TEST_F(Hostile, MissingFolderEmptyAndForeign) {
                  ErrorCode::format, "git lfs pull");
 }
 
+TEST_F(Hostile, ATooLargeFileIsNotRead) {
+  std::filesystem::resize_file(file("large.pth", "PK\3\4"), (std::uintmax_t{8} << 30) + 1);
+  expect_refused(folder_ / "large.pth", ErrorCode::format, "8589934593 bytes, more than the 8589934592");
+}
+
 TEST_F(Hostile, EveryTruncationIsRefused) {
   write_pth(folder_ / "a.pth", {{"w", at::ones({40})}}, {{"a", 1}});
   write_safetensors(folder_ / "a.safetensors", {{"w", at::ones({40})}}, {{"a", 1}});
@@ -86,6 +91,18 @@ TEST_F(Hostile, ZipLies) {
   wrong.bad_crc = false;
   wrong.method = 8;
   expect_refused(file("deflate.pth", make_zip({pickle, wrong})), ErrorCode::format, "compressed");
+  wrong = data;
+  wrong.flags = 1;
+  expect_refused(file("crypt.pth", make_zip({pickle, wrong})), ErrorCode::format, "encrypted");
+  wrong.flags = 0x20;
+  expect_refused(file("flags.pth", make_zip({pickle, wrong})), ErrorCode::format, "flags");
+  expect_refused(file("tops.pth", make_zip({pickle, data, {"b/version", "3"}})), ErrorCode::format,
+                 "several top folders");
+  expect_refused(file("flat.pth", make_zip({pickle, data, {"version", "3"}})), ErrorCode::format,
+                 "in no folder");
+  std::string commented = make_zip({pickle, data});
+  commented.replace(commented.size() - 2, 2, std::string("\1\0x", 3));
+  expect_refused(file("comment.pth", commented), ErrorCode::format, "at its end");
   for (const std::string name : {"a/../data", "/a/b", "a\\b", "a/b\0c"}) {
     expect_refused(
         file("name.pth", make_zip({pickle, data, {name == "a/b" ? std::string("a/b\0c", 5) : name, ""}})),
@@ -99,6 +116,40 @@ TEST_F(Hostile, ZipLies) {
                  ErrorCode::unsupported, "TorchScript");
   expect_refused(file("tail.pth", make_zip({{"a/data.pkl", good_pickle + "x"}, data})), ErrorCode::format,
                  "behind the pickle");
+}
+
+TEST_F(Hostile, Zip64AndDataDescriptorsLie) {
+  const ZipItem pickle{"a/data.pkl", good_pickle, false, 0, 0x808}, data{"a/data/0", four, false, 0, 0x808};
+  const std::string good = make_zip({pickle, data}, true);
+  EXPECT_EQ(read_checkpoint(file("ok.pth", good)).tensors.size(), 1u);
+  const auto refuse = [&](std::size_t position, const std::string& bytes, const std::string& part) {
+    std::string changed = good;
+    changed.replace(position, bytes.size(), bytes);
+    expect_refused(file("64.pth", changed), ErrorCode::format, part);
+  };
+  const std::size_t end = good.size() - 22, locator = end - 20, end64 = locator - 56;
+  refuse(end + 10, number(3, 2), "contradict each other");
+  refuse(locator + 8, number(end64 - 1, 8), "zip64 directory that is not where it says");
+  refuse(locator + 16, number(2, 4), "several disks");
+  refuse(end64 + 4, number(45, 8), "damaged zip64");
+  refuse(end64 + 24, number(std::uint64_t{1} << 40, 8) + number(std::uint64_t{1} << 40, 8),
+         "1099511627776 zip entries, more than 100000");
+  refuse(end64 + 40, number(~0ull, 8), "not where it says");
+  const std::size_t descriptor = good.find("PK\7\10");
+  refuse(descriptor, "XX", "damaged data descriptor");
+  refuse(descriptor + 4, number(7, 4), "contradicts itself about size or CRC of its entry 'a/data.pkl'");
+  refuse(descriptor + 8, number(7, 4), "contradicts itself");
+}
+
+TEST_F(Hostile, DataInFrontOfTheFirstEntry) {
+  const std::string inner = make_zip({{"a/data.pkl", good_pickle}, {"a/data/0", four}});
+  // A prefix that the offsets know about, as a self-extracting archive has it.
+  std::string archive = "PK\3\4" + four + inner;
+  for (auto entry = archive.find("PK\1\2"); entry != std::string::npos;
+       entry = archive.find("PK\1\2", entry + 1))
+    archive[entry + 42] = static_cast<char>(archive[entry + 42] + 8);
+  archive.replace(archive.size() - 6, 4, number(inner.find("PK\1\2") + 8, 4));
+  expect_refused(file("prefix.pth", archive), ErrorCode::format, "in front of its first zip entry");
 }
 
 TEST_F(Hostile, OverlappingZipEntries) {
@@ -147,7 +198,10 @@ TEST_F(Hostile, PickleBombs) {
   refuse("]r" + number(0x7fffffff, 4) + ".", "memo");
   refuse("X" + number(0xffffffff, 4) + "a.", "64 MiB");
   refuse("\x8d" + number(~0ull, 8) + "a.", "64 MiB");
-  refuse(std::string(2100000, 'N') + ".", "");
+  refuse(std::string(2100000, 'N') + ".", "stack of more than 1,000,000");
+  std::string idle;
+  for (int i = 0; i < 1000001; ++i) idle += "N0";
+  refuse(idle + "N.", "2,000,000 opcodes");
   refuse("N", "truncated");
   refuse("NN.", "more or less than one");
   refuse(".", "more or less than one");
@@ -161,6 +215,58 @@ TEST_F(Hostile, PickleBombs) {
       "(U\7storagectorch.storage\nUntypedStorage\nU\1"
       "0U\3cpuK\1tQ.",
       "type of its own");
+}
+
+std::string repeat(const std::string& text, int times) {
+  std::string result;
+  for (int i = 0; i < times; ++i) result += text;
+  return result;
+}
+
+// A few megabytes that would be copied, or searched, until memory or patience end.
+TEST_F(Hostile, LargeContainersUsedAgainAndAgain) {
+  const auto refuse = [&](const std::string& pickle, const std::string& part) {
+    expect_refused(file("r.pth", make_zip({{"a/data.pkl", "\x80\x02" + pickle}})), ErrorCode::format, part);
+  };
+  const std::string copies = repeat("h\2h\1\x85R0", 20);
+  refuse("]q\1(" + std::string(500000, 'N') +
+             "e0ctorch\nSize\nq\2"
+             "0" +
+             copies + "N.",
+         "more than 4,000,000");
+  refuse("]q\1(" + repeat("NN\x86", 150000) +
+             "e0ccollections\nOrderedDict\nq\2"
+             "0" +
+             copies + "N.",
+         "more than 4,000,000");
+  const std::string large = "}q\1(" + std::string(400000, 'N') + "u0";
+  refuse(large + "}(" + repeat("U\5modelh\1", 200000) + "u.", "no tensors");
+  refuse(large + "}(" + repeat("Nh\1", 200000) + "u.", "no tensors");
+  refuse("}q\1U\5modelh\1s.", "no tensors");
+}
+
+TEST_F(Hostile, DevicesInTheFileAreIgnored) {
+  for (const std::string device : {"cuda:7", "meta", "no such thing"}) {
+    std::string pickle = good_pickle;
+    pickle.replace(pickle.find("cpu") - 4, 7, number(device.size(), 4) + device);
+    const Checkpoint read =
+        read_checkpoint(file("device.pth", make_zip({{"a/data.pkl", pickle}, {"a/data/0", four}})));
+    EXPECT_TRUE(read.find("weight")->is_cpu());
+  }
+}
+
+TEST_F(Hostile, DataBesideTheWeightsIsDroppedUnexecuted) {
+  const std::string dict = good_pickle.substr(2, good_pickle.size() - 3);
+  for (const std::string value :
+       {"cargparse\nNamespace\n)\x81}U\2lrK\1sb", "ccollections\nCounter\n}U\1aK\2s\x85R",
+        "ccollections\ndefaultdict\nc__builtin__\nlist\n\x85R", "c__builtin__\nset\n]K\1a\x85R",
+        "ctorch\nSize\nK\1\x85\x85R", "ctorch\nfloat32\n", "ctorch\ndevice\nU\4cuda\x85R",
+        "cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\nU\2f8\x89\x88\x87RU\1x\x86R"}) {
+    const std::string pickle = "\x80\x02}(U\4args" + value + "U\5model" + dict + "u.";
+    const auto path = file("inert.pth", make_zip({{"a/data.pkl", pickle}, {"a/data/0", four}}));
+    ASSERT_NO_THROW(read_checkpoint(path)) << value;
+    EXPECT_EQ(read_checkpoint(path).tensors.size(), 1u) << value;
+  }
 }
 
 TEST_F(Hostile, NoStateDict) {
@@ -214,6 +320,10 @@ TEST_F(HostileSafetensors, Lies) {
   refuse("{" + entry("a", "2", "0,4") + "}", four, "do not fit");
   refuse("{" + entry("a", "1", "4,0") + "}", four, "do not fit");
   refuse("{" + entry("a", "4294967296,4294967296", "0,4") + "}", four, "overflows");
+  refuse("{" + entry("a", "0,4611686018427387904,4611686018427387904", "0,0") + "," + entry("b", "1", "0,4") +
+             "}",
+         four, "overflows");
+  refuse("{" + entry("", "1", "0,4") + "}", four, "unusable name");
   refuse("{" + entry("a", "-1", "0,4") + "}", four, "non-negative");
   refuse("{" + entry("a", "1.0", "0,4") + "}", four, "non-negative");
   refuse("{" + entry("a", "1", "0,4") + "," + entry("a", "1", "0,4") + "}", four, "twice");
