@@ -14,7 +14,6 @@ namespace resnet {
 namespace {
 
 constexpr std::uint64_t kMaxBytes = 64 << 20;
-constexpr std::size_t kMaxClasses = 100'000;
 
 /// The number that a key such as "12" is; nothing for "012", "+1", "1 " or what does not fit.
 std::optional<std::size_t> index_of(const std::string& key) {
@@ -33,7 +32,7 @@ std::vector<std::string> read_labels(const std::filesystem::path& path) {
   if (!document.is_object() || document.empty()) {
     throw Error(ErrorCode::format, where + " holds no labels: expected an object such as {\"0\": \"daisy\"}");
   }
-  if (document.size() > kMaxClasses) {
+  if (document.size() > max_labels) {
     throw Error(ErrorCode::format,
                 where + " has " + std::to_string(document.size()) + " labels; at most 100,000 are supported");
   }

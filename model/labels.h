@@ -1,11 +1,15 @@
 #ifndef RESNET_MODEL_LABELS_H
 #define RESNET_MODEL_LABELS_H
 
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 namespace resnet {
+
+/// Far beyond any data set; a network may have more, but no names for them.
+inline constexpr std::size_t max_labels = 100'000;
 
 /// Reads `class_indices.json`: {"0": "daisy", "1": "dandelion", …}; keys must be 0…n−1, each once.
 /// @return the names by index, UTF-8.

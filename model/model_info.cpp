@@ -6,12 +6,12 @@
 #include <limits>
 
 #include "model/error.h"
+#include "model/labels.h"
 #include "model/quote.h"
 
 namespace resnet {
 namespace {
 
-constexpr std::size_t kMaxClasses = 100'000;
 constexpr std::int64_t kMaxSize = 4096;
 
 /// One object of the document; its getters check type and range and name the entry in errors.
@@ -116,7 +116,7 @@ void read_preprocessing(const Reader& reader, Preprocessing& preprocessing) {
 void read_classes(const Reader& reader, std::vector<std::string>& classes) {
   const nlohmann::json* entry = reader.find("classes");
   if (!entry) return;
-  if (!entry->is_array() || entry->size() > kMaxClasses) {
+  if (!entry->is_array() || entry->size() > max_labels) {
     reader.fail("classes", "must be a list of at most 100,000 names");
   }
   classes.clear();
