@@ -35,15 +35,6 @@ constexpr std::int64_t kMaxWidth = 8192;
 constexpr std::int64_t kMaxClasses = 10'000'000;
 constexpr int kMaxLayers = 10'000;
 
-std::string to_text(const Shape& shape) {
-  std::string text = "[";
-  for (const std::int64_t size : shape) {
-    if (text.size() > 1) text += ", ";
-    text += std::to_string(size);
-  }
-  return text + "]";
-}
-
 [[noreturn]] void refuse(const std::string& reason) {
   throw Error(ErrorCode::unsupported, "not a supported ResNet: " + reason);
 }
@@ -161,6 +152,12 @@ void add_block(ShapeList& list, const Architecture& architecture, int stage, int
 }
 
 }  // namespace
+
+std::string to_text(const Shape& shape) {
+  std::string text = "[";
+  for (const std::int64_t size : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+  return text + "]";
+}
 
 std::string Architecture::name() const {
   for (const NamedArchitecture& known : kArchitectures) {

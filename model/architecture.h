@@ -40,6 +40,9 @@ struct Architecture {
   std::string name() const;
 };
 
+/// "[64, 3, 7, 7]"
+std::string to_text(const std::vector<std::int64_t>& shape);
+
 /// The names that find_architecture knows: torchvision's ResNets, in the order of its documentation.
 std::vector<std::string> architecture_names();
 

@@ -1,11 +1,12 @@
 #include "model/model_file.h"
 
-#include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <unordered_map>
 #include <unordered_set>
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/isfinite.h>
+#include <ATen/ops/aminmax.h>
 
 #include "model/error.h"
 #include "model/labels.h"
@@ -16,12 +17,6 @@ namespace {
 
 using Shape = std::vector<std::int64_t>;
 using Shapes = std::vector<std::pair<std::string, Shape>>;
-
-std::string to_text(const Shape& shape) {
-  std::string text = "[";
-  for (const std::int64_t size : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
-  return text + "]";
-}
 
 bool ends_with(const std::string& name, const char* ending) {
   return std::string_view(name).ends_with(ending);
@@ -39,12 +34,13 @@ class Tensors {
     return found == by_name_.end() ? nullptr : found->second;
   }
 
-  /// Whether there is such a tensor, of that shape; a counter of another shape with one element passes.
-  bool check(const std::string& name, const Shape& shape) const {
+  /// There must be such a tensor, of that shape; a counter may be missing or have one element in another
+  /// shape.
+  void check_shape(const std::string& name, const Shape& shape) const {
     const at::Tensor* tensor = find(name);
     const bool counter = ends_with(name, ".num_batches_tracked");
     if (!tensor) {
-      if (counter) return false;
+      if (counter) return;
       throw Error(ErrorCode::mismatch, where_ + " has no tensor '" + name + "'; a tensor of shape " +
                                            to_text(shape) + " is needed");
     }
@@ -53,31 +49,33 @@ class Tensors {
                                            to_text(tensor->sizes().vec()) + "; " + to_text(shape) +
                                            " is needed");
     }
-    check_values(name, *tensor);
-    return true;
   }
 
- private:
-  void check_values(const std::string& name, const at::Tensor& tensor) const {
-    const auto type = tensor.scalar_type();
+  /// The tensor, if there is one, must be finite as fp32, and no negative variance.
+  void check_values(const std::string& name) const {
+    const at::Tensor* tensor = find(name);
+    if (!tensor) return;
+    const auto type = tensor->scalar_type();
     if (!at::isFloatingType(type)) {
       if (ends_with(name, ".num_batches_tracked") && at::isIntegralType(type, /*includeBool=*/false)) return;
-      throw Error(ErrorCode::format, where_ + ": tensor '" + name + "' holds " + std::string(toString(type)) +
+      throw Error(ErrorCode::format, where_ + ": tensor '" + name + "' holds " + dtype_name(type) +
                                          " values; floating-point numbers are needed");
     }
     // In fp32, as it is going to be used: a double may be finite and its float not.
-    const at::Tensor values = tensor.to(at::kFloat);
-    if (!at::isfinite(values).all().item<bool>()) {
+    const auto [lowest, highest] = at::aminmax(tensor->to(at::kFloat));  // NaN if any value is
+    if (!std::isfinite(lowest.item<float>()) || !std::isfinite(highest.item<float>())) {
       throw Error(ErrorCode::format,
                   where_ + ": tensor '" + name +
                       "' holds values that are not finite (NaN or infinity); the weights are "
                       "damaged or the training that made them diverged");
     }
-    if (ends_with(name, ".running_var") && values.lt(0).any().item<bool>()) {
-      throw Error(ErrorCode::format, where_ + ": tensor '" + name + "' holds a negative variance");
+    if (ends_with(name, ".running_var") && lowest.item<float>() < 0) {
+      throw Error(ErrorCode::format,
+                  where_ + ": tensor '" + name + "' holds a negative variance; a variance is 0 or more");
     }
   }
 
+ private:
   std::string where_;
   std::unordered_map<std::string, const at::Tensor*> by_name_;
 };
@@ -118,6 +116,38 @@ bool head_fits(const Tensors& tensors, const ResNet& network) {
   return network->num_classes() > 0 && weight && weight->sizes() == needed;
 }
 
+/// Blocks are counted up to the first without a conv1.weight: a tensor of a later one tells that it is
+/// missing.
+void check_blocks(const Checkpoint& checkpoint, const Architecture& architecture) {
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    for (std::size_t stage = 0; stage < architecture.layers.size(); ++stage) {
+      const std::string prefix = "layer" + std::to_string(stage + 1) + ".";
+      if (!name.starts_with(prefix)) continue;
+      int index = 0;
+      const char* end = name.data() + name.size();
+      const auto [stop, error] = std::from_chars(name.data() + prefix.size(), end, index);
+      const int count = architecture.layers[stage];
+      if (error != std::errc() || stop == end || *stop != '.' || index < count) continue;
+      throw Error(ErrorCode::mismatch, quote_path(checkpoint.path) + " has the tensor " + quote(name) +
+                                           " but lacks '" + prefix + std::to_string(count) +
+                                           ".conv1.weight'");
+    }
+  }
+}
+
+/// The digest of the file's tensors, which must be the one that the file states, if any.
+std::string checked_digest(const Checkpoint& checkpoint, const std::string& stated) {
+  std::string digest = tensor_digest(checkpoint.tensors);
+  if (!stated.empty() && stated != digest) {
+    throw Error(ErrorCode::format,
+                quote_path(checkpoint.path) +
+                    " is damaged, or its weights were changed and its description was not: "
+                    "they have the digest " +
+                    digest + ", the description states " + quote(stated));
+  }
+  return digest;
+}
+
 /// The classes by the order of precedence that load_model documents.
 void find_classes(Model& model, const std::filesystem::path& path, const std::filesystem::path& labels_file,
                   int num_classes) {
@@ -153,7 +183,9 @@ std::vector<std::string> load_state_dict(ResNet& network, const Checkpoint& chec
   const bool with_head = head == HeadPolicy::must_fit || head_fits(tensors, network);
   const Shapes shapes = state_dict_shapes(network->architecture(), network->num_classes());
   for (const auto& [name, shape] : shapes) {
-    if (with_head || !name.starts_with("fc.")) tensors.check(name, shape);
+    if (!with_head && name.starts_with("fc.")) continue;
+    tensors.check_shape(name, shape);
+    tensors.check_values(name);
   }
   copy_tensors(network->state_dict(), tensors, with_head);
 
@@ -163,8 +195,7 @@ std::vector<std::string> load_state_dict(ResNet& network, const Checkpoint& chec
   return warn_about_unused(checkpoint, used);
 }
 
-Model load_model(const std::filesystem::path& path, const std::filesystem::path& labels_file) {
-  Checkpoint checkpoint = read_checkpoint(path);
+InferredArchitecture infer_architecture(const Checkpoint& checkpoint) {
   const Tensors tensors(checkpoint);
   InferredArchitecture inferred;
   try {
@@ -173,23 +204,27 @@ Model load_model(const std::filesystem::path& path, const std::filesystem::path&
       return tensor ? std::optional(tensor->sizes().vec()) : std::nullopt;
     });
   } catch (const Error& error) {
-    throw Error(error.code(), quote_path(path) + " is " + error.what());
+    throw Error(error.code(), quote_path(checkpoint.path) + " is " + error.what());
   }
-  if (inferred.num_classes == 0) {
-    throw Error(ErrorCode::unsupported, quote_path(path) +
-                                            " has no head ('fc.weight'): it can start a "
-                                            "training, but tells no classes");
-  }
-  // Before the network is allocated, which a few large tensors in a small file could make huge.
-  for (const auto& [name, shape] : state_dict_shapes(inferred.architecture, inferred.num_classes)) {
-    if (!tensors.find(name)) tensors.check(name, shape);
-  }
+  check_blocks(checkpoint, inferred.architecture);
+  for (const auto& [name, shape] : state_dict_shapes(inferred.architecture, inferred.num_classes))
+    tensors.check_shape(name, shape);
+  return inferred;
+}
 
+Model load_model(const std::filesystem::path& path, const std::filesystem::path& labels_file) {
+  const Checkpoint checkpoint = read_checkpoint(path);
+  const InferredArchitecture inferred = infer_architecture(checkpoint);
+  if (inferred.num_classes == 0) {
+    throw Error(
+        ErrorCode::unsupported,
+        quote_path(path) + " has no head ('fc.weight'): it can start a training, but it cannot classify");
+  }
   Model model;
   model.info = model_info_from_json(checkpoint.info, ModelInfo{}, quote_path(path));
-  find_classes(model, path, labels_file, inferred.num_classes);
   model.info.architecture = inferred.architecture;
-  if (model.info.digest.empty()) model.info.digest = tensor_digest(checkpoint.tensors);
+  model.info.digest = checked_digest(checkpoint, model.info.digest);
+  find_classes(model, path, labels_file, inferred.num_classes);
   model.network = ResNet(inferred.architecture, inferred.num_classes);
   std::vector<std::string> warnings = load_state_dict(model.network, checkpoint);
   model.warnings.insert(model.warnings.begin(), warnings.begin(), warnings.end());

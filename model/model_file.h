@@ -18,6 +18,12 @@ struct Model {
   std::vector<std::string> warnings;  ///< one sentence each: extra tensors ignored, labels that differ, …
 };
 
+/// Infers the architecture and the class count (0: no head) of a checkpoint, and checks that each tensor
+/// which such a network needs is there in its shape, so that memory may then be allocated for one.
+/// @throws Error unsupported "'FILE' is not a supported ResNet: …"; mismatch naming the tensor, the shape
+/// found and the shape needed
+InferredArchitecture infer_architecture(const Checkpoint& checkpoint);
+
 /// What to do about the head (`fc`) when weights are loaded into a network.
 enum class HeadPolicy : std::uint8_t {
   must_fit,            ///< a head of another size is an error
@@ -32,7 +38,8 @@ enum class HeadPolicy : std::uint8_t {
 std::vector<std::string> load_state_dict(ResNet& network, const Checkpoint& checkpoint,
                                          HeadPolicy head = HeadPolicy::must_fit);
 
-/// Loads a model for inference: infers architecture and class count, checks all tensors, finds the classes:
+/// Loads a model for inference: infers architecture and class count, checks all tensors and, where the file
+/// states one, their digest; finds the classes:
 /// `labels_file` unless empty (one that does not fit the head is an error), else the file's own, else a
 /// fitting class_indices.json beside it (one that does not fit, or differs from the file's own, is a
 /// warning).

@@ -16,42 +16,6 @@ struct InspectOptions {
   bool json = false;
 };
 
-/// "float32", as PyTorch's users say.
-std::string type_name(const at::Tensor& tensor) {
-  switch (tensor.scalar_type()) {
-    case at::kFloat:
-      return "float32";
-    case at::kDouble:
-      return "float64";
-    case at::kHalf:
-      return "float16";
-    case at::kBFloat16:
-      return "bfloat16";
-    case at::kByte:
-      return "uint8";
-    case at::kChar:
-      return "int8";
-    case at::kShort:
-      return "int16";
-    case at::kInt:
-      return "int32";
-    case at::kLong:
-      return "int64";
-    case at::kBool:
-      return "bool";
-    default:
-      return c10::toString(tensor.scalar_type());
-  }
-}
-
-std::string shape_text(const at::Tensor& tensor) {
-  std::string text;
-  for (const std::int64_t size : tensor.sizes()) {
-    text += (text.empty() ? "" : ", ") + std::to_string(size);
-  }
-  return "[" + text + "]";
-}
-
 void print_tensors(const Checkpoint& checkpoint) {
   std::size_t width = 0;
   for (const auto& entry : checkpoint.tensors) {
@@ -61,7 +25,7 @@ void print_tensors(const Checkpoint& checkpoint) {
   for (const auto& [name, tensor] : checkpoint.tensors) {
     bytes += tensor.nbytes();
     std::printf("  %-*s  %-8s  %s\n", static_cast<int>(width), printable(name).c_str(),
-                type_name(tensor).c_str(), shape_text(tensor).c_str());
+                dtype_name(tensor.scalar_type()).c_str(), to_text(tensor.sizes().vec()).c_str());
   }
   std::printf("tensors: %zu, %.1f MB\n", checkpoint.tensors.size(), static_cast<double>(bytes) / 1e6);
 }
@@ -97,27 +61,14 @@ void print_model(const Model& model) {
 nlohmann::json to_json(const Checkpoint& checkpoint) {
   nlohmann::json tensors = nlohmann::json::array();
   for (const auto& [name, tensor] : checkpoint.tensors) {
-    tensors.push_back({{"name", name}, {"type", type_name(tensor)}, {"shape", tensor.sizes().vec()}});
+    tensors.push_back(
+        {{"name", name}, {"type", dtype_name(tensor.scalar_type())}, {"shape", tensor.sizes().vec()}});
   }
   return {{"file", checkpoint.path.string()},
           {"format", to_string(checkpoint.format)},
           {"notes", checkpoint.notes},
           {"digest", tensor_digest(checkpoint.tensors)},
           {"tensors", std::move(tensors)}};
-}
-
-/// The digest that the file states must be that of its tensors.
-void check_digest(const Checkpoint& checkpoint, const std::string& digest) {
-  if (!checkpoint.info.is_object()) {
-    return;
-  }
-  const auto stated = checkpoint.info.find("digest");
-  if (stated != checkpoint.info.end() && stated->is_string() && !stated->get<std::string>().empty() &&
-      stated->get<std::string>() != digest) {
-    throw Error(ErrorCode::format, checkpoint.path.string() +
-                                       ": the tensors are not those that the file's digest " +
-                                       "belongs to; it was changed after it was written");
-  }
 }
 
 int run_inspect(const InspectOptions& options, bool quiet) {
@@ -147,7 +98,6 @@ int run_inspect(const InspectOptions& options, bool quiet) {
     for (const std::string& warning : model.warnings) {
       console.warn(warning);
     }
-    check_digest(checkpoint, digest);
     if (options.json) {
       document["model"] = to_json(model.info);
       document["num_classes"] = model.network->num_classes();

@@ -1,6 +1,7 @@
 #include "training/run_state.h"
 
 #include "model/error.h"
+#include "model/model_file.h"
 
 namespace resnet {
 namespace {
@@ -11,17 +12,6 @@ constexpr const char* kEmaPrefix = "ema/";
 void append(NamedTensors& to, const NamedTensors& from, const std::string& prefix) {
   for (const auto& [name, tensor] : from) {
     to.emplace_back(prefix + name, tensor);
-  }
-}
-
-InferredArchitecture infer(const Checkpoint& checkpoint) {
-  try {
-    return infer_architecture([&](const std::string& name) -> std::optional<std::vector<std::int64_t>> {
-      const at::Tensor* tensor = checkpoint.find(name);
-      return tensor == nullptr ? std::nullopt : std::optional(tensor->sizes().vec());
-    });
-  } catch (const Error& error) {
-    throw Error(error.code(), checkpoint.path.string() + ": " + error.what());
   }
 }
 
@@ -117,7 +107,7 @@ StartingPoint find_start(const TrainingJob& job) {
     return start;
   }
   start.checkpoint = read_checkpoint(path);
-  const InferredArchitecture inferred = infer(start.checkpoint);
+  const InferredArchitecture inferred = infer_architecture(start.checkpoint);
   start.architecture = inferred.architecture;
   if (start.checkpoint.info.is_object()) {
     start.info = model_info_from_json(start.checkpoint.info, start.info, path.string());

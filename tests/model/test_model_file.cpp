@@ -1,0 +1,348 @@
+// Model files as a user meets them: what loads, what is said about it, and what each bad file is told.
+#include <csignal>
+#include <functional>
+
+#include <ATen/ATen.h>
+#include <sys/resource.h>
+
+#include "model/executor.h"
+#include "model/labels.h"
+#include "model/model_file.h"
+#include "model/zip_reader.h"
+#include "tests/model/checkpoint_fixtures.h"
+#include "tests/model/small_network.h"
+
+namespace resnet::testing {
+namespace {
+
+constexpr int classes = 5;
+
+/// The message with the name of the test's folder cut out.
+std::string message_of(const std::function<void()>& action, ErrorCode code,
+                       const std::filesystem::path& folder) {
+  std::string message = "no error";
+  try {
+    action();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), code) << error.what();
+    message = error.what();
+    for (auto at = message.find(folder.string() + "/"); at != std::string::npos;
+         at = message.find(folder.string() + "/"))
+      message.erase(at, folder.string().size() + 1);
+  }
+  return message;
+}
+
+class ModelFile : public CheckpointTest {
+ protected:
+  /// The state dict of a small network, to be changed by the test.
+  NamedTensors state() const {
+    NamedTensors tensors = network_->state_dict();
+    for (auto& entry : tensors) entry.second = entry.second.clone();
+    return tensors;
+  }
+  static at::Tensor& tensor(NamedTensors& tensors, const std::string& name) {
+    for (auto& entry : tensors) {
+      if (entry.first == name) return entry.second;
+    }
+    throw std::out_of_range(name);
+  }
+  static void remove(NamedTensors& tensors, const std::string& name) {
+    std::erase_if(tensors, [&](const auto& entry) { return entry.first == name; });
+  }
+  std::filesystem::path write(const NamedTensors& tensors, const nlohmann::json& info = nullptr,
+                              const std::string& name = "m.pth") const {
+    write_checkpoint(folder_ / name, tensors, info);
+    return folder_ / name;
+  }
+  void expect_error(const NamedTensors& tensors, ErrorCode code, const std::string& message) const {
+    const auto path = write(tensors);
+    EXPECT_EQ(message_of([&] { load_model(path); }, code, folder_), message);
+  }
+  void expect_same_logits(const ResNet& other) const {
+    const at::Tensor input = at::linspace(-2, 2, 3 * 32 * 32).reshape({1, 3, 32, 32});
+    EXPECT_TRUE(
+        make_reference_executor(other)->run(input).equal(make_reference_executor(network_)->run(input)));
+  }
+  void expect_warnings(const Model& model, const std::vector<std::string>& parts) const {
+    ASSERT_EQ(model.warnings.size(), parts.size());
+    for (std::size_t i = 0; i < parts.size(); ++i)
+      EXPECT_NE(model.warnings[i].find(parts[i]), std::string::npos) << model.warnings[i];
+  }
+
+  ResNet network_ = make_network(small_basic(), classes);
+  const std::vector<std::string> names_{"daisy", "dandelion", "roses", "sunflowers", "郁金香"};
+};
+
+TEST_F(ModelFile, UnusedTensorsAreOneWarning) {
+  // Published ResNet-34 code declares conv3 and bn3 in every BasicBlock and never calls them.
+  network_ = make_network({BlockType::basic, {3, 4, 6, 3}, 8, 1, 64}, classes);
+  NamedTensors tensors;
+  for (const auto& [name, value] : state()) {
+    tensors.emplace_back(name, value);
+    if (!name.ends_with(".bn2.num_batches_tracked")) continue;
+    const std::string block = name.substr(0, name.find("bn2"));
+    tensors.emplace_back(block + "conv3.weight", at::ones({32, 8, 1, 1}));
+    tensors.emplace_back(block + "bn3.weight", at::full({32}, std::nan("")));
+  }
+  const Model model = load_model(write(tensors));
+  EXPECT_EQ(model.info.architecture.name(), "ResNet (BasicBlock 3-4-6-3, width 8)");
+  expect_warnings(model,
+                  {"m.pth': ignored 32 tensors that the network does not use: 'layer1.0.conv3.weight', "
+                   "'layer1.0.bn3.weight', 'layer1.1.conv3.weight', 'layer1.1.bn3.weight', …"});
+  expect_same_logits(model.network);
+}
+
+TEST_F(ModelFile, MissingAndMisshapenTensorsAreNamed) {
+  const auto without = [&](const std::string& name) {
+    NamedTensors tensors = state();
+    remove(tensors, name);
+    return tensors;
+  };
+  const auto with = [&](const std::string& name, at::IntArrayRef shape) {
+    NamedTensors tensors = state();
+    tensor(tensors, name) = at::ones(shape);
+    return tensors;
+  };
+  expect_error(without("conv1.weight"), ErrorCode::unsupported,
+               "'m.pth' is not a supported ResNet: it has no tensor 'conv1.weight'");
+  expect_error(without("layer2.0.bn2.running_var"), ErrorCode::mismatch,
+               "'m.pth' has no tensor 'layer2.0.bn2.running_var'; a tensor of shape [32] is needed");
+  // Not a network of one block less.
+  expect_error(without("layer3.1.conv1.weight"), ErrorCode::mismatch,
+               "'m.pth' has the tensor 'layer3.1.bn1.weight' but lacks 'layer3.1.conv1.weight'");
+  expect_error(without("fc.bias"), ErrorCode::mismatch,
+               "'m.pth' has no tensor 'fc.bias'; a tensor of shape [5] is needed");
+  expect_error(without("fc.weight"), ErrorCode::unsupported,
+               "'m.pth' has no head ('fc.weight'): it can start a training, but it cannot classify");
+  expect_error(with("layer1.0.conv2.weight", {16, 16, 3, 1}), ErrorCode::mismatch,
+               "'m.pth': tensor 'layer1.0.conv2.weight' has shape [16, 16, 3, 1]; [16, 16, 3, 3] is needed");
+  // A small file that claims a network of 150 GB.
+  NamedTensors wide = with("conv1.weight", {8192, 3, 7, 7});
+  tensor(wide, "fc.weight") = at::ones({classes, 65536});
+  expect_error(wide, ErrorCode::mismatch, "'m.pth': tensor 'bn1.weight' has shape [16]; [8192] is needed");
+}
+
+TEST_F(ModelFile, BadValuesAreNamed) {
+  const auto with = [&](const std::string& name, const at::Tensor& value) {
+    NamedTensors tensors = state();
+    tensor(tensors, name) = value;
+    return tensors;
+  };
+  const auto with_one = [&](const std::string& name, double value, at::ScalarType type) {
+    NamedTensors tensors = state();
+    at::Tensor& values = tensor(tensors, name);
+    values = values.to(type);
+    values.flatten()[1] = value;
+    return tensors;
+  };
+  const std::string damaged =
+      " holds values that are not finite (NaN or infinity); the weights are damaged or the training that "
+      "made "
+      "them diverged";
+  for (const double value : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+    expect_error(with_one("layer2.0.conv1.weight", value, at::kFloat), ErrorCode::format,
+                 "'m.pth': tensor 'layer2.0.conv1.weight'" + damaged);
+  }
+  expect_error(with_one("fc.bias", 1e300, at::kDouble), ErrorCode::format,
+               "'m.pth': tensor 'fc.bias'" + damaged);
+  expect_error(with_one("bn1.running_var", -0.5, at::kFloat), ErrorCode::format,
+               "'m.pth': tensor 'bn1.running_var' holds a negative variance; a variance is 0 or more");
+  expect_error(with("fc.bias", at::ones({classes}, at::kChar)), ErrorCode::format,
+               "'m.pth': tensor 'fc.bias' holds int8 values; floating-point numbers are needed");
+}
+
+TEST_F(ModelFile, MissingCountersAreZero) {
+  NamedTensors tensors = state();
+  tensor(tensors, "bn1.num_batches_tracked") = at::full({1}, 7, at::kInt);
+  remove(tensors, "layer1.0.bn1.num_batches_tracked");
+  Model model = load_model(write(tensors));
+  EXPECT_EQ(model.warnings, std::vector<std::string>{});
+  NamedTensors loaded = model.network->state_dict();
+  EXPECT_EQ(tensor(loaded, "bn1.num_batches_tracked").item<int>(), 7);
+  EXPECT_EQ(tensor(loaded, "layer1.0.bn1.num_batches_tracked").item<int>(), 0);
+}
+
+TEST_F(ModelFile, OtherFloatingTypesBecomeFp32) {
+  for (const auto type : {at::kHalf, at::kBFloat16, at::kDouble}) {
+    NamedTensors tensors = state();
+    for (auto& entry : tensors) {
+      if (entry.second.is_floating_point()) entry.second = entry.second.to(type);
+    }
+    for (const char* name : {"m.pth", "m.safetensors"}) {
+      NamedTensors loaded = load_model(write(tensors, nullptr, name)).network->state_dict();
+      ASSERT_EQ(loaded.size(), tensors.size());
+      for (std::size_t i = 0; i < loaded.size(); ++i) {
+        if (!tensors[i].second.is_floating_point()) continue;
+        EXPECT_EQ(loaded[i].second.scalar_type(), at::kFloat);
+        EXPECT_TRUE(loaded[i].second.equal(tensors[i].second.to(at::kFloat))) << loaded[i].first;
+      }
+    }
+  }
+}
+
+TEST_F(ModelFile, WrappedAndPrefixedStateDictsLoad) {
+  NamedTensors tensors = state();
+  for (auto& entry : tensors) entry.first.insert(0, "module._orig_mod.");
+  const std::string bytes = slurp(write(tensors));
+  // {"epoch": 3, KEY: {"other": None, KEY2: state dict}}, as training scripts nest them.
+  const auto text = [](const std::string& value) { return "X" + number(value.size(), 4) + value; };
+  for (const std::pair<std::string, std::string> keys :
+       {std::pair("model", "state_dict"), std::pair("checkpoint", ""), std::pair("model_ema", "net")}) {
+    std::vector<ZipItem> items;
+    for (const ZipEntry& entry :
+         read_zip({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, "")) {
+      items.push_back({entry.name, std::string(entry.data.begin(), entry.data.end())});
+      if (!entry.name.ends_with("data.pkl")) continue;
+      const std::string dict = items.back().data.substr(2, items.back().data.size() - 3);
+      const std::string inner =
+          keys.second.empty() ? dict : "}" + text("other") + "Ns" + text(keys.second) + dict + "s";
+      items.back().data = "\x80\x02}" + text("epoch") + "K\3s" + text(keys.first) + inner + "s.";
+    }
+    const Model model = load_model(file("wrapped.pth", make_zip(items)));
+    EXPECT_EQ(model.warnings, std::vector<std::string>{});
+    expect_same_logits(model.network);
+  }
+}
+
+TEST_F(ModelFile, HeadOfAnotherSizeIsKeptOnlyWhenAsked) {
+  const Checkpoint checkpoint = read_checkpoint(write(state()));
+  ResNet other = make_network(small_basic(), 3);
+  const at::Tensor head = other->fc->weight.clone(), stem = other->conv1->weight.clone();
+  EXPECT_EQ(message_of([&] { load_state_dict(other, checkpoint); }, ErrorCode::mismatch, folder_),
+            "'m.pth': tensor 'fc.weight' has shape [5, 128]; [3, 128] is needed");
+  EXPECT_TRUE(other->conv1->weight.equal(stem)) << "changed before all was checked";
+
+  EXPECT_EQ(load_state_dict(other, checkpoint, HeadPolicy::keep_when_different), std::vector<std::string>{});
+  EXPECT_TRUE(other->fc->weight.equal(head));
+  EXPECT_TRUE(other->conv1->weight.equal(network_->conv1->weight));
+
+  ResNet same = make_network(small_basic(), classes);
+  load_state_dict(same, checkpoint, HeadPolicy::keep_when_different);
+  expect_same_logits(same);
+
+  NamedTensors tensors = state();
+  remove(tensors, "fc.weight");
+  remove(tensors, "fc.bias");
+  const Checkpoint headless = read_checkpoint(write(tensors));
+  EXPECT_EQ(load_state_dict(other, headless, HeadPolicy::keep_when_different), std::vector<std::string>{});
+  EXPECT_TRUE(other->fc->weight.equal(head));
+  EXPECT_EQ(message_of([&] { load_state_dict(other, headless); }, ErrorCode::mismatch, folder_),
+            "'m.pth' has no tensor 'fc.weight'; a tensor of shape [3, 128] is needed");
+}
+
+TEST_F(ModelFile, DescribesItselfInBothFormats) {
+  ModelInfo info;
+  info.classes = names_;
+  info.preprocessing = {232, 176, Interpolation::bicubic, {0.1f, 0.2f, 0.3f}, {1.0f, 0.5f, 0.25f}};
+  info.metrics = {{"val_accuracy", 0.91}, {"epoch", 12}};
+  info.threshold = 0.25;
+  info.digest = "sha256:of something else";
+  for (const char* name : {"m.pth", "m.safetensors"}) {
+    save_model(folder_ / name, network_, info);
+    const Model model = load_model(folder_ / name);
+    EXPECT_EQ(model.warnings, std::vector<std::string>{});
+    EXPECT_EQ(model.info.architecture, small_basic());
+    EXPECT_EQ(model.info.classes, names_);
+    EXPECT_EQ(model.info.preprocessing, info.preprocessing);
+    EXPECT_EQ(model.info.metrics, info.metrics);
+    EXPECT_EQ(model.info.threshold, info.threshold);
+    EXPECT_EQ(model.info.digest, tensor_digest(network_->state_dict()));
+    EXPECT_FALSE(model.network->is_training());
+    expect_same_logits(model.network);
+  }
+}
+
+TEST_F(ModelFile, ForeignFilesTakeTheDefaults) {
+  const Model model = load_model(write(state()));
+  EXPECT_EQ(model.info.classes, std::vector<std::string>{});
+  EXPECT_EQ(model.info.preprocessing, Preprocessing{});
+  EXPECT_FALSE(model.info.threshold);
+  EXPECT_EQ(model.info.digest, tensor_digest(state()));
+}
+
+TEST_F(ModelFile, WeightsThatDoNotHaveTheStatedDigestAreRefused) {
+  save_model(folder_ / "m.safetensors", network_, {});
+  std::string bytes = slurp(folder_ / "m.safetensors");
+  bytes[bytes.size() - 4] ^= 1;  // the lowest bit of a weight
+  file("m.safetensors", bytes);
+  const std::string message =
+      message_of([&] { load_model(folder_ / "m.safetensors"); }, ErrorCode::format, folder_);
+  EXPECT_TRUE(
+      message.starts_with("'m.safetensors' is damaged, or its weights were changed and its description was "
+                          "not: they have the digest sha256:"))
+      << message;
+  EXPECT_TRUE(message.ends_with(", the description states '" + tensor_digest(network_->state_dict()) + "'"))
+      << message;
+}
+
+TEST_F(ModelFile, ClassesComeFromTheLabelsFileThenTheModelThenBesideIt) {
+  const std::vector<std::string> others{"a", "b", "c", "d", "e"}, few{"a", "b", "c"};
+  const auto path = write(state());
+  write_labels(folder_ / "class_indices.json", names_);
+  EXPECT_EQ(load_model(path).info.classes, names_);
+  write_labels(folder_ / "others.json", others);
+  EXPECT_EQ(load_model(path, folder_ / "others.json").info.classes, others);
+
+  write(state(), {{"classes", others}});
+  Model model = load_model(path);
+  EXPECT_EQ(model.info.classes, others);
+  expect_warnings(model, {"class_indices.json' differs from the classes that '"});
+  write_labels(folder_ / "class_indices.json", others);
+  expect_warnings(load_model(path), {});
+  EXPECT_EQ(load_model(path, folder_ / "others.json").info.classes, others);
+
+  write(state(), {{"classes", few}});
+  EXPECT_EQ(message_of([&] { load_model(path); }, ErrorCode::mismatch, folder_),
+            "'m.pth' names 3 classes and its head has 5; give a labels file that fits");
+  EXPECT_EQ(load_model(path, folder_ / "others.json").info.classes, others);
+}
+
+TEST_F(ModelFile, LabelsThatDoNotFitAreAnErrorWhenGivenAndAWarningBeside) {
+  const auto path = write(state());
+  write_labels(folder_ / "few.json", {"a", "b", "c"});
+  EXPECT_EQ(message_of([&] { load_model(path, folder_ / "few.json"); }, ErrorCode::mismatch, folder_),
+            "'few.json' has 3 labels and the network 5 classes; they must be the same in number");
+  EXPECT_EQ(message_of([&] { load_model(path, folder_ / "none.json"); }, ErrorCode::not_found, folder_),
+            "'none.json' does not exist");
+  write_labels(folder_ / "class_indices.json", {"a", "b", "c"});
+  Model model = load_model(path);
+  EXPECT_EQ(model.info.classes, std::vector<std::string>{});
+  expect_warnings(model,
+                  {"has 3 labels and the network 5 classes; they must be the same in number; it is ignored"});
+  file("class_indices.json", "{");
+  expect_warnings(load_model(path), {"class_indices.json' is no JSON: "});
+}
+
+TEST_F(ModelFile, TheEndingOfANameMattersOnlyForWriting) {
+  for (const char* name : {"m.PTH", "m.pt", "m.th", "m.bin", "m"}) {
+    save_model(folder_ / name, network_, {});
+    EXPECT_EQ(read_checkpoint(folder_ / name).format, CheckpointFormat::torch_zip) << name;
+    expect_same_logits(load_model(folder_ / name).network);
+  }
+  save_model(folder_ / "m.SafeTensors", network_, {});
+  EXPECT_EQ(read_checkpoint(folder_ / "m.SafeTensors").format, CheckpointFormat::safetensors);
+  std::filesystem::rename(folder_ / "m.SafeTensors", folder_ / "n.pth");
+  expect_same_logits(load_model(folder_ / "n.pth").network);
+}
+
+TEST_F(ModelFile, AWriteThatFailsMidwayLeavesTheOldFile) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, SIG_IGN);
+  for (const std::string name : {"m.pth", "m.safetensors"}) {
+    file(name, "old");
+    const rlimit small{100'000, before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+    const std::string message =
+        message_of([&] { save_model(folder_ / name, network_, {}); }, ErrorCode::write, folder_);
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+    EXPECT_EQ(message, "cannot write '" + name + "': File too large");
+    EXPECT_EQ(slurp(folder_ / name), "old");
+  }
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 2)
+      << "a temporary file was left";
+}
+
+}  // namespace
+}  // namespace resnet::testing
