@@ -1,7 +1,6 @@
 #include "training/classifier.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <numeric>
 #include <thread>
@@ -10,7 +9,9 @@
 
 #include "model/error.h"
 #include "model/executor.h"
+#include "model/executor_input.h"
 #include "model/model_file.h"
+#include "model/softmax.h"
 #include "training/interrupt.h"
 #include "training/loader.h"
 #include "training/picture.h"
@@ -28,34 +29,18 @@ Precision parse_precision(const std::string& name) {
               "--precision " + name + " is unknown; expected auto, fp32, bf16 or fp16");
 }
 
-TensorType tensor_type(const at::Tensor& input) {
-  switch (input.scalar_type()) {
-    case at::kFloat:
-      return TensorType::fp32;
-    case at::kHalf:
-      return TensorType::fp16;
-    case at::kBFloat16:
-      return TensorType::bf16;
-    case at::kByte:
-      return TensorType::u8;
-    default:
-      throw Error(ErrorCode::unsupported, "the executor wants an input type that cannot be made");
-  }
-}
-
 /// Adds softmax(logits)·weight to each row of `sums`.
-void add_softmax(const at::Tensor& logits, double weight, std::vector<std::vector<double>>& sums) {
+void add_softmax(const at::Tensor& logits, float weight, std::vector<std::vector<float>>& sums) {
   const auto classes = static_cast<std::size_t>(logits.size(1));
   const float* row = logits.const_data_ptr<float>();
+  std::vector<float> probabilities(classes);
   for (auto& sum : sums) {
+    if (!softmax({row, classes}, probabilities)) {
+      throw Error(ErrorCode::device, "the network's output is not finite");
+    }
     sum.resize(classes);
-    const double most = *std::max_element(row, row + classes);
-    std::vector<double> exponentials(classes);
-    std::transform(row, row + classes, exponentials.begin(),
-                   [&](float value) { return std::exp(value - most); });
-    const double total = std::accumulate(exponentials.begin(), exponentials.end(), 0.0);
     for (std::size_t i = 0; i < classes; ++i) {
-      sum[i] += weight * exponentials[i] / total;
+      sum[i] += weight * probabilities[i];
     }
     row += classes;
   }
@@ -70,7 +55,7 @@ struct Classifier::Parts {
   std::vector<std::string> classes;
   std::unique_ptr<Executor> executor;
 
-  std::vector<std::vector<double>> classify(const Batch& batch, at::Tensor& input) const;
+  std::vector<std::vector<float>> classify(const Batch& batch, at::Tensor& input) const;
 };
 
 Classifier::Classifier(const ClassifierOptions& options, Console& console)
@@ -102,18 +87,18 @@ const std::vector<std::string>& Classifier::classes() const { return parts_->cla
 bool Classifier::has_class_names() const { return !parts_->info.classes.empty(); }
 std::string Classifier::description() const { return parts_->executor->description(); }
 
-std::vector<std::vector<double>> Classifier::Parts::classify(const Batch& batch, at::Tensor& input) const {
+std::vector<std::vector<float>> Classifier::Parts::classify(const Batch& batch, at::Tensor& input) const {
   const auto n = static_cast<std::int64_t>(batch.indices.size());
-  std::vector<std::vector<double>> probabilities(batch.indices.size());
+  std::vector<std::vector<float>> probabilities(batch.indices.size());
   if (n == 0) {
     return probabilities;
   }
   std::memcpy(input.data_ptr(), batch.bytes.data(), batch.bytes.size());
   at::Tensor present = input.narrow(0, 0, n);
-  add_softmax(executor->run(present), options.flip_average ? 0.5 : 1.0, probabilities);
+  add_softmax(executor->run(present), options.flip_average ? 0.5F : 1.0F, probabilities);
   if (options.flip_average) {
     present.copy_(present.flip({3}));
-    add_softmax(executor->run(present), 0.5, probabilities);
+    add_softmax(executor->run(present), 0.5F, probabilities);
   }
   return probabilities;
 }
@@ -123,16 +108,14 @@ bool Classifier::run(const std::vector<std::filesystem::path>& pictures, const s
   const Preprocessing& preprocessing = parts_->info.preprocessing;
   const int batch_size = std::max(1, std::min(parts_->options.batch_size, static_cast<int>(pictures.size())));
   at::Tensor input = parts_->executor->make_input(batch_size, preprocessing.crop_size);
-  const TensorType type = tensor_type(input);
-  const TensorLayout layout = input.is_contiguous() ? TensorLayout::chw : TensorLayout::hwc;
   std::vector<std::size_t> order(pictures.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   LoaderOptions options;
   options.workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, 8U));
   options.batch_size = batch_size;
-  options.sample_bytes = static_cast<std::size_t>(input.nbytes()) / static_cast<std::size_t>(batch_size);
+  options.sample_bytes = slot_bytes(input);
   Loader loader(std::move(order), options, [&]() -> SampleWriter {
-    const auto preprocessor = std::make_shared<Preprocessor>(preprocessing, type, layout);
+    const auto preprocessor = std::make_shared<Preprocessor>(make_preprocessor(preprocessing, input));
     return [&pictures, preprocessor](std::size_t index, std::uint8_t* out) {
       const RgbPicture picture = read_picture(pictures[index]);
       preprocessor->run(as_image(picture), out);
@@ -155,7 +138,7 @@ bool Classifier::run(const std::vector<std::filesystem::path>& pictures, const s
   return true;
 }
 
-std::vector<std::size_t> top_classes(const std::vector<double>& probabilities, std::size_t k) {
+std::vector<std::size_t> top_classes(const std::vector<float>& probabilities, std::size_t k) {
   std::vector<std::size_t> order(probabilities.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(),

@@ -40,7 +40,7 @@ class Classifier {
   /// What computes: "cpu bf16".
   std::string description() const;
 
-  using OnResult = std::function<void(std::size_t index, const std::vector<double>& probabilities)>;
+  using OnResult = std::function<void(std::size_t index, const std::vector<float>& probabilities)>;
   using OnFailure = std::function<void(std::size_t index, const std::string& why)>;
 
   /// Calls one of the two for each picture, in order. @return false when Ctrl-C ended it early.
@@ -53,7 +53,7 @@ class Classifier {
 };
 
 /// Indices of the k largest probabilities, largest first.
-std::vector<std::size_t> top_classes(const std::vector<double>& probabilities, std::size_t k);
+std::vector<std::size_t> top_classes(const std::vector<float>& probabilities, std::size_t k);
 
 }  // namespace resnet
 

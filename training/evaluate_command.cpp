@@ -88,7 +88,7 @@ int run_evaluate(const EvaluateOptions& options, bool quiet) {
   ConfusionMatrix matrix(names.size());
   const bool finished = classifier.run(
       pictures, "evaluate",
-      [&](std::size_t index, const std::vector<double>& probabilities) {
+      [&](std::size_t index, const std::vector<float>& probabilities) {
         matrix.add(matched[static_cast<std::size_t>(folder.samples[index].label)],
                    top_classes(probabilities, 1).front());
       },

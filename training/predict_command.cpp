@@ -69,7 +69,7 @@ class Output {
   const std::vector<fs::path>& pictures() const { return pictures_; }
   const nlohmann::json& document() const { return document_; }
 
-  void add(std::size_t index, const std::vector<double>& probabilities) {
+  void add(std::size_t index, const std::vector<float>& probabilities) {
     std::vector<CaptionLine> lines;
     nlohmann::json predictions = nlohmann::json::array();
     for (const std::size_t i : top_classes(probabilities, static_cast<std::size_t>(options_.top_k))) {
@@ -139,7 +139,7 @@ int run_predict(const PredictOptions& options, bool quiet) {
   };
   const bool finished = classifier.run(
       output.pictures(), "predict",
-      [&](std::size_t index, const std::vector<double>& probabilities) { output.add(index, probabilities); },
+      [&](std::size_t index, const std::vector<float>& probabilities) { output.add(index, probabilities); },
       skip);
   if (options.json) {
     std::printf("%s\n",
