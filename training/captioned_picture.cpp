@@ -8,7 +8,7 @@
 #include <opencv2/imgcodecs.hpp>
 
 #include "model/error.h"
-#include "training/file.h"
+#include "model/file_io.h"
 #include "training/interrupt.h"
 
 namespace resnet {
@@ -71,7 +71,7 @@ void save_picture(const RgbPicture& picture, const std::filesystem::path& path) 
     throw Error(ErrorCode::write,
                 path.string() + " has an ending that no picture format has; expected .png or .jpg");
   }
-  replace_file(path, std::string(bytes.begin(), bytes.end()));
+  write_file_atomically(path, [&](FileWriter& file) { file.write(bytes.data(), bytes.size()); });
 }
 
 void show_picture(const RgbPicture& picture, const std::string& title) {

@@ -8,7 +8,6 @@
 
 #include "model/error.h"
 #include "model/file_io.h"
-#include "training/file.h"
 
 namespace resnet {
 namespace {

@@ -18,8 +18,8 @@ using torch::optim::OptimizerParamState;
 using torch::optim::SGDParamState;
 
 template <typename Options>
-std::vector<OptimizerParamGroup> groups(const std::vector<std::pair<std::string, at::Tensor>>& parameters,
-                                        const Options& options, double weight_decay) {
+std::vector<OptimizerParamGroup> groups(const NamedTensors& parameters, const Options& options,
+                                        double weight_decay) {
   std::vector<at::Tensor> decayed;
   std::vector<at::Tensor> plain;
   for (const auto& [name, tensor] : parameters) {
@@ -57,10 +57,8 @@ std::unique_ptr<OptimizerParamState> import_adam(const at::Tensor& parameter, co
 
 }  // namespace
 
-NetworkOptimizer::NetworkOptimizer(const Recipe& recipe, const ResNet& network) : kind_(recipe.optimizer) {
-  for (const auto& item : network->named_parameters()) {
-    parameters_.emplace_back(item.key(), item.value());
-  }
+NetworkOptimizer::NetworkOptimizer(const Recipe& recipe, NamedTensors parameters)
+    : kind_(recipe.optimizer), parameters_(std::move(parameters)) {
   if (kind_ == "sgd") {
     torch::optim::SGDOptions options(recipe.lr);
     options.momentum(recipe.momentum).nesterov(recipe.nesterov && recipe.momentum > 0);
@@ -80,14 +78,13 @@ NetworkOptimizer::NetworkOptimizer(const Recipe& recipe, const ResNet& network) 
 }
 
 NetworkOptimizer::~NetworkOptimizer() = default;
+NetworkOptimizer::NetworkOptimizer(NetworkOptimizer&&) noexcept = default;
 
 void NetworkOptimizer::set_lr(double lr) {
   for (OptimizerParamGroup& group : optimizer_->param_groups()) {
     group.options().set_lr(lr);
   }
 }
-
-void NetworkOptimizer::zero_grad() { optimizer_->zero_grad(); }
 
 void NetworkOptimizer::step() { optimizer_->step(); }
 

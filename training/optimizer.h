@@ -4,7 +4,6 @@
 #include <memory>
 
 #include "model/checkpoint.h"
-#include "model/resnet.h"
 #include "training/recipe.h"
 
 namespace torch::optim {
@@ -13,15 +12,15 @@ class Optimizer;
 
 namespace resnet {
 
-/// LibTorch's Adam, AdamW or SGD over a network's parameters, with a state that can be saved by name.
+/// LibTorch's Adam, AdamW or SGD over parameters of a network, with a state that can be saved by name.
 class NetworkOptimizer {
  public:
   /// Weight decay acts on matrices and filters, not on biases and batch norms.
-  NetworkOptimizer(const Recipe& recipe, const ResNet& network);
+  NetworkOptimizer(const Recipe& recipe, NamedTensors parameters);
   ~NetworkOptimizer();
+  NetworkOptimizer(NetworkOptimizer&&) noexcept;
 
   void set_lr(double lr);
-  void zero_grad();
   void step();
 
   /// "layer1.0.conv1.weight/momentum", …; empty before the first step.
@@ -31,7 +30,7 @@ class NetworkOptimizer {
 
  private:
   std::string kind_;
-  std::vector<std::pair<std::string, at::Tensor>> parameters_;
+  NamedTensors parameters_;
   std::unique_ptr<torch::optim::Optimizer> optimizer_;
 };
 

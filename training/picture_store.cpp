@@ -9,6 +9,7 @@ namespace resnet {
 PictureStore::PictureStore(std::vector<Sample> samples, int short_side,
                            std::shared_ptr<std::atomic<std::ptrdiff_t>> budget)
     : samples_(std::move(samples)),
+      excluded_(samples_.size(), false),
       short_side_(short_side),
       budget_(std::move(budget)),
       kept_(samples_.size()) {}
@@ -29,6 +30,16 @@ std::shared_ptr<const RgbPicture> PictureStore::get(std::size_t index) {
     budget_->fetch_add(size);
   }
   return result;
+}
+
+std::vector<std::size_t> PictureStore::usable() const {
+  std::vector<std::size_t> indices;
+  for (std::size_t i = 0; i < excluded_.size(); ++i) {
+    if (!excluded_[i]) {
+      indices.push_back(i);
+    }
+  }
+  return indices;
 }
 
 std::ptrdiff_t default_picture_budget() {

@@ -26,8 +26,14 @@ class PictureStore {
 
   const std::vector<Sample>& samples() const { return samples_; }
 
+  /// Leaves a picture that cannot be read out of usable().
+  void exclude(std::size_t index) { excluded_[index] = true; }
+  /// Indices of the pictures that were not excluded.
+  std::vector<std::size_t> usable() const;
+
  private:
   std::vector<Sample> samples_;
+  std::vector<bool> excluded_;
   int short_side_;
   std::shared_ptr<std::atomic<std::ptrdiff_t>> budget_;
   std::vector<std::shared_ptr<const RgbPicture>> kept_;

@@ -21,16 +21,17 @@ Recipe preset(const std::string& name, int image_size) {
   }
   recipe.optimizer = "sgd";
   recipe.lr = 0.1;
-  recipe.weight_decay = 5e-4;
+  recipe.weight_decay = 1e-3;
   recipe.label_smoothing = 0.1;
   recipe.schedule = "cosine";
   recipe.warmup_epochs = 2;
   recipe.batch_size = 64;
-  recipe.first_size = std::max(32, image_size * 5 / 8 / 16 * 16);
-  recipe.min_scale = 0.35;
+  recipe.norm_batch = 32;
+  recipe.first_size = std::max(32, image_size / 2 / 16 * 16);
+  recipe.last_size = std::max(32, image_size * 7 / 8 / 16 * 16);
+  recipe.min_scale = 0.25;
   recipe.jitter = 0.2;
   recipe.shrink = image_size * 11 / 8;
-  recipe.ema = 0.99;
   recipe.zero_init_residual = true;
   recipe.precision = "auto";
   return recipe;
@@ -50,10 +51,11 @@ nlohmann::json to_json(const Recipe& recipe) {
           {"seed", recipe.seed},
           {"image_size", recipe.image_size},
           {"first_size", recipe.first_size},
+          {"last_size", recipe.last_size},
           {"min_scale", recipe.min_scale},
           {"jitter", recipe.jitter},
           {"shrink", recipe.shrink},
-          {"ema", recipe.ema},
+          {"norm_batch", recipe.norm_batch},
           {"zero_init_residual", recipe.zero_init_residual},
           {"flip_average", recipe.flip_average},
           {"precision", recipe.precision}};
@@ -72,12 +74,13 @@ double learning_rate(const Recipe& recipe, double epoch) {
 }
 
 int training_size(const Recipe& recipe, int epoch) {
-  if (recipe.first_size <= 0 || recipe.first_size >= recipe.image_size) {
-    return recipe.image_size;
+  const int last = recipe.last_size > 0 ? recipe.last_size : recipe.image_size;
+  if (recipe.first_size <= 0 || recipe.first_size >= last) {
+    return last;
   }
-  const double part = std::min(1.0, epoch / std::max(1.0, recipe.epochs * 0.8));
-  const int size = static_cast<int>(recipe.first_size + part * (recipe.image_size - recipe.first_size));
-  return part >= 1 ? recipe.image_size : std::max(recipe.first_size, size / 16 * 16);
+  const double part = epoch / std::max(1.0, recipe.epochs * 0.8);
+  const int steps = (last - recipe.first_size + 15) / 16;
+  return part >= 1 ? last : recipe.first_size + static_cast<int>(part * steps) * 16;
 }
 
 }  // namespace resnet

@@ -23,11 +23,12 @@ struct Recipe {
   int epochs = 30;
   std::uint64_t seed = 3;
   int image_size = 224;     ///< of validation and of the model file
-  int first_size = 0;       ///< training crops grow from this size to image_size; 0: always image_size
+  int first_size = 0;       ///< training crops grow from this size …
+  int last_size = 0;        ///< … to this one; 0: both image_size
   double min_scale = 0.08;  ///< RandomResizedCrop's smallest part of the area
   double jitter = 0;        ///< colour jitter, 0…1
   int shrink = 0;           ///< pictures are kept with this short side for training; 0: as they are
-  double ema = 0;           ///< decay of the running mean of the weights that is validated; 0: none
+  int norm_batch = 0;       ///< batch norm's statistics are of at most so many pictures of a batch; 0: of all
   bool zero_init_residual = false;  ///< each block starts as the identity
   bool flip_average = false;        ///< validation averages a picture and its mirror image
   std::string precision = "fp32";   ///< "fp32", "bf16" (autocast), "auto": bf16 where the processor has it
@@ -46,7 +47,8 @@ nlohmann::json to_json(const Recipe& recipe);
 /// Learning rate at a point in time, in epochs since the start: 2.5 is the middle of the third.
 double learning_rate(const Recipe& recipe, double epoch);
 
-/// Side of the training crops in epoch 0…epochs−1: a multiple of 16, image_size for the last fifth.
+/// Side of the training crops in epoch 0…epochs−1: in steps of 16 from first_size to last_size, which the
+/// last fifth has.
 int training_size(const Recipe& recipe, int epoch);
 
 }  // namespace resnet

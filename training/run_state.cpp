@@ -7,7 +7,6 @@ namespace resnet {
 namespace {
 
 constexpr const char* kOptimizerPrefix = "optimizer/";
-constexpr const char* kEmaPrefix = "ema/";
 
 void append(NamedTensors& to, const NamedTensors& from, const std::string& prefix) {
   for (const auto& [name, tensor] : from) {
@@ -68,7 +67,6 @@ void save_run_state(const std::filesystem::path& path, const RunState& state) {
                       {"best_epoch", state.best_epoch}};
   NamedTensors tensors = state.network;
   append(tensors, state.optimizer, kOptimizerPrefix);
-  append(tensors, state.ema, kEmaPrefix);
   write_safetensors(path, tensors, info);
 }
 
@@ -89,8 +87,6 @@ RunState read_run_state(const Checkpoint& checkpoint) {
   for (const auto& [name, tensor] : checkpoint.tensors) {
     if (name.starts_with(kOptimizerPrefix)) {
       state.optimizer.emplace_back(name.substr(std::string_view(kOptimizerPrefix).size()), tensor);
-    } else if (name.starts_with(kEmaPrefix)) {
-      state.ema.emplace_back(name.substr(std::string_view(kEmaPrefix).size()), tensor);
     } else {
       state.network.emplace_back(name, tensor);
     }

@@ -19,7 +19,7 @@ struct RunState {
   std::vector<EpochRow> rows;   ///< one for each epoch done
   double best_accuracy = -1;
   int best_epoch = 0;
-  NamedTensors network, optimizer, ema;  ///< ema: empty when there is none
+  NamedTensors network, optimizer;
 };
 
 /// Writes `last`.

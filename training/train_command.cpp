@@ -25,8 +25,8 @@ struct TrainOptions {
   std::string block = "basic";
   int width = 64;
   std::optional<std::string> optimizer, schedule, precision;
-  std::optional<double> lr, momentum, weight_decay, label_smoothing, warmup_epochs, min_scale, jitter, ema;
-  std::optional<int> batch_size, epochs, first_size, shrink, workers, threads;
+  std::optional<double> lr, momentum, weight_decay, label_smoothing, warmup_epochs, min_scale, jitter;
+  std::optional<int> batch_size, epochs, first_size, last_size, norm_batch, shrink, workers, threads;
   std::optional<std::uint64_t> seed;
   std::optional<long> cache_mb;
   int image_size = 224;
@@ -52,10 +52,11 @@ Recipe make_recipe(const TrainOptions& options) {
   override_with(recipe.warmup_epochs, options.warmup_epochs);
   override_with(recipe.min_scale, options.min_scale);
   override_with(recipe.jitter, options.jitter);
-  override_with(recipe.ema, options.ema);
   override_with(recipe.batch_size, options.batch_size);
   override_with(recipe.epochs, options.epochs);
   override_with(recipe.first_size, options.first_size);
+  override_with(recipe.last_size, options.last_size);
+  override_with(recipe.norm_batch, options.norm_batch);
   override_with(recipe.shrink, options.shrink);
   override_with(recipe.seed, options.seed);
   recipe.flip_average = options.flip_average;
@@ -193,15 +194,16 @@ void add_recipe_options(CLI::App& command, TrainOptions& o) {
       ->check(CLI::Range(0.001, 1.0));
   command.add_option("--jitter", o.jitter, "Brightness, contrast and saturation vary by so much")
       ->check(part);
-  command
-      .add_option("--first-size", o.first_size,
-                  "Training crops grow from this side to --image-size; 0: no growth")
+  command.add_option("--first-size", o.first_size, "Training crops grow from this side …")
       ->check(CLI::Range(0, 1024));
+  command.add_option("--last-size", o.last_size, "… to this one; 0: both are --image-size")
+      ->check(CLI::Range(0, 1024));
+  command
+      .add_option("--norm-batch", o.norm_batch,
+                  "Batch norm takes so many pictures together, and threads take such parts; 0: all")
+      ->check(CLI::Range(0, 65536));
   command.add_option("--shrink", o.shrink, "Training pictures are kept with this short side; 0: as they are")
       ->check(CLI::Range(0, 8192));
-  command
-      .add_option("--ema", o.ema, "Decay of a running mean of the weights, which is what is kept; 0: none")
-      ->check(CLI::Range(0.0, 0.99999));
   command.add_flag("--flip-average", o.flip_average,
                    "Validate with the mean of a picture and its mirror image");
 }
