@@ -39,6 +39,19 @@ struct ChromaSiting {
   bool operator==(const ChromaSiting&) const = default;
 };
 
+/// How a picture has to be turned or mirrored to be upright; names and meanings are those of
+/// GstVideoOrientationMethod.
+enum class Orientation : std::uint8_t {
+  identity,
+  right_90,
+  half_turn,
+  left_90,
+  horizontal,
+  vertical,
+  ul_lr,
+  ur_ll
+};
+
 struct Plane {
   const std::uint8_t* data = nullptr;
   std::ptrdiff_t stride = 0;  ///< bytes from a row to the next; may be negative
@@ -54,6 +67,8 @@ struct Image {
   YuvMatrix matrix = YuvMatrix::bt601;  ///< YUV only
   bool full_range = false;              ///< YUV and GRAY8: 0…255 rather than 16…235
   ChromaSiting siting{};                ///< YUV with subsampled chroma only
+  double pixel_aspect = 1;              ///< width of a pixel over its height; 1/100…100
+  Orientation orientation = Orientation::identity;
 };
 
 }  // namespace resnet

@@ -39,16 +39,43 @@ void narrow_row(const std::uint8_t* row, const Coefficients& c, int first_column
   }
 }
 
+// Where pixel (x, y) of a square of `side` pixels is when it stands upright.
+std::ptrdiff_t upright(Orientation orientation, std::ptrdiff_t x, std::ptrdiff_t y, std::ptrdiff_t side) {
+  const std::ptrdiff_t right = side - 1 - x, bottom = side - 1 - y;
+  const auto at = [side](std::ptrdiff_t column, std::ptrdiff_t row) { return row * side + column; };
+  switch (orientation) {
+    case Orientation::right_90:
+      return at(bottom, x);
+    case Orientation::half_turn:
+      return at(right, bottom);
+    case Orientation::left_90:
+      return at(y, right);
+    case Orientation::horizontal:
+      return at(right, y);
+    case Orientation::vertical:
+      return at(x, bottom);
+    case Orientation::ul_lr:
+      return at(y, x);
+    case Orientation::ur_ll:
+      return at(bottom, right);
+    default:
+      return at(x, y);
+  }
+}
+
 template <typename Element>
-void store_row(const std::uint8_t* row, std::size_t crop, TensorLayout layout, const ValueTable& values,
-               std::size_t y, Element* out) {
+void store_row(const std::uint8_t* row, std::size_t crop, TensorLayout layout, Orientation orientation,
+               const ValueTable& values, std::size_t y, Element* out) {
   const bool interleaved = layout == TensorLayout::hwc;
-  const std::size_t step = interleaved ? 3 : 1, channel_step = interleaved ? 1 : crop * crop;
-  out += y * crop * step;
-  for (std::size_t x = 0; x < crop; ++x) {
-    for (unsigned c = 0; c < 3; ++c) {
-      out[x * step + c * channel_step] = normalize<Element>(values.data(), row[3 * x + c], c);
-    }
+  const auto side = static_cast<std::ptrdiff_t>(crop), line = static_cast<std::ptrdiff_t>(y);
+  const std::ptrdiff_t pixel = interleaved ? 3 : 1;
+  const std::size_t channel_step = interleaved ? 1 : crop * crop;
+  const std::ptrdiff_t first = upright(orientation, 0, line, side);
+  const std::ptrdiff_t step = (upright(orientation, 1, line, side) - first) * pixel;
+  out += first * pixel;
+  for (std::size_t x = 0; x < crop; ++x, out += step) {
+    for (unsigned c = 0; c < 3; ++c)
+      out[c * channel_step] = normalize<Element>(values.data(), row[3 * x + c], c);
   }
 }
 
@@ -61,6 +88,7 @@ struct Preprocessor::Tables {
   TensorLayout layout = TensorLayout::chw;
   ValueTable values{};
   int width = 0, height = 0;
+  double pixel_aspect = 1;
   ResamplePlan plan;
   RowConverter converter;
   std::vector<std::uint8_t> source_rows;  // converted to RGB: one, or all that a vertical-first pass needs
@@ -69,7 +97,7 @@ struct Preprocessor::Tables {
   std::vector<std::uint8_t> shortened,
       row;  // an output row before and after the horizontal pass of vertical-first
 
-  void build(int new_width, int new_height);
+  void build(const Image& image);
   const std::uint8_t* source_row(const PixelSource& source, int y, std::uint8_t* scratch);
   void sum_rows(const std::uint8_t* rows, std::size_t row_bytes, std::ptrdiff_t stride, std::size_t y,
                 std::uint8_t* to);
@@ -77,10 +105,10 @@ struct Preprocessor::Tables {
   void make_row(std::size_t y);
 };
 
-void Preprocessor::Tables::build(int new_width, int new_height) {
-  if (new_width == width && new_height == height) return;
+void Preprocessor::Tables::build(const Image& image) {
+  if (image.width == width && image.height == height && image.pixel_aspect == pixel_aspect) return;
   width = height = 0;  // should memory run out below
-  plan = make_resample_plan(new_width, new_height, preprocessing);
+  plan = make_resample_plan(image.width, image.height, image.pixel_aspect, preprocessing);
   const auto columns = static_cast<std::size_t>(plan.columns.end() - plan.columns.begin());
   const auto crop = static_cast<std::size_t>(preprocessing.crop_size);
   row.resize(crop * 3);
@@ -92,8 +120,9 @@ void Preprocessor::Tables::build(int new_width, int new_height) {
     between.resize(static_cast<std::size_t>(plan.job.between_height) * crop * 3);
     sums.resize(crop * 3);
   }
-  width = new_width;
-  height = new_height;
+  width = image.width;
+  height = image.height;
+  pixel_aspect = image.pixel_aspect;
 }
 
 // The needed columns of source row y as RGB: the picture's own memory, or `scratch`.
@@ -163,21 +192,24 @@ Preprocessor& Preprocessor::operator=(Preprocessor&&) noexcept = default;
 void Preprocessor::run(const Image& image, void* out) {
   Tables& t = *tables_;
   const PixelSource source = make_pixel_source(image);
-  t.build(image.width, image.height);
+  t.build(image);
   t.prepare(source);
   const auto crop = static_cast<std::size_t>(t.preprocessing.crop_size);
   for (std::size_t y = 0; y < crop; ++y) {
     t.make_row(y);
     switch (t.type) {
       case TensorType::u8:
-        store_row(t.row.data(), crop, t.layout, t.values, y, static_cast<std::uint8_t*>(out));
+        store_row(t.row.data(), crop, t.layout, image.orientation, t.values, y,
+                  static_cast<std::uint8_t*>(out));
         break;
       case TensorType::fp16:
       case TensorType::bf16:
-        store_row(t.row.data(), crop, t.layout, t.values, y, static_cast<std::uint16_t*>(out));
+        store_row(t.row.data(), crop, t.layout, image.orientation, t.values, y,
+                  static_cast<std::uint16_t*>(out));
         break;
       case TensorType::fp32:
-        store_row(t.row.data(), crop, t.layout, t.values, y, static_cast<std::uint32_t*>(out));
+        store_row(t.row.data(), crop, t.layout, image.orientation, t.values, y,
+                  static_cast<std::uint32_t*>(out));
         break;
     }
   }

@@ -109,8 +109,16 @@ Geometry make_geometry(int width, int height, const Preprocessing& p) {
   return g;
 }
 
-ResamplePlan make_resample_plan(int width, int height, const Preprocessing& p) {
-  const Geometry g = make_geometry(width, height, p);
+int square_pixel_width(int width, double pixel_aspect) {
+  if (!(pixel_aspect >= 0.01 && pixel_aspect <= 100)) {
+    throw Error(ErrorCode::unsupported, "a pixel aspect ratio of " + std::to_string(pixel_aspect) +
+                                            " is not possible; expected 0.01 to 100");
+  }
+  return std::max(1, static_cast<int>(std::lround(width * pixel_aspect)));
+}
+
+ResamplePlan make_resample_plan(int width, int height, double pixel_aspect, const Preprocessing& p) {
+  const Geometry g = make_geometry(square_pixel_width(width, pixel_aspect), height, p);
   ResamplePlan plan;
   plan.columns = make_coefficients(width, 0, width, g.width, g.left, g.left + p.crop_size, p.interpolation);
   plan.rows = make_coefficients(height, 0, height, g.height, g.top, g.top + p.crop_size, p.interpolation);

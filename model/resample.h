@@ -42,8 +42,12 @@ struct Geometry {
 };
 Geometry make_geometry(int width, int height, const Preprocessing& preprocessing);
 
-/// What Resize and CenterCrop of a picture of one size need. `job` points into `columns` and `rows`, which
-/// may be moved and not copied; its source and `between` are the caller's to set.
+/// Width that a picture has with square pixels.
+/// @throws Error unsupported unless 1/100 ≤ pixel_aspect ≤ 100
+int square_pixel_width(int width, double pixel_aspect);
+
+/// What Resize and CenterCrop of a picture of one size need, whose pixels become square. `job` points into
+/// `columns` and `rows`, which may be moved and not copied; its source and `between` are the caller's to set.
 struct ResamplePlan {
   Coefficients columns, rows;
   ResampleJob job;
@@ -52,7 +56,8 @@ struct ResamplePlan {
   ResamplePlan(ResamplePlan&&) = default;
   ResamplePlan& operator=(ResamplePlan&&) = default;
 };
-ResamplePlan make_resample_plan(int width, int height, const Preprocessing& preprocessing);
+ResamplePlan make_resample_plan(int width, int height, double pixel_aspect,
+                                const Preprocessing& preprocessing);
 
 /// @throws Error unsupported unless 1 ≤ crop_size ≤ resize_size ≤ 4096
 void check_preprocessing(const Preprocessing& preprocessing);

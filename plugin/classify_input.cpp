@@ -92,7 +92,8 @@ bool submit_pixels(GstElement* element, ClassifyState& s, ClassifyJob& job, GstB
                  "buffer of " + std::to_string(gst_buffer_get_size(buffer)) + " bytes");
     return false;
   }
-  const Image image = frame_image(frame);
+  Image image = frame_image(frame);
+  image.orientation = s.input.orientation;
   if (settings.inference_region == InferenceRegion::roi_list) {
     submit_regions(job, image, buffer, settings, patient);
   } else {

@@ -53,6 +53,7 @@ struct ClassifyState {
   struct Input {
     GstVideoInfo info{};
     bool have_caps = false;
+    Orientation orientation = Orientation::identity;  // by the stream's tags
     GstSegment segment{};
     guint64 frames = 0;  // since the segment began
   } input;

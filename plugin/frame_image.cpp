@@ -54,6 +54,14 @@ YuvMatrix yuv_matrix(GstVideoColorMatrix matrix) {
   }
 }
 
+static_assert(static_cast<int>(Orientation::right_90) == GST_VIDEO_ORIENTATION_90R &&
+              static_cast<int>(Orientation::half_turn) == GST_VIDEO_ORIENTATION_180 &&
+              static_cast<int>(Orientation::left_90) == GST_VIDEO_ORIENTATION_90L &&
+              static_cast<int>(Orientation::horizontal) == GST_VIDEO_ORIENTATION_HORIZ &&
+              static_cast<int>(Orientation::vertical) == GST_VIDEO_ORIENTATION_VERT &&
+              static_cast<int>(Orientation::ul_lr) == GST_VIDEO_ORIENTATION_UL_LR &&
+              static_cast<int>(Orientation::ur_ll) == GST_VIDEO_ORIENTATION_UR_LL);
+
 // Of the formats in one plane.
 int bytes_per_pixel(PixelFormat format) {
   switch (format) {
@@ -80,6 +88,8 @@ Image frame_image(const GstVideoFrame& frame) {
     image.planes[i].data = static_cast<const std::uint8_t*>(GST_VIDEO_FRAME_PLANE_DATA(&frame, i));
     image.planes[i].stride = GST_VIDEO_FRAME_PLANE_STRIDE(&frame, i);
   }
+  image.pixel_aspect =
+      static_cast<double>(GST_VIDEO_INFO_PAR_N(&frame.info)) / GST_VIDEO_INFO_PAR_D(&frame.info);
   const GstVideoColorimetry& color = frame.info.colorimetry;
   image.matrix = yuv_matrix(color.matrix);
   // GRAY8 without a stated range is full, as in videoconvert.
@@ -121,6 +131,13 @@ std::optional<Image> crop_image(const Image& image, Rectangle r) {
   part.width = static_cast<int>(right - x);
   part.height = static_cast<int>(bottom - y);
   return part;
+}
+
+std::optional<Orientation> orientation_of(GstTagList* tags) {
+  GstVideoOrientationMethod method = GST_VIDEO_ORIENTATION_IDENTITY;
+  if (!gst_video_orientation_from_tag(tags, &method) || method > GST_VIDEO_ORIENTATION_UR_LL)
+    return std::nullopt;
+  return static_cast<Orientation>(method);
 }
 
 }  // namespace resnet

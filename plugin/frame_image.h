@@ -25,6 +25,9 @@ struct Rectangle {
 /// @return nothing when no pixel is inside
 std::optional<Image> crop_image(const Image& image, Rectangle rectangle);
 
+/// What the tag `image-orientation` says; nothing where it is not there.
+std::optional<Orientation> orientation_of(GstTagList* tags);
+
 }  // namespace resnet
 
 #endif

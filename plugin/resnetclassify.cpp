@@ -169,8 +169,15 @@ gboolean sink_event(GstPad* pad, GstObject* parent, GstEvent* event) {
       }
       break;
     case GST_EVENT_STREAM_START:
+      s.input.orientation = resnet::Orientation::identity;
       s.queue.accept_buffers();
       break;
+    case GST_EVENT_TAG: {
+      GstTagList* tags = nullptr;
+      gst_event_parse_tag(event, &tags);
+      s.input.orientation = resnet::orientation_of(tags).value_or(s.input.orientation);
+      break;
+    }
     case GST_EVENT_SEGMENT:
       start_segment(s, event);
       break;

@@ -124,7 +124,7 @@ TEST(Preprocess, TheKernelsArithmeticEqualsTheFastPath) {
       const Preprocessing preprocessing =
           make_preprocessing(40, 32, width == 33 ? Interpolation::bicubic : Interpolation::bilinear);
       const Frame frame = make_frame(format, width, height, 7, {2, true});
-      ResamplePlan plan = make_resample_plan(width, height, preprocessing);
+      ResamplePlan plan = make_resample_plan(width, height, 1, preprocessing);
       ResampleJob& job = plan.job;
       Bytes between(static_cast<std::size_t>(job.between_width) *
                     static_cast<std::size_t>(job.between_height) * 3);
@@ -225,6 +225,81 @@ TEST(Preprocess, BadArgumentsAreErrors) {
   EXPECT_THROW(
       resize(make_frame(PixelFormat::NV12, 4, 4, 1).image, 4, 4, Interpolation::bilinear, {0, 0, 4, 4}),
       Error);
+}
+
+int largest_difference(const Bytes& a, const Bytes& b) {
+  int most = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::abs(a[i] - b[i]));
+  return most;
+}
+
+/// The pixel of the upright picture at (x, y), by GStreamer's words for the orientations.
+std::pair<int, int> turned(Orientation orientation, int x, int y, int side) {
+  const int right = side - 1 - x, bottom = side - 1 - y;
+  switch (orientation) {
+    case Orientation::right_90:  // what was on the left is on top
+      return {y, right};
+    case Orientation::half_turn:
+      return {right, bottom};
+    case Orientation::left_90:
+      return {bottom, x};
+    case Orientation::horizontal:
+      return {right, y};
+    case Orientation::vertical:
+      return {x, bottom};
+    case Orientation::ul_lr:
+      return {y, x};
+    case Orientation::ur_ll:
+      return {bottom, right};
+    default:
+      return {x, y};
+  }
+}
+
+TEST(Preprocess, TurnsPicturesUpright) {
+  constexpr int side = 60;
+  const Preprocessing preprocessing = make_preprocessing(36, 32);
+  const Frame frame = make_rgb_frame(side, side, 5);
+  for (const Orientation orientation :
+       {Orientation::identity, Orientation::right_90, Orientation::half_turn, Orientation::left_90,
+        Orientation::horizontal, Orientation::vertical, Orientation::ul_lr, Orientation::ur_ll}) {
+    SCOPED_TRACE(static_cast<int>(orientation));
+    RgbPicture upright{side, side, Bytes(static_cast<std::size_t>(side * side * 3))};
+    for (int y = 0; y < side; ++y) {
+      for (int x = 0; x < side; ++x) {
+        const auto [from_x, from_y] = turned(orientation, x, y, side);
+        std::memcpy(&upright.pixels[static_cast<std::size_t>((y * side + x) * 3)],
+                    frame.image.planes[0].data + from_y * frame.image.planes[0].stride + 3 * from_x, 3);
+      }
+    }
+    Image image = frame.image;
+    image.orientation = orientation;
+    EXPECT_LE(largest_difference(run_u8(image, preprocessing), run_u8(view(upright), preprocessing)), 1)
+        << "the passes round in another order";
+  }
+}
+
+TEST(Preprocess, MakesPixelsSquare) {
+  const Preprocessing preprocessing = make_preprocessing(36, 32);
+  // A slope, so that twice as many columns say the same.
+  const auto slope = [](int width) {
+    RgbPicture picture{width, 90, Bytes(static_cast<std::size_t>(width * 90 * 3))};
+    for (int y = 0; y < 90; ++y) {
+      for (int x = 0; x < width * 3; ++x) {
+        picture.pixels[static_cast<std::size_t>(y * width * 3 + x)] =
+            static_cast<std::uint8_t>((x / 3 + 0.5) / width * 250);
+      }
+    }
+    return picture;
+  };
+  const RgbPicture narrow = slope(80), wide = slope(160);
+  Image image = view(narrow);
+  image.pixel_aspect = 2;
+  EXPECT_LE(largest_difference(run_u8(image, preprocessing), run_u8(view(wide), preprocessing)), 2);
+  image.pixel_aspect = 1;
+  EXPECT_GT(largest_difference(run_u8(image, preprocessing), run_u8(view(wide), preprocessing)), 10);
+  image.pixel_aspect = 1000;
+  EXPECT_THROW(run_u8(image, preprocessing), Error);
 }
 
 }  // namespace

@@ -40,14 +40,16 @@ std::filesystem::path test_model() {
   return path;
 }
 
-std::vector<double> expected_probabilities(const GstVideoInfo& info, GstBuffer* frame) {
+std::vector<double> expected_probabilities(const GstVideoInfo& info, GstBuffer* frame,
+                                           Orientation orientation) {
   GstVideoInfo copy = info;
   GstVideoFrame mapped;
   if (!gst_video_frame_map(&mapped, &copy, frame, GST_MAP_READ)) return {};
   const auto executor = make_reference_executor(test_network());
   const at::Tensor input = executor->make_input(1, test_preprocessing.crop_size);
-  Preprocessor(test_preprocessing, TensorType::fp32, TensorLayout::chw)
-      .run(frame_image(mapped), input.data_ptr());
+  Image image = frame_image(mapped);
+  image.orientation = orientation;
+  Preprocessor(test_preprocessing, TensorType::fp32, TensorLayout::chw).run(image, input.data_ptr());
   gst_video_frame_unmap(&mapped);
   const at::Tensor logits = executor->run(input);
   std::vector<double> probabilities(test_classes.size());

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "model/image.h"
 #include "model/resnet.h"
 #include "tests/model/temporary_folder.h"
 #include "tests/plugin/fixture.h"
@@ -22,7 +23,8 @@ const ResNet& test_network();
 std::filesystem::path test_model();
 
 /// What the network says to a frame of that format: the reference executor on the preprocessed pixels.
-std::vector<double> expected_probabilities(const GstVideoInfo& info, GstBuffer* frame);
+std::vector<double> expected_probabilities(const GstVideoInfo& info, GstBuffer* frame,
+                                           Orientation orientation = Orientation::identity);
 
 /// `resnetclassify` in a harness. Properties are given as gst-launch-1.0 would: {{"top-k", "3"}}.
 class ResnetClassify : public testing::Test {

@@ -218,6 +218,32 @@ TEST_F(ClassifyFeatures, TheCropMetaIsHonouredInEveryFormat) {
   }
 }
 
+TEST_F(ClassifyFeatures, TheOrientationTagAndThePixelAspectRatioAreHonoured) {
+  open({{"top-k", "5"}});
+  const auto expect = [&](int number, Orientation orientation) {
+    GstBuffer* in = frame(number);
+    const std::vector<double> expected = expected_probabilities(info_, in, orientation);
+    GstBuffer* out = gst_harness_push_and_pull(harness_, in);
+    const Classification result = read_classification_meta(out).value();
+    gst_buffer_unref(out);
+    for (const ClassScore& score : result.scores) {
+      EXPECT_NEAR(score.probability, expected.at(static_cast<std::size_t>(score.id)), 1e-4);
+    }
+    return expected;
+  };
+  const std::vector<double> plain = expect(5, Orientation::identity);
+  gst_harness_push_event(
+      harness_, gst_event_new_tag(gst_tag_list_new(GST_TAG_IMAGE_ORIENTATION, "rotate-90", nullptr)));
+  EXPECT_NE(expect(5, Orientation::right_90), plain);
+  gst_harness_push_event(harness_, gst_event_new_tag(gst_tag_list_new(GST_TAG_TITLE, "other tags", nullptr)));
+  expect(5, Orientation::right_90);
+  gst_harness_push_event(harness_,
+                         gst_event_new_tag(gst_tag_list_new(GST_TAG_IMAGE_ORIENTATION, "rotate-0", nullptr)));
+  GST_VIDEO_INFO_PAR_N(&info_) = 2;
+  gst_harness_set_src_caps(harness_, gst_video_info_to_caps(&info_));
+  EXPECT_NE(expect(5, Orientation::identity), plain);
+}
+
 TEST_F(ClassifyFeatures, AModelSetWhilePlayingTakesOverBetweenFrames) {
   open();
   EXPECT_EQ(classify(0)->model, "flowers.pth");
