@@ -1,30 +1,15 @@
 #include "tests/model/checkpoint_fixtures.h"
 
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 
 #include "model/crc32.h"
 
 namespace resnet::testing {
 
-void CheckpointTest::SetUp() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "resnet-test-XXXXXX").string();
-  ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-  folder_ = pattern;
-}
-
-void CheckpointTest::TearDown() { std::filesystem::remove_all(folder_); }
-
 std::filesystem::path CheckpointTest::file(const std::string& name, std::string_view bytes) const {
   const auto path = folder_ / name;
-  std::ofstream(path, std::ios::binary) << bytes;
+  write_text(path, std::string(bytes));
   return path;
-}
-
-std::string slurp(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 std::string number(std::uint64_t value, int bytes) {

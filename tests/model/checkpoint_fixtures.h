@@ -12,20 +12,18 @@
 
 #include "model/checkpoint.h"
 #include "model/error.h"
+#include "tests/temporary_folder.h"
 
 namespace resnet::testing {
 
 /// A folder of its own for every test, removed with it.
 class CheckpointTest : public ::testing::Test {
  protected:
-  void SetUp() override;
-  void TearDown() override;
   std::filesystem::path file(const std::string& name, std::string_view bytes) const;
 
-  std::filesystem::path folder_;
+  const TemporaryFolder temporary_;
+  const std::filesystem::path folder_ = temporary_.path();
 };
-
-std::string slurp(const std::filesystem::path& path);
 
 /// The little-endian bytes of a number.
 std::string number(std::uint64_t value, int bytes);

@@ -65,7 +65,7 @@ TEST_F(RoundTrip, AlignsRecordsTo64Bytes) {
   write_pth(folder_ / "a.pth", {{"w", at::full({16}, 3.0f)}}, nullptr);
   const at::Tensor values = at::full({16}, 3.0f);
   const std::string record(static_cast<const char*>(values.const_data_ptr()), 64);
-  const auto position = slurp(folder_ / "a.pth").find(record);
+  const auto position = read_text(folder_ / "a.pth").find(record);
   ASSERT_NE(position, std::string::npos);
   EXPECT_EQ(position % 64, 0u);
 }
@@ -77,7 +77,7 @@ TEST_F(RoundTrip, FailedWriteLeavesTheOldFileAndNoOther) {
   EXPECT_THROW(write_pth(folder_, {}, nullptr), Error);
   EXPECT_THROW(write_pth(folder_ / "nowhere" / "a.pth", {}, nullptr), Error);
   EXPECT_THROW(write_pth("/dev/null", {{"w", at::ones({1})}}, nullptr), Error);
-  EXPECT_EQ(slurp(path), "old");
+  EXPECT_EQ(read_text(path), "old");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
 }
 
@@ -116,7 +116,7 @@ TEST(RealFiles, EqualTheReference) {
   const auto folder = std::filesystem::path(shared != nullptr ? shared : "") / "checkpoints";
   if (!std::filesystem::exists(folder / "reference_tensors.json"))
     GTEST_SKIP() << "RESNET_SHARED names no folder with checkpoints";
-  const auto reference = nlohmann::json::parse(slurp(folder / "reference_tensors.json"));
+  const auto reference = nlohmann::json::parse(read_text(folder / "reference_tensors.json"));
   const std::map<at::ScalarType, std::string> types{
       {at::kFloat, "float32"}, {at::kLong, "int64"}, {at::kDouble, "float64"}};
   int files = 0;

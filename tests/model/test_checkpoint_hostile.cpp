@@ -35,7 +35,7 @@ TEST_F(Hostile, EveryTruncationIsRefused) {
   file("a.legacy",
        make_legacy(good_pickle, "\x80\x02](X\1" + std::string(3, '\0') + "0e." + number(1, 8) + four));
   for (const char* name : {"a.pth", "a.safetensors", "a.legacy"}) {
-    const std::string whole = slurp(folder_ / name);
+    const std::string whole = read_text(folder_ / name);
     EXPECT_NO_THROW(read_checkpoint(folder_ / name)) << name;
     for (std::size_t size = 0; size < whole.size(); ++size) {
       EXPECT_THROW(read_checkpoint(file("cut-" + std::string(name), whole.substr(0, size))), Error)
@@ -47,7 +47,7 @@ TEST_F(Hostile, EveryTruncationIsRefused) {
 
 TEST_F(Hostile, EveryFlippedByteIsRefusedOrHarmless) {
   write_pth(folder_ / "a.pth", {{"w", at::ones({4})}}, {{"a", 1}});
-  const std::string whole = slurp(folder_ / "a.pth");
+  const std::string whole = read_text(folder_ / "a.pth");
   for (std::size_t i = 0; i < whole.size(); ++i) {
     std::string damaged = whole;
     damaged[i] = static_cast<char>(damaged[i] ^ 0x21);

@@ -10,10 +10,6 @@ class Python : public CheckpointTest {
  protected:
   void SetUp() override {
     if (!has_python()) GTEST_SKIP() << "RESNET_PYTHON names no Python with torch and safetensors";
-    CheckpointTest::SetUp();
-  }
-  void TearDown() override {
-    if (!folder_.empty()) CheckpointTest::TearDown();
   }
 };
 

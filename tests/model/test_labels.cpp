@@ -2,7 +2,7 @@
 
 #include "model/error.h"
 #include "model/labels.h"
-#include "temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace resnet {
 namespace {

@@ -184,7 +184,7 @@ TEST_F(ModelFile, OtherFloatingTypesBecomeFp32) {
 TEST_F(ModelFile, WrappedAndPrefixedStateDictsLoad) {
   NamedTensors tensors = state();
   for (auto& entry : tensors) entry.first.insert(0, "module._orig_mod.");
-  const std::string bytes = slurp(write(tensors));
+  const std::string bytes = read_text(write(tensors));
   // {"epoch": 3, KEY: {"other": None, KEY2: state dict}}, as training scripts nest them.
   const auto text = [](const std::string& value) { return "X" + number(value.size(), 4) + value; };
   for (const std::pair<std::string, std::string> keys :
@@ -263,7 +263,7 @@ TEST_F(ModelFile, ForeignFilesTakeTheDefaults) {
 
 TEST_F(ModelFile, WeightsThatDoNotHaveTheStatedDigestAreRefused) {
   save_model(folder_ / "m.safetensors", network_, {});
-  std::string bytes = slurp(folder_ / "m.safetensors");
+  std::string bytes = read_text(folder_ / "m.safetensors");
   bytes[bytes.size() - 4] ^= 1;  // the lowest bit of a weight
   file("m.safetensors", bytes);
   const std::string message =
@@ -338,7 +338,7 @@ TEST_F(ModelFile, AWriteThatFailsMidwayLeavesTheOldFile) {
         message_of([&] { save_model(folder_ / name, network_, {}); }, ErrorCode::write, folder_);
     ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
     EXPECT_EQ(message, "cannot write '" + name + "': File too large");
-    EXPECT_EQ(slurp(folder_ / name), "old");
+    EXPECT_EQ(read_text(folder_ / name), "old");
   }
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 2)
       << "a temporary file was left";

@@ -73,10 +73,6 @@ class Torchvision : public CheckpointTest, public ::testing::WithParamInterface<
   static void TearDownTestSuite() { python_.reset(); }
   void SetUp() override {
     if (!has_python()) GTEST_SKIP() << "RESNET_PYTHON names no Python with torch and torchvision";
-    CheckpointTest::SetUp();
-  }
-  void TearDown() override {
-    if (!folder_.empty()) CheckpointTest::TearDown();
   }
 
   static std::unique_ptr<PythonProcess> python_;

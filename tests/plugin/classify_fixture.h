@@ -10,7 +10,7 @@
 
 #include "model/image.h"
 #include "model/resnet.h"
-#include "tests/model/temporary_folder.h"
+#include "tests/temporary_folder.h"
 #include "tests/plugin/fixture.h"
 
 namespace resnet {

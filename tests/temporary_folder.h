@@ -1,8 +1,9 @@
-#ifndef RESNET_TESTS_MODEL_TEMPORARY_FOLDER_H
-#define RESNET_TESTS_MODEL_TEMPORARY_FOLDER_H
+#ifndef RESNET_TESTS_TEMPORARY_FOLDER_H
+#define RESNET_TESTS_TEMPORARY_FOLDER_H
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 
@@ -25,13 +26,16 @@ class TemporaryFolder {
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
+  const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
 
  private:
   std::filesystem::path path_;
 };
 
+/// Writes a file, and the folders that it lies in.
 inline void write_text(const std::filesystem::path& path, const std::string& text) {
+  std::filesystem::create_directories(path.parent_path());
   std::ofstream(path, std::ios::binary) << text;
 }
 
