@@ -178,16 +178,22 @@ long resident_kilobytes() {
   return resident * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
-TEST_F(ResnetClassify, ALongStreamDoesNotGrow) {
+TEST(ClassifyStress, ALongStreamDoesNotGrow) {
   const int frames = setting("RESNET_SOAK_FRAMES", 4000);
-  open({{"overlay", "true"}, {"threads", "1"}}, GST_VIDEO_FORMAT_I420, 64, 48);
-  GstBuffer* picture = frame(1);
+  GstElement* element = gst_element_factory_make("resnetclassify", nullptr);
+  // oneDNN keeps kernels for each size of batch that it has seen: with one size it has seen them all.
+  g_object_set(element, "model", test_model().c_str(), "threads", 1, "batch-size", 1, nullptr);
+  GstHarness* harness = gst_harness_new_with_element(element, "sink", "src");
+  gst_object_unref(element);
+  const GstVideoInfo info = video_info(GST_VIDEO_FORMAT_I420, 64, 48);
+  gst_harness_set_src_caps_str(harness, caps_text(GST_VIDEO_FORMAT_I420, 64, 48).c_str());
+  GstBuffer* picture = new_frame(info, 100);
   const auto pass = [&](int count, int from) {
     for (int i = 0; i < count; ++i) {
       GstBuffer* in = gst_buffer_copy(picture);
       GST_BUFFER_PTS(in) = static_cast<GstClockTime>(from + i) * 40 * GST_MSECOND;
-      ASSERT_EQ(gst_harness_push(harness_, in), GST_FLOW_OK);
-      while (GstBuffer* out = gst_harness_try_pull(harness_)) gst_buffer_unref(out);
+      ASSERT_EQ(gst_harness_push(harness, in), GST_FLOW_OK);
+      while (GstBuffer* out = gst_harness_try_pull(harness)) gst_buffer_unref(out);
     }
   };
   pass(1000, 0);
@@ -195,8 +201,9 @@ TEST_F(ResnetClassify, ALongStreamDoesNotGrow) {
   pass(frames, 1000);
   const long growth = resident_kilobytes() - before;
   std::printf("%d frames: %ld kB more\n", frames, growth);
-  EXPECT_LT(growth, 4096);
+  EXPECT_LT(growth, 2048);
   gst_buffer_unref(picture);
+  gst_harness_teardown(harness);
 }
 
 }  // namespace
