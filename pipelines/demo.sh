@@ -38,8 +38,12 @@ export GST_PLUGIN_PATH="$build_folder/plugin${GST_PLUGIN_PATH:+:$GST_PLUGIN_PATH
 for program in "$resnet" "$tools/render-video" "$build_folder/plugin/libgstresnet.so"; do
   [ -e "$program" ] || die "$program was not built; see what 'meson setup' says is missing"
 done
+# Earlier results go; what somebody else keeps in a folder of theirs does not.
+if [ -n "${DEMO_OUTPUT:-}" ] && [ -n "$(ls -A "$output" 2>/dev/null)" ] && [ ! -e "$output/.resnet-demo" ]; then
+  die "DEMO_OUTPUT: $output is not empty and not of an earlier demo; name a new folder"
+fi
 rm -rf "$output"
-mkdir -p "$output" || die "cannot make the folder $output"
+mkdir -p "$output" && touch "$output/.resnet-demo" || die "cannot make the folder $output"
 ready=$(date +%s)
 
 # The pictures. A small network learns the drawings from few; photographs need more of it.

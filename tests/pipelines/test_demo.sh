@@ -27,4 +27,13 @@ if DEMO_OUTPUT=$folder/none sh "$RESNET_SOURCE_ROOT/pipelines/demo.sh" /nonexist
   fail 'a missing folder was accepted'
 fi
 grep -q 'no such folder: /nonexistent' "$folder/log" || fail "a missing folder: $(cat "$folder/log")"
+
+# A folder with something else in it is not emptied.
+mkdir "$folder/mine"
+echo precious >"$folder/mine/file"
+if DEMO_OUTPUT=$folder/mine sh "$RESNET_SOURCE_ROOT/pipelines/demo.sh" >"$folder/log" 2>&1; then
+  fail "a folder of the user's was taken for results"
+fi
+grep -q 'not empty' "$folder/log" || fail "a folder of the user's: $(cat "$folder/log")"
+[ -s "$folder/mine/file" ] || fail "a file of the user's is gone"
 echo ok
