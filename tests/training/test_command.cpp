@@ -1,4 +1,6 @@
 // The program `resnet` as a user runs it, on drawn pictures and a network that trains in a second.
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <regex>
@@ -8,6 +10,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <pty.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,7 +32,12 @@ const Arguments kSmallNet{"--layers",     "1,1,1,1", "--width",   "8", "--image-
                           "--batch-size", "8",       "--epochs",  "3", "--lr",         "0.003",
                           "--threads",    "1",       "--workers", "2"};
 
+/// `a` and then `b`, whose options replace those of `a`.
 Arguments operator+(Arguments a, const Arguments& b) {
+  for (const std::string& option : b) {
+    const auto same = std::find(a.begin(), a.end(), option);
+    if (option.starts_with("--") && same != a.end()) a.erase(same, same + 2);
+  }
   a.insert(a.end(), b.begin(), b.end());
   return a;
 }
@@ -76,6 +84,30 @@ class Command : public testing::Test {
     return child;
   }
 
+  /// What it writes when stdout and stderr are a terminal of 200 columns.
+  static std::string run_in_terminal(const Arguments& arguments) {
+    Arguments all{std::string(std::getenv("RESNET_BUILD_ROOT")) + "/training/resnet"};
+    all = all + arguments;
+    std::vector<char*> argv;
+    for (std::string& argument : all) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    const winsize size{50, 200, 0, 0};
+    int terminal = -1;
+    const pid_t child = forkpty(&terminal, nullptr, nullptr, &size);
+    if (child == 0) {
+      execv(argv[0], argv.data());
+      _exit(127);
+    }
+    std::string text;
+    std::array<char, 4096> some{};
+    for (ssize_t n = 0; (n = read(terminal, some.data(), some.size())) > 0;) {
+      text.append(some.data(), static_cast<std::size_t>(n));
+    }
+    close(terminal);
+    EXPECT_EQ(wait_for(child), 0) << text;
+    return text;
+  }
+
   static int wait_for(pid_t child) {
     int status = 0;
     waitpid(child, &status, 0);
@@ -119,12 +151,28 @@ TEST_F(Command, TrainWritesModelClassesAndMetrics) {
       trained_.err, std::regex(R"(\[epoch 1\] train_loss: \d+\.\d{3}  val_accuracy: \d\.\d{3}\n)")))
       << trained_.err;
   EXPECT_FALSE(contains(trained_.err, "train epoch[")) << "bars without a terminal";
-  EXPECT_TRUE(contains(trained_.out, "best val_accuracy: "));
-  EXPECT_EQ(read_text(*shared_ / "out/class_indices.json"), "{\n    \"0\": \"blue\",\n    \"1\": \"red\"\n}");
+  EXPECT_TRUE(std::regex_match(
+      trained_.out, std::regex("epoch  train_loss  train_accuracy  val_loss  val_accuracy\n"
+                               "( +[123]( +\\d\\.\\d{4}){4}\n){3}"
+                               "best val_accuracy: \\d\\.\\d{4} \\(epoch [123]\\) in .*small\\.pth\n")))
+      << trained_.out;
+  EXPECT_EQ(read_text(*shared_ / "out/class_indices.json"),
+            "{\n    \"0\": \"blue\",\n    \"1\": \"red\"\n}\n");
   const std::string csv = read_text(*shared_ / "out/metrics.csv");
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 4) << csv;
+  EXPECT_TRUE(csv.starts_with("epoch,train_loss,train_accuracy,val_loss,val_accuracy,lr,seconds,")) << csv;
   EXPECT_TRUE(fs::exists(model()));
   EXPECT_FALSE(fs::exists(*shared_ / "out/small.last.safetensors"));
+}
+
+TEST_F(Command, ATerminalGetsBarsWithLossRateAndTimeLeft) {
+  const ScratchFolder folder;
+  const std::string text =
+      run_in_terminal(Arguments{"train", data(), "--output", (folder / "m.pth").string()} + kSmallNet);
+  const std::string bar = R"( 100%\|#{20}\| \d+/\d+ \[\d\d:\d\d<00:00, \d+\.\d pictures/s\])";
+  EXPECT_TRUE(std::regex_search(text, std::regex(R"(train epoch\[1/3\] loss:\d\.\d{3}:)" + bar))) << text;
+  EXPECT_TRUE(std::regex_search(text, std::regex(R"(valid epoch\[3/3\]:)" + bar))) << text;
+  EXPECT_TRUE(contains(text, "\n[epoch 1] train_loss: ")) << "not on a line of its own: " << text;
 }
 
 TEST_F(Command, EvaluateAsJson) {
@@ -141,8 +189,28 @@ TEST_F(Command, EvaluateAsJson) {
 TEST_F(Command, EvaluateAsText) {
   const Result result = run({"evaluate", "--model", model(), data(), "--flip-average"});
   ASSERT_EQ(result.code, 0) << result.err;
-  EXPECT_TRUE(contains(result.out, "accuracy: ")) << result.out;
-  EXPECT_TRUE(contains(result.out, "confusion matrix")) << result.out;
+  EXPECT_TRUE(result.out.starts_with("accuracy: ")) << result.out;
+  EXPECT_TRUE(std::regex_search(result.out, std::regex("class +precision +recall +f1 +pictures\n"
+                                                       "blue( +\\d\\.\\d{4}){3} +4\n"
+                                                       "red ( +\\d\\.\\d{4}){3} +4\n")))
+      << result.out;
+  EXPECT_TRUE(std::regex_search(result.out, std::regex("confusion matrix [^\n]*\n +blue +red\n"
+                                                       "blue( +\\d){2}\nred ( +\\d){2}\n$")))
+      << result.out;
+}
+
+TEST_F(Command, EvaluateSkipsWhatIsNoPictureUnlessStrict) {
+  const ScratchFolder folder;
+  test::write_two_colours(folder.path(), 2);
+  write_text(folder / "red/broken.jpg", "no picture");
+  const Arguments command{"evaluate", "--model", model(), folder.path().string(), "--json"};
+  const Result result = run(command);
+  EXPECT_EQ(result.code, 0);
+  EXPECT_TRUE(contains(result.err, "red/broken.jpg")) << result.err;
+  EXPECT_TRUE(contains(result.err, "1 file was skipped")) << result.err;
+  EXPECT_EQ(nlohmann::json::parse(result.out)["pictures"], 4);
+  EXPECT_EQ(nlohmann::json::parse(result.out)["skipped"], 1);
+  expect_error(command + Arguments{"--strict"}, "broken.jpg");
 }
 
 TEST_F(Command, EvaluateRefusesAnUnknownClass) {
@@ -173,6 +241,9 @@ TEST_F(Command, PredictFoldersAsJsonAndSaves) {
   const Result one = run({"predict", "--model", model(), "--save", (folder / "one.jpg").string(), picture()});
   EXPECT_EQ(one.code, 0) << one.err;
   EXPECT_EQ(cv::imread((folder / "one.jpg").string()).cols, 40);
+  EXPECT_EQ(run({"predict", "--model", model(), "--save", (folder / "one.png").string(), picture()}).code, 0);
+  EXPECT_GT(cv::norm(cv::imread((folder / "one.png").string()), cv::imread(picture()), cv::NORM_INF), 50)
+      << "nothing is written on the picture";
 }
 
 TEST_F(Command, PredictSaysWhatIsWrong) {
@@ -244,10 +315,26 @@ TEST_F(Command, TheSameSeedGivesTheSameWeightsWithAnyWorkers) {
   EXPECT_NE(digest(other), digest(model()));
 }
 
+TEST_F(Command, PartsOfABatchMayBeDoneByAnyNumberOfThreads) {
+  const ScratchFolder folder;
+  std::vector<std::string> digests;
+  for (const std::string threads : {"1", "2", "3"}) {
+    const std::string out = (folder / (threads + ".pth")).string();
+    const Result result = run(Arguments{"train", data(), "--fresh", "--output", out} + kSmallNet +
+                              Arguments{"--norm-batch", "3", "--threads", threads});
+    ASSERT_EQ(result.code, 0) << result.err;
+    digests.push_back(digest(out));
+  }
+  EXPECT_EQ(digests[0], digests[1]);
+  EXPECT_EQ(digests[0], digests[2]);
+  EXPECT_NE(digests[0], digest(model()));  // statistics of three pictures are not those of eight
+}
+
 TEST_F(Command, CtrlCExitsWith130AndTheNextRunGoesOnExactly) {
   const ScratchFolder folder;
   for (const std::string recipe : {"classic", "scratch"}) {
-    const Arguments settings = kSmallNet + Arguments{"--epochs", "25", "--preset", recipe};
+    Arguments settings = kSmallNet + Arguments{"--epochs", "25", "--preset", recipe};
+    if (recipe == "scratch") settings = settings + Arguments{"--norm-batch", "4", "--threads", "2"};
     const fs::path whole = folder / (recipe + "-whole/model.pth");
     const fs::path parts = folder / (recipe + "-parts/model.pth");
     ASSERT_EQ(run(Arguments{"train", data(), "--output", whole.string()} + settings).code, 0);
@@ -291,6 +378,25 @@ TEST_F(Command, ASecondRunStartsFromTheOutput) {
                "'red' as class 1");
 }
 
+TEST_F(Command, TheOutputComesBeforeWeightsUnlessFresh) {
+  const ScratchFolder folder;
+  fs::copy(*shared_ / "out", folder / "out");
+  const std::string weights = (folder / "weights.pth").string();
+  fs::copy(model(), weights);
+  const Arguments train{"train",        data(),  "--output",     (folder / "out/small.pth").string(),
+                        "--weights",    weights, "--epochs",     "1",
+                        "--batch-size", "8",     "--image-size", "32"};
+  Result result = run(train);
+  EXPECT_TRUE(contains(result.err, "---Loading_Model---\n")) << result.err;
+  EXPECT_TRUE(contains(result.err, "weights from " + (folder / "out/small.pth").string())) << result.err;
+  result = run(train + Arguments{"--fresh"});
+  EXPECT_FALSE(contains(result.err, "---Loading_Model---")) << result.err;
+  EXPECT_TRUE(contains(result.err, "weights from " + weights)) << result.err;
+  result = run(Arguments{"train", data(), "--fresh", "--output", (folder / "out/small.pth").string()} +
+               kSmallNet + Arguments{"--epochs", "1"});
+  EXPECT_TRUE(contains(result.err, "random weights")) << result.err;
+}
+
 TEST_F(Command, WeightsOfOtherClassesGetANewHead) {
   const ScratchFolder folder;
   test::write_two_colours(folder / "data", 12);
@@ -328,6 +434,7 @@ TEST_F(Command, ErrorsComeBeforeTrainingStarts) {
   write_text(folder / "file", "x");
   expect_error({"train", data(), "--output", (folder / "file/m.pth").string()}, "cannot be made");
   expect_error({"train", data(), "--output", folder.path().string()}, "is a folder");
+  expect_error({"train", data(), "--output", "/proc/m.pth"}, "/proc/m.pth cannot be written");
   fs::create_directories(folder / "data/a");
   expect_error({"train", (folder / "data").string(), "--output", out}, "holds no picture");
   test::write_picture(folder / "data/a/1.png", {0, 0, 0}, 1);

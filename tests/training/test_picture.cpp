@@ -1,6 +1,11 @@
+#include <cstdio>
+#include <cstdlib>
+#include <sstream>
+
 #include <gtest/gtest.h>
 #include <opencv2/imgproc.hpp>
 
+#include "model/crc32.h"
 #include "model/error.h"
 #include "scratch_folder.h"
 #include "training/picture.h"
@@ -62,12 +67,62 @@ TEST(Picture, GreyAlphaAndSixteenBitBecomeRgb) {
   EXPECT_EQ(deep.pixels, (std::vector<std::uint8_t>{255, 128, 0}));
 }
 
+/// Runs pillow_pictures.py and compares each line with what we read. @return how many there were
+int compare_with_pillow(const std::string& arguments) {
+  const std::string command = std::string("'") + std::getenv("RESNET_PYTHON") + "' '" +
+                              std::getenv("RESNET_SOURCE_ROOT") + "/tests/training/pillow_pictures.py' " +
+                              arguments;
+  FILE* pipe = popen(command.c_str(), "r");
+  std::array<char, 512> line{};
+  int count = 0;
+  for (; pipe != nullptr && std::fgets(line.data(), line.size(), pipe) != nullptr; ++count) {
+    std::istringstream words(line.data());
+    std::string path;
+    int width = 0;
+    int height = 0;
+    std::uint32_t expected = 0;
+    words >> path >> width >> height >> expected;
+    const RgbPicture picture = read_picture(path);
+    EXPECT_EQ(picture.width, width) << path;
+    EXPECT_EQ(picture.height, height) << path;
+    EXPECT_EQ(crc32(picture.pixels.data(), picture.pixels.size()), expected) << path;
+  }
+  EXPECT_EQ(pipe == nullptr ? -1 : pclose(pipe), 0) << command;
+  return count;
+}
+
+TEST(Picture, EveryKindEqualsPillows) {
+  if (std::getenv("RESNET_PYTHON") == nullptr) GTEST_SKIP() << "RESNET_PYTHON names no Python with Pillow";
+  const ScratchFolder folder;
+  EXPECT_GT(compare_with_pillow("'" + folder.path().string() + "'"), 25);
+  // OpenCV rounds each product of CMYK the other way.
+  const RgbPicture cmyk = read_picture(folder / "cmyk.jpg");
+  const RgbPicture expected = read_picture(folder / "cmyk.jpg.png");
+  ASSERT_EQ(cmyk.pixels.size(), expected.pixels.size());
+  for (std::size_t i = 0; i < cmyk.pixels.size(); ++i) {
+    ASSERT_NEAR(cmyk.pixels[i], expected.pixels[i], 1) << i;
+  }
+}
+
+TEST(Picture, PhotosEqualPillows) {
+  if (std::getenv("RESNET_PYTHON") == nullptr) GTEST_SKIP() << "RESNET_PYTHON names no Python with Pillow";
+  const std::string photos = std::string(std::getenv("RESNET_SHARED")) + "/flower_photos/val";
+  if (!std::filesystem::exists(photos)) GTEST_SKIP() << photos << " is not there";
+  EXPECT_GT(compare_with_pillow("/tmp '" + photos + "'/*/1*.jpg"), 50);
+}
+
 TEST(Picture, BrokenFilesAreNamed) {
   const std::vector<std::uint8_t> jpeg = oriented_jpeg(1);
   EXPECT_NE(error_of(std::span(jpeg).first(jpeg.size() / 2)).find("some.jpg is truncated"),
             std::string::npos);
   const std::vector<std::uint8_t> png = encoded(".png", cv::Mat(40, 40, CV_8UC3, cv::Scalar(1, 2, 3)));
   EXPECT_NE(error_of(std::span(png).first(png.size() - 20)).find("truncated"), std::string::npos);
+  for (const std::string ending : {".bmp", ".tiff", ".webp", ".ppm"}) {
+    const std::vector<std::uint8_t> whole = encoded(ending, cv::Mat(40, 40, CV_8UC3, cv::Scalar(1, 2, 3)));
+    EXPECT_EQ(error_of(whole), "") << ending;
+    EXPECT_NE(error_of(std::span(whole).first(whole.size() / 2)).find("some.jpg"), std::string::npos)
+        << ending;
+  }
   const std::string text = "this is no picture";
   EXPECT_NE(error_of({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}).find("some.jpg"),
             std::string::npos);
