@@ -4,7 +4,8 @@
 
 namespace resnet {
 
-Team::Team(std::size_t size, const std::function<void()>& start) : failures_(std::max<std::size_t>(1, size)) {
+Team::Team(std::size_t size, const std::function<void()>& start) {
+  failures_.resize(std::max<std::size_t>(1, size));
   for (std::size_t member = 1; member < size; ++member) {
     threads_.emplace_back([this, start, member] {
       start();
