@@ -53,19 +53,6 @@ std::string clean(const std::string& label) {
   return result;
 }
 
-/// A bright colour that depends on the label alone: FNV-1a for the hue.
-std::array<double, 3> label_colour(const std::string& label) {
-  std::uint32_t hash = 2166136261u;
-  for (const char c : label) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
-  const double hue = static_cast<double>((hash ^ (hash >> 16)) % 360) / 60.0;
-  std::array<double, 3> colour{};
-  for (int i = 0; i < 3; ++i) {
-    const double k = std::fmod(5.0 - 2.0 * i + hue, 6.0);
-    colour[static_cast<std::size_t>(i)] = 0.98 - 0.6 * std::clamp(std::min(k, 4.0 - k), 0.0, 1.0);
-  }
-  return colour;
-}
-
 std::string percent(double probability) {
   const long tenths = std::lround(std::clamp(probability, 0.0, 1.0) * 1000);
   return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + "%";
@@ -193,6 +180,19 @@ void draw_plate(cairo_t* context, int width, int height, int radius) {
 }
 
 }  // namespace
+
+// FNV-1a for the hue.
+std::array<double, 3> label_colour(const std::string& label) {
+  std::uint32_t hash = 2166136261u;
+  for (const char c : label) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+  const double hue = static_cast<double>((hash ^ (hash >> 16)) % 360) / 60.0;
+  std::array<double, 3> colour{};
+  for (int i = 0; i < 3; ++i) {
+    const double k = std::fmod(5.0 - 2.0 * i + hue, 6.0);
+    colour[static_cast<std::size_t>(i)] = 0.98 - 0.6 * std::clamp(std::min(k, 4.0 - k), 0.0, 1.0);
+  }
+  return colour;
+}
 
 CaptionBitmap draw_caption(const std::vector<CaptionLine>& lines, int frame_width, int frame_height) {
   CaptionBitmap bitmap;

@@ -1,6 +1,7 @@
 #ifndef RESNET_CAPTION_CAPTION_H
 #define RESNET_CAPTION_CAPTION_H
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -28,6 +29,21 @@ struct CaptionBitmap {
 /// ellipsised. A label has the same colour in every frame. Frames too small for text (below 16×16) give an
 /// empty bitmap.
 CaptionBitmap draw_caption(const std::vector<CaptionLine>& lines, int frame_width, int frame_height);
+
+/// A rectangle of the frame's pixels and what is in it. May reach beyond the frame.
+struct CaptionRegion {
+  int x = 0, y = 0, width = 0, height = 0;
+  CaptionLine line;
+
+  bool operator==(const CaptionRegion&) const = default;
+};
+
+/// Draws the region's outline in its label's colour, and its line on a plate above it or, where there is no
+/// room, inside: several bitmaps, none that covers the region's pixels.
+std::vector<CaptionBitmap> draw_region(const CaptionRegion& region, int frame_width, int frame_height);
+
+/// A bright colour (red, green, blue, 0…1) that depends on the label alone.
+std::array<double, 3> label_colour(const std::string& label);
 
 }  // namespace resnet
 

@@ -31,7 +31,7 @@ std::shared_ptr<OpenModel> load(GstElement* element, const ClassifySettings& s, 
                  why);
     return nullptr;
   }
-  const auto model = std::make_shared<OpenModel>();
+  auto model = std::make_shared<OpenModel>();
   model->path = s.model;
   EngineError error;
   model->engine = module->open({.model = s.model,

@@ -5,6 +5,7 @@
 #include "plugin/classification_meta.h"
 #include "plugin/classify_result.h"
 #include "plugin/errors.h"
+#include "plugin/region_results.h"
 
 #define GST_CAT_DEFAULT resnet_classify_debug
 
@@ -120,13 +121,21 @@ void prepare_overlay(ClassifyState::Output& out, GstPad* source_pad) {
   if (std::exchange(out.ask_downstream, false) || reconfigure) out.overlay.negotiate(source_pad);
 }
 
-GstBuffer* annotate_regions(GstBuffer* buffer, const ClassifyJob& job, const Frame& settings) {
+GstBuffer* annotate_regions(GstPad* source_pad, ClassifyState::Output& out, GstBuffer* buffer,
+                            const ClassifyJob& job, const Frame& settings) {
   buffer = gst_buffer_make_writable(buffer);
   for (std::size_t i = 0; i < job.used; ++i) {
     const std::vector<ClassScore> scores =
         best_classes(*job.model, job.parts[i].request->probabilities, settings);
-    if (!scores.empty()) add_region_result(buffer, job.parts[i].region, *job.model, scores.front());
+    if (!scores.empty()) {
+      add_region_result(buffer, job.parts[i].region, scores.front(), job.model->engine->model_name());
+    }
   }
+  if (!settings.overlay) return buffer;
+  prepare_overlay(out, source_pad);
+  bool drawn = false;
+  buffer = out.overlay.apply(buffer, {{}, caption_regions(read_region_results(buffer), 0)}, drawn);
+  if (drawn) mark_regions_drawn(buffer);
   return buffer;
 }
 
@@ -136,7 +145,7 @@ GstBuffer* annotate_frame(GstElement* element, GstPad* source_pad, ClassifyState
   if (settings.on_change) announce_change(element, out, buffer, classification);
   if (settings.overlay) {
     prepare_overlay(out, source_pad);
-    buffer = out.overlay.apply(buffer, caption_lines(classification), classification.drawn);
+    buffer = out.overlay.apply(buffer, {caption_lines(classification), {}}, classification.drawn);
   }
   buffer = gst_buffer_make_writable(buffer);
   add_classification_meta(buffer, classification);
@@ -167,7 +176,7 @@ GstFlowReturn finish_frame(GstElement* element, GstPad* source_pad, ClassifyStat
   if (job.kind != Kind::untouched) {
     const bool regions = settings.inference_region == InferenceRegion::roi_list;
     if (regions && !released && job.used > 0) {
-      buffer = annotate_regions(buffer, job, settings);
+      buffer = annotate_regions(source_pad, out, buffer, job, settings);
     } else if (!regions && !out.tracker.empty()) {
       buffer = annotate_frame(element, source_pad, out, buffer, settings);
     }

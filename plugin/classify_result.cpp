@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include <gst/video/gstvideometa.h>
-
 namespace resnet {
 
 std::vector<ClassScore> best_classes(const OpenModel& model, const std::vector<float>& probabilities,
@@ -26,23 +24,6 @@ std::vector<ClassScore> best_classes(const OpenModel& model, const std::vector<f
     scores.push_back({static_cast<int>(id), model.stream->classes()[id], probabilities[id]});
   }
   return scores;
-}
-
-void add_region_result(GstBuffer* buffer, gint region, const OpenModel& model, const ClassScore& score) {
-  gpointer state = nullptr;
-  for (gint i = 0;; ++i) {
-    GstMeta* meta =
-        gst_buffer_iterate_meta_filtered(buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
-    if (meta == nullptr) return;
-    if (i != region) continue;
-    GstStructure* structure = gst_structure_new(
-        "classification", "label", G_TYPE_STRING, valid_utf8(score.label).c_str(), "label_id", G_TYPE_INT,
-        score.id, "confidence", G_TYPE_DOUBLE, score.probability, "model_name", G_TYPE_STRING,
-        valid_utf8(model.engine->model_name()).c_str(), nullptr);
-    gst_video_region_of_interest_meta_add_param(reinterpret_cast<GstVideoRegionOfInterestMeta*>(meta),
-                                                structure);
-    return;
-  }
 }
 
 }  // namespace resnet

@@ -15,10 +15,6 @@ std::vector<ClassScore> best_classes(const OpenModel& model, const std::vector<f
                                      const ClassifySettings::Frame& settings,
                                      std::optional<std::size_t> leader = {});
 
-/// Puts the best class on the n-th GstVideoRegionOfInterestMeta of a writable buffer: a parameter
-/// `classification` with `label`, `label_id`, `confidence` and `model_name`, which DL Streamer reads too.
-void add_region_result(GstBuffer* buffer, gint region, const OpenModel& model, const ClassScore& score);
-
 }  // namespace resnet
 
 #endif

@@ -25,23 +25,33 @@ void Overlay::negotiate(GstPad* source_pad) {
 void Overlay::set_format(const GstVideoInfo& info, bool attach) {
   info_ = info;
   attach_ = attach;
-  lines_.clear();
+  content_ = {};
   composition_.reset();
 }
 
-void Overlay::update(std::vector<CaptionLine> lines) {
+void Overlay::update(OverlayContent content) {
   // What the number shows; a NaN would never equal itself.
-  for (CaptionLine& line : lines) {
+  const auto round = [](CaptionLine& line) {
     line.probability = std::isnan(line.probability) ? -1 : std::round(line.probability * 1000) / 1000;
-  }
-  if (lines == lines_) return;
+  };
+  for (CaptionLine& line : content.lines) round(line);
+  for (CaptionRegion& region : content.regions) round(region.line);
+  if (content == content_) return;
   composition_.reset();
-  lines_ = lines;
-  for (CaptionLine& line : lines) {
+  content_ = content;
+  const auto restore = [](CaptionLine& line) {
     if (line.probability < 0) line.probability = std::nan("");
+  };
+  for (CaptionLine& line : content.lines) restore(line);
+  const int width = GST_VIDEO_INFO_WIDTH(&info_), height = GST_VIDEO_INFO_HEIGHT(&info_);
+  for (CaptionRegion& region : content.regions) {
+    restore(region.line);
+    for (const CaptionBitmap& bitmap : draw_region(region, width, height)) add(bitmap);
   }
-  const CaptionBitmap bitmap =
-      draw_caption(lines, GST_VIDEO_INFO_WIDTH(&info_), GST_VIDEO_INFO_HEIGHT(&info_));
+  if (!content.lines.empty()) add(draw_caption(content.lines, width, height));
+}
+
+void Overlay::add(const CaptionBitmap& bitmap) {
   if (bitmap.pixels.empty()) return;
   GstBuffer* pixels = gst_buffer_new_memdup(bitmap.pixels.data(), bitmap.pixels.size());
   const auto width = static_cast<guint>(bitmap.width), height = static_cast<guint>(bitmap.height);
@@ -52,7 +62,11 @@ void Overlay::update(std::vector<CaptionLine> lines) {
   GstVideoOverlayRectangle* rectangle = gst_video_overlay_rectangle_new_raw(
       pixels, bitmap.x, bitmap.y, width, height, GST_VIDEO_OVERLAY_FORMAT_FLAG_PREMULTIPLIED_ALPHA);
   gst_buffer_unref(pixels);
-  composition_.reset(gst_video_overlay_composition_new(rectangle));
+  if (composition_) {
+    gst_video_overlay_composition_add_rectangle(composition_.get(), rectangle);
+  } else {
+    composition_.reset(gst_video_overlay_composition_new(rectangle));
+  }
   gst_video_overlay_rectangle_unref(rectangle);
 }
 
@@ -64,8 +78,11 @@ void Overlay::attach(GstBuffer* buffer) {
   }
   // Sinks render one composition: subtitles that are there already and the caption share it.
   GstVideoOverlayComposition* both = gst_video_overlay_composition_copy(meta->overlay);
-  gst_video_overlay_composition_add_rectangle(
-      both, gst_video_overlay_composition_get_rectangle(composition_.get(), 0));
+  const guint count = gst_video_overlay_composition_n_rectangles(composition_.get());
+  for (guint i = 0; i < count; ++i) {
+    gst_video_overlay_composition_add_rectangle(
+        both, gst_video_overlay_composition_get_rectangle(composition_.get(), i));
+  }
   gst_video_overlay_composition_unref(meta->overlay);
   meta->overlay = both;
 }
@@ -78,20 +95,20 @@ bool Overlay::blend(GstBuffer* buffer) {
   return blended;
 }
 
-bool Overlay::draw(GstBuffer* buffer, const std::vector<CaptionLine>& lines) {
-  update(lines);
+bool Overlay::draw(GstBuffer* buffer, const OverlayContent& content) {
+  update(content);
   if (!composition_) return false;
   if (!attach_) return blend(buffer);
   attach(buffer);
   return true;
 }
 
-GstBuffer* Overlay::apply(GstBuffer* buffer, const std::vector<CaptionLine>& lines, bool& drawn) {
+GstBuffer* Overlay::apply(GstBuffer* buffer, const OverlayContent& content, bool& drawn) {
   drawn = false;
-  update(lines);
+  update(content);
   if (!composition_) return buffer;
   buffer = gst_buffer_make_writable(buffer);
-  drawn = draw(buffer, lines);
+  drawn = draw(buffer, content);
   return buffer;
 }
 

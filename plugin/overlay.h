@@ -14,9 +14,18 @@ namespace resnet {
 /// The pixel formats that captions can be blended into.
 #define RESNET_OVERLAY_FORMATS GST_VIDEO_OVERLAY_COMPOSITION_BLEND_FORMATS
 
+/// What is to be seen on a frame.
+struct OverlayContent {
+  std::vector<CaptionLine> lines;
+  std::vector<CaptionRegion> regions;
+
+  bool empty() const { return lines.empty() && regions.empty(); }
+  bool operator==(const OverlayContent&) const = default;
+};
+
 /// Puts captions on frames: attached as a GstVideoOverlayComposition where downstream renders it, else
-/// blended into the pixels. The bitmap is kept while what it shows (to a tenth of a per cent) and the frame's
-/// size stay. For one thread.
+/// blended into the pixels. The bitmaps are kept while what they show (to a tenth of a per cent) and the
+/// frame's size stay. For one thread.
 class Overlay {
  public:
   /// Takes the format from the pad's caps and asks downstream, which must have them already, with an
@@ -27,26 +36,27 @@ class Overlay {
   void set_format(const GstVideoInfo& info, bool attach);
 
   /// Draws on a writable buffer (memory that others hold too is copied when pixels change, and only then).
-  /// @return whether the frame shows the lines now; false leaves the buffer as it was: no lines, a frame too
-  /// small for
+  /// @return whether the frame shows the content now; false leaves the buffer as it was: nothing to show, a
+  /// frame too small for
   ///   text, pixels that cannot be mapped or blended
-  bool draw(GstBuffer* buffer, const std::vector<CaptionLine>& lines);
+  bool draw(GstBuffer* buffer, const OverlayContent& content);
 
   /// The same for a buffer that may not be writable yet: takes it and returns it, copied only if it must be.
-  GstBuffer* apply(GstBuffer* buffer, const std::vector<CaptionLine>& lines, bool& drawn);
+  GstBuffer* apply(GstBuffer* buffer, const OverlayContent& content, bool& drawn);
 
  private:
   struct Unref {
     void operator()(GstVideoOverlayComposition* c) const { gst_video_overlay_composition_unref(c); }
   };
 
-  void update(std::vector<CaptionLine> lines);
+  void update(OverlayContent content);
+  void add(const CaptionBitmap& bitmap);
   void attach(GstBuffer* buffer);
   bool blend(GstBuffer* buffer);
 
   GstVideoInfo info_{};
   bool attach_ = false;
-  std::vector<CaptionLine> lines_;
+  OverlayContent content_;
   std::unique_ptr<GstVideoOverlayComposition, Unref> composition_;
 };
 

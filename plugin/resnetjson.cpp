@@ -4,9 +4,11 @@
  *
  * Passes buffers through and writes a line of JSON for each, flushed at once:
  * `{"version":1,"stream":"…","frame":0,"pts":0,"time":"0:00:00.000000000","duration":40000000,
- * "classes":[{"id":4,"label":"tulips","probability":0.98}],"age":0,"model":"resnet34.pth","digest":"sha256:…"}`.
- * `frame` counts from 0 since READY, `pts`, `duration` and `age` are nanoseconds. Empty `classes` mean "none
- * of these"; a frame that was not classified has null there.
+ * "classes":[{"id":4,"label":"tulips","probability":0.98}],"age":0,"model":"resnet34.pth","digest":"sha256:…"}`;
+ * with regions of interest also
+ * `"regions":[{"type":"face","x":10,"y":12,"width":41,"height":33,"class":{…}}]`. `frame` counts from 0 since
+ * READY, `pts`, `duration` and `age` are nanoseconds. Empty `classes` mean "none of these"; a frame that was
+ * not classified has null there.
  *
  * |[
  * gst-launch-1.0 filesrc location=flowers.webm ! decodebin ! resnetclassify model=resnet34.pth overlay=false
@@ -156,8 +158,9 @@ GstFlowReturn transform_ip(GstBaseTransform* transform, GstBuffer* buffer) {
   const guint64 frame = p.frame++;
   if (!p.writer.is_open() && !p.posting) return GST_FLOW_OK;
   try {
-    const std::string line = resnet::result_json(resnet::read_classification_meta(buffer), p.stream, frame,
-                                                 GST_BUFFER_PTS(buffer), GST_BUFFER_DURATION(buffer));
+    const std::string line =
+        resnet::result_json(resnet::read_classification_meta(buffer), resnet::read_region_results(buffer),
+                            p.stream, frame, GST_BUFFER_PTS(buffer), GST_BUFFER_DURATION(buffer));
     if (p.posting) post(transform, line, frame, GST_BUFFER_PTS(buffer));
     return p.writer.is_open() ? write_line(transform, line) : GST_FLOW_OK;
   } catch (const std::exception& error) {

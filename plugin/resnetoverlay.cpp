@@ -2,9 +2,9 @@
  * SECTION:element-resnetoverlay
  * @title: resnetoverlay
  *
- * Draws the classes that resnetclassify put on a frame (with `overlay=false`), unless the frame shows them
- * already. The caption is attached as a #GstVideoOverlayComposition where downstream renders that, else
- * blended.
+ * Draws the classes that resnetclassify put on a frame and its regions (with `overlay=false`), unless the
+ * frame shows them already. The caption is attached as a #GstVideoOverlayComposition where downstream renders
+ * that, else blended.
  *
  * |[
  * gst-launch-1.0 filesrc location=flowers.webm ! decodebin ! resnetclassify model=resnet34.pth overlay=false
@@ -25,6 +25,7 @@
 
 #include "plugin/classification_meta.h"
 #include "plugin/overlay.h"
+#include "plugin/region_results.h"
 
 namespace {
 
@@ -71,21 +72,24 @@ gboolean set_caps(GstBaseTransform* transform, GstCaps* caps, GstCaps*) {
   return gst_video_info_from_caps(&info, caps);
 }
 
-std::vector<resnet::CaptionLine> lines_for(Private& p, GstBuffer* buffer) {
-  const std::optional<resnet::Classification> result = resnet::read_classification_meta(buffer);
-  if (!result || result->drawn) return {};
-  std::vector<resnet::CaptionLine> lines = resnet::caption_lines(*result);
+resnet::OverlayContent content_for(Private& p, GstBuffer* buffer) {
   const std::lock_guard lock(p.mutex);
-  std::erase_if(lines, [&p](const resnet::CaptionLine& line) { return line.probability < p.threshold; });
-  if (lines.size() > p.max_lines) lines.resize(p.max_lines);
-  return lines;
+  resnet::OverlayContent content;
+  content.regions = resnet::caption_regions(resnet::read_region_results(buffer), p.threshold);
+  const std::optional<resnet::Classification> result = resnet::read_classification_meta(buffer);
+  if (!result || result->drawn) return content;
+  content.lines = resnet::caption_lines(*result);
+  std::erase_if(content.lines,
+                [&p](const resnet::CaptionLine& line) { return line.probability < p.threshold; });
+  if (content.lines.size() > p.max_lines) content.lines.resize(p.max_lines);
+  return content;
 }
 
 // The base class would copy the pixels of a frame that others hold too, also when nothing is drawn.
 GstFlowReturn prepare_output_buffer(GstBaseTransform* transform, GstBuffer* input, GstBuffer** output) {
   *output = input;
   try {
-    if (!gst_buffer_is_writable(input) && !lines_for(priv(transform), input).empty()) {
+    if (!gst_buffer_is_writable(input) && !content_for(priv(transform), input).empty()) {
       *output = gst_buffer_copy(input);
     }
   } catch (const std::exception& error) {
@@ -99,11 +103,12 @@ GstFlowReturn prepare_output_buffer(GstBaseTransform* transform, GstBuffer* inpu
 GstFlowReturn transform_ip(GstBaseTransform* transform, GstBuffer* buffer) {
   Private& p = priv(transform);
   try {
-    const std::vector<resnet::CaptionLine> lines = lines_for(p, buffer);
+    const resnet::OverlayContent content = content_for(p, buffer);
     if (std::exchange(p.ask_downstream, false)) p.overlay.negotiate(GST_BASE_TRANSFORM_SRC_PAD(transform));
     // A threshold lowered since the buffer was prepared must not make us draw on what others hold.
-    if (!lines.empty() && gst_buffer_is_writable(buffer) && p.overlay.draw(buffer, lines)) {
+    if (!content.empty() && gst_buffer_is_writable(buffer) && p.overlay.draw(buffer, content)) {
       resnet::mark_classification_drawn(buffer);
+      resnet::mark_regions_drawn(buffer);
     }
   } catch (const std::exception& error) {
     GST_ELEMENT_ERROR(transform, LIBRARY, FAILED, ("Could not draw the classes: %s.", error.what()),

@@ -18,10 +18,21 @@ Json time_text(GstClockTime time) {
   return text;
 }
 
+Json class_json(const ClassScore& score) {
+  return {{"id", score.id}, {"label", score.label}, {"probability", score.probability}};
+}
+
+Json region_json(const RegionResult& region) {
+  return {{"type", region.type},     {"x", region.x},
+          {"y", region.y},           {"width", region.width},
+          {"height", region.height}, {"class", region.best ? class_json(*region.best) : Json(nullptr)}};
+}
+
 }  // namespace
 
-std::string result_json(const std::optional<Classification>& result, const std::string& stream,
-                        std::uint64_t frame, GstClockTime pts, GstClockTime duration) {
+std::string result_json(const std::optional<Classification>& result, const std::vector<RegionResult>& regions,
+                        const std::string& stream, std::uint64_t frame, GstClockTime pts,
+                        GstClockTime duration) {
   Json line;
   line["version"] = 1;
   line["stream"] = result && !result->stream.empty() ? result->stream : stream;
@@ -35,13 +46,16 @@ std::string result_json(const std::optional<Classification>& result, const std::
   line["digest"] = nullptr;
   if (result) {
     Json classes = Json::array();
-    for (const ClassScore& score : result->scores) {
-      classes.push_back({{"id", score.id}, {"label", score.label}, {"probability", score.probability}});
-    }
+    for (const ClassScore& score : result->scores) classes.push_back(class_json(score));
     line["classes"] = std::move(classes);
     line["age"] = result->age;
     line["model"] = result->model;
     line["digest"] = result->digest;
+  }
+  if (!regions.empty()) {
+    Json list = Json::array();
+    for (const RegionResult& region : regions) list.push_back(region_json(region));
+    line["regions"] = std::move(list);
   }
   return line.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -65,7 +65,8 @@ run_tests() {
   mkdir -p "$tests_in/test-results"
   say "Testing in $tests_in ..."
   GTEST_OUTPUT="xml:$root/$tests_in/test-results/" \
-    meson test -C "$tests_in" --no-rebuild --print-errorlogs --num-processes "$(nproc)" "$@"
+    meson test -C "$tests_in" --no-rebuild --print-errorlogs --timeout-multiplier 4 \
+    --num-processes "$(nproc)" "$@"
   test_status=$?
   counts=$("$python3" tests/count_tests.py "$tests_in" "$test_status") || die "cannot count the results in $tests_in"
   count $counts

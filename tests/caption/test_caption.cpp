@@ -137,7 +137,7 @@ TEST(Caption, BarGrowsWithTheProbabilityAndKeepsItsColour) {
     for (int y = 0; y < b.height; ++y) {
       int length = 0;
       for (int x = 0; x < b.width; ++x) {
-        const std::uint8_t* p = &b.pixels[static_cast<std::size_t>(y * b.stride + 4 * x)];
+        const std::uint8_t* p = b.pixels.data() + std::ptrdiff_t{y} * b.stride + std::ptrdiff_t{4} * x;
         const bool coloured =
             p[3] > 250 && std::abs(std::max({p[0], p[1], p[2]}) - std::min({p[0], p[1], p[2]})) > 60;
         length += coloured;

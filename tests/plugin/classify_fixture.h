@@ -10,8 +10,8 @@
 
 #include "model/image.h"
 #include "model/resnet.h"
-#include "tests/temporary_folder.h"
 #include "tests/plugin/fixture.h"
+#include "tests/temporary_folder.h"
 
 namespace resnet {
 

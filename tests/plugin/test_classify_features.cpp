@@ -130,10 +130,7 @@ TEST_F(ClassifyFeatures, UnchangedPicturesAreNotClassifiedAgain) {
 }
 
 TEST_F(ClassifyFeatures, RegionsAreClassifiedAndKeepTheirs) {
-  open({{"inference-region", "roi-list"},
-        {"object-class", "flower"},
-        {"min-region-size", "10"},
-        {"overlay", "true"}},
+  open({{"inference-region", "roi-list"}, {"object-class", "flower"}, {"min-region-size", "10"}},
        GST_VIDEO_FORMAT_NV12, 96, 80);
   GstBuffer* in = frame(2);
   gst_buffer_add_video_region_of_interest_meta(in, "face", 0, 0, 20, 20);
@@ -164,6 +161,13 @@ TEST_F(ClassifyFeatures, RegionsAreClassifiedAndKeepTheirs) {
   // Another type, too narrow and outside are left out; one that reaches beyond the frame is cut off.
   EXPECT_EQ(classified, (std::vector<bool>{false, true, false, false, true}));
   EXPECT_EQ(stat("inferences"), 2u);
+  gst_buffer_unref(out);
+  g_object_set(element(), "overlay", TRUE, nullptr);
+  in = frame(3);
+  gst_buffer_add_video_region_of_interest_meta(in, "flower", 10, 12, 41, 33);
+  const std::string plain = bytes_of(in);
+  out = gst_harness_push_and_pull(harness_, in);
+  EXPECT_FALSE(bytes_of(out) == plain) << "the region is outlined";
   gst_buffer_unref(out);
 }
 

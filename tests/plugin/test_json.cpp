@@ -16,25 +16,40 @@ namespace {
 using Json = nlohmann::json;
 
 TEST(ResultJson, HasTheDocumentedFields) {
-  const Json line = Json::parse(result_json(flowers(), "other", 7, 1'040'000'000, 40'000'000));
+  const Json line = Json::parse(result_json(flowers(), {}, "other", 7, 1'040'000'000, 40'000'000));
   EXPECT_EQ(line, Json::parse(R"({"version":1,"stream":"camera 1","frame":7,"pts":1040000000,
     "time":"0:00:01.040000000","duration":40000000,"age":40000000,"model":"flowers.pth","digest":"sha256:00ff",
     "classes":[{"id":4,"label":"tulips","probability":0.75},{"id":1,"label":"蒲公英","probability":0.25}]})"));
 }
 
 TEST(ResultJson, UnknownTimesAreNullAndNotClassifiedIsNotNoneOfThese) {
-  const Json line = Json::parse(result_json(std::nullopt, "s", 0, GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE));
+  const Json line =
+      Json::parse(result_json(std::nullopt, {}, "s", 0, GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE));
   for (const char* field : {"pts", "time", "duration", "classes", "age", "model", "digest"}) {
     EXPECT_TRUE(line.at(field).is_null()) << field;
   }
   EXPECT_EQ(line["stream"], "s");
-  EXPECT_EQ(Json::parse(result_json(Classification{}, "s", 0, 0, 0))["classes"], Json::array());
+  EXPECT_EQ(Json::parse(result_json(Classification{}, {}, "s", 0, 0, 0))["classes"], Json::array());
+}
+
+TEST(ResultJson, RegionsComeWithTheirClasses) {
+  GstBuffer* buffer = gst_buffer_new();
+  gst_buffer_add_video_region_of_interest_meta(buffer, "face", 1, 2, 3, 4);
+  gst_buffer_add_video_region_of_interest_meta(buffer, "flower", 5, 6, 7, 8);
+  add_region_result(buffer, 1, {2, "roses", 0.25}, "old.pth");
+  add_region_result(buffer, 1, {4, "tulips", 0.75}, "flowers.pth");
+  const Json line = Json::parse(result_json(std::nullopt, read_region_results(buffer), "s", 0, 0, 0));
+  EXPECT_EQ(line["regions"], Json::parse(R"([{"type":"face","x":1,"y":2,"width":3,"height":4,"class":null},
+                            {"type":"flower","x":5,"y":6,"width":7,"height":8,
+                             "class":{"id":4,"label":"tulips","probability":0.75}}])"));
+  EXPECT_FALSE(Json::parse(result_json(flowers(), {}, "s", 0, 0, 0)).contains("regions"));
+  gst_buffer_unref(buffer);
 }
 
 TEST(ResultJson, AnyTextAndNumberMakeOneValidLine) {
   Classification result = flowers();
   result.scores = {{0, "line\nbreak \"quoted\" \xff\xfe", std::numeric_limits<double>::quiet_NaN()}};
-  const std::string line = result_json(result, "", 0, 0, 0);
+  const std::string line = result_json(result, {}, "", 0, 0, 0);
   EXPECT_EQ(line.find('\n'), std::string::npos);
   EXPECT_TRUE(Json::parse(line)["classes"][0]["probability"].is_null());
 }

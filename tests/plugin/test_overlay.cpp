@@ -1,6 +1,7 @@
 #include <functional>
 
 #include "plugin/overlay.h"
+#include "plugin/region_results.h"
 #include "tests/plugin/fixture.h"
 
 namespace resnet {
@@ -100,12 +101,34 @@ TEST_F(ResnetOverlay, SharesTheCompositionWithSubtitlesThatAreThere) {
   subtitles.set_format(info_, true);
   const Classification result = flowers();
   GstBuffer* out = play(&result, [&subtitles](GstBuffer* frame) {
-    subtitles.draw(frame, {{"a subtitle", 1}});
+    subtitles.draw(frame, {.lines = {{"a subtitle", 1}}, .regions = {}});
   });
   EXPECT_EQ(gst_buffer_get_n_meta(out, composition_info()->api), 1u);
   EXPECT_EQ(
       gst_video_overlay_composition_n_rectangles(gst_buffer_get_video_overlay_composition_meta(out)->overlay),
       2u);
+  gst_buffer_unref(out);
+}
+
+TEST_F(ResnetOverlay, OutlinesRegionsAndLeavesWhatIsInThem) {
+  open(GST_VIDEO_FORMAT_GRAY8, 320, 240);
+  GstBuffer* out = play(nullptr, [](GstBuffer* frame) {
+    gst_buffer_add_video_region_of_interest_meta(frame, "flower", 100, 90, 120, 100);
+    gst_buffer_add_video_region_of_interest_meta(frame, "face", 10, 200, 20, 20);
+    add_region_result(frame, 0, {4, "tulips", 0.75}, "flowers.pth");
+  });
+  const std::string bytes = bytes_of(out);
+  const auto pixel = [&](int x, int y) {
+    return static_cast<guint8>(bytes[static_cast<std::size_t>(y * 320 + x)]);
+  };
+  EXPECT_NE(pixel(160, 91), grey) << "the upper edge";
+  EXPECT_NE(pixel(160, 188), grey) << "the lower edge";
+  EXPECT_NE(pixel(101, 140), grey) << "the left edge";
+  EXPECT_NE(pixel(218, 140), grey) << "the right edge";
+  EXPECT_EQ(pixel(160, 140), grey) << "the middle";
+  EXPECT_NE(pixel(105, 85), grey) << "the label stands above";
+  EXPECT_EQ(pixel(20, 201), grey) << "a region without a class";
+  EXPECT_TRUE(read_region_results(out)[0].drawn);
   gst_buffer_unref(out);
 }
 
@@ -195,7 +218,7 @@ TEST(Overlay, KeepsTheBitmapWhileWhatItShowsStays) {
   overlay.set_format(info, true);
   const auto composition = [&](double probability) {
     GstBuffer* frame = new_frame(info, 0);
-    EXPECT_TRUE(overlay.draw(frame, {{"tulips", probability}}));
+    EXPECT_TRUE(overlay.draw(frame, {.lines = {{"tulips", probability}}, .regions = {}}));
     const guint number = gst_video_overlay_composition_get_seqnum(
         gst_buffer_get_video_overlay_composition_meta(frame)->overlay);
     gst_buffer_unref(frame);

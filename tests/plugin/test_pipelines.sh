@@ -36,6 +36,13 @@ for line in lines:
     assert line["model"] == "flowers.pth" and line["digest"].startswith("sha256:") and line["age"] == 0
 END
 
+# Nothing of GStreamer's is left behind.
+GST_TRACERS=leaks GST_DEBUG=GST_TRACER:7 GST_DEBUG_NO_COLOR=1 launch filesrc location=ball.webm ! decodebin ! \
+  resnetclassify model=flowers.pth on-change=true stats-interval=100000000 ! resnetoverlay ! \
+  resnetjson location=leaks.jsonl ! fakesink
+grep -q 'GST_TRACER' log || fail 'the leaks tracer did not run'
+if grep 'object-alive, type-name=(string)Gst' log; then fail 'leaks'; fi
+
 # Downstream that wants one frame only.
 launch $(frames 100 RGB) ! resnetclassify model=flowers.pth ! pngenc snapshot=true ! filesink location=one.png
 [ -s one.png ] || fail 'no snapshot'

@@ -340,12 +340,14 @@ TEST_F(Command, CtrlCExitsWith130AndTheNextRunGoesOnExactly) {
     ASSERT_EQ(run(Arguments{"train", data(), "--output", whole.string()} + settings).code, 0);
 
     const Arguments command = Arguments{"train", data(), "--output", parts.string()} + settings;
-    const pid_t child = start(command, folder / "out", folder / "err");
-    for (int i = 0; i < 3000 && !contains(read_text(folder / "err"), "[epoch 2]"); ++i) {
+    // A file of its own: what the run before said must not be taken for this one's.
+    const fs::path err = folder / (recipe + ".err");
+    const pid_t child = start(command, folder / "out", err);
+    for (int i = 0; i < 3000 && !contains(read_text(err), "[epoch 2]"); ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     kill(child, SIGINT);
-    ASSERT_EQ(wait_for(child), 130) << read_text(folder / "err");
+    ASSERT_EQ(wait_for(child), 130) << read_text(err);
     EXPECT_TRUE(fs::exists(folder / (recipe + "-parts/model.last.safetensors")));
     EXPECT_TRUE(fs::exists(parts));
 

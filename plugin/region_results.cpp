@@ -1,0 +1,87 @@
+#include "plugin/region_results.h"
+
+#include <gst/video/gstvideometa.h>
+
+namespace resnet {
+
+namespace {
+
+constexpr const char* parameter = "classification";
+
+// Calls use(region meta, its number) until that returns false.
+template <typename Use>
+void for_each_region(GstBuffer* buffer, Use use) {
+  gpointer state = nullptr;
+  for (gint i = 0;; ++i) {
+    GstMeta* meta =
+        gst_buffer_iterate_meta_filtered(buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
+    if (meta == nullptr || !use(*reinterpret_cast<GstVideoRegionOfInterestMeta*>(meta), i)) return;
+  }
+}
+
+void remove_parameter(GstVideoRegionOfInterestMeta& region) {
+  GstStructure* old = gst_video_region_of_interest_meta_get_param(&region, parameter);
+  if (old == nullptr) return;
+  region.params = g_list_remove(region.params, old);
+  gst_structure_free(old);
+}
+
+}  // namespace
+
+void add_region_result(GstBuffer* buffer, gint number, const ClassScore& score, const std::string& model) {
+  for_each_region(buffer, [&](GstVideoRegionOfInterestMeta& region, gint i) {
+    if (i != number) return true;
+    remove_parameter(region);
+    gst_video_region_of_interest_meta_add_param(
+        &region,
+        gst_structure_new(parameter, "label", G_TYPE_STRING, valid_utf8(score.label).c_str(), "label_id",
+                          G_TYPE_INT, score.id, "confidence", G_TYPE_DOUBLE, score.probability, "model_name",
+                          G_TYPE_STRING, valid_utf8(model).c_str(), nullptr));
+    return false;
+  });
+}
+
+std::vector<RegionResult> read_region_results(GstBuffer* buffer) {
+  std::vector<RegionResult> results;
+  for_each_region(buffer, [&](GstVideoRegionOfInterestMeta& region, gint) {
+    const gchar* type = g_quark_to_string(region.roi_type);
+    RegionResult result{type ? type : "", region.x, region.y, region.w, region.h, std::nullopt, false};
+    ClassScore score;
+    const GstStructure* found = gst_video_region_of_interest_meta_get_param(&region, parameter);
+    const gchar* label = found ? gst_structure_get_string(found, "label") : nullptr;
+    if (label && gst_structure_get_int(found, "label_id", &score.id) &&
+        gst_structure_get_double(found, "confidence", &score.probability)) {
+      score.label = label;
+      result.best = score;
+      gboolean drawn = FALSE;
+      gst_structure_get_boolean(found, "drawn", &drawn);
+      result.drawn = drawn != FALSE;
+    }
+    results.push_back(std::move(result));
+    return true;
+  });
+  return results;
+}
+
+void mark_regions_drawn(GstBuffer* buffer) {
+  for_each_region(buffer, [](GstVideoRegionOfInterestMeta& region, gint) {
+    GstStructure* found = gst_video_region_of_interest_meta_get_param(&region, parameter);
+    if (found) gst_structure_set(found, "drawn", G_TYPE_BOOLEAN, TRUE, nullptr);
+    return true;
+  });
+}
+
+std::vector<CaptionRegion> caption_regions(const std::vector<RegionResult>& regions, double threshold) {
+  std::vector<CaptionRegion> captions;
+  for (const RegionResult& region : regions) {
+    if (!region.best || region.drawn || region.best->probability < threshold) continue;
+    captions.push_back({static_cast<int>(region.x),
+                        static_cast<int>(region.y),
+                        static_cast<int>(region.width),
+                        static_cast<int>(region.height),
+                        {region.best->label, region.best->probability}});
+  }
+  return captions;
+}
+
+}  // namespace resnet
