@@ -39,7 +39,7 @@ struct ClassifyState {
 
   // Set when the model is opened, which is when no streaming thread runs.
   unsigned batch_size = 1;
-  unsigned max_in_flight = 1;
+  std::atomic<unsigned> max_in_flight{1};  // LATENCY queries come at any time
   GstClockTime batch_timeout = 0;
 
   std::atomic<bool> playing{false};

@@ -296,7 +296,7 @@ gboolean src_query(GstPad* pad, GstObject* parent, GstQuery* query) {
   s.live = live != FALSE;
   const GstClockTime own = s.latency;
   least += own;
-  if (GST_CLOCK_TIME_IS_VALID(most)) most += std::max(own, s.max_in_flight * s.frame_duration);
+  if (GST_CLOCK_TIME_IS_VALID(most)) most += std::max<GstClockTime>(own, s.max_in_flight * s.frame_duration);
   gst_query_set_latency(query, live, least, most);
   return TRUE;
 }

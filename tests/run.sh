@@ -72,11 +72,18 @@ run_tests() {
   count $counts
 }
 
+# In CI warnings are errors from the start, so that lint needs no build of its own.
+ci_options=${CI:+-Dwerror=true}
+lint_folder=build-lint
+lint_options='--buildtype=plain -Dwerror=true'
+if [ -n "${CI:-}" ]; then lint_folder=build lint_options=$ci_options; fi
+export lint_folder
+
 leg_default() {
   setup_test_python
   if [ -n "$test_python" ]; then export RESNET_PYTHON="$test_python"; else skip "Python interop: $no_python"; fi
   setup_libtorch
-  build build "-Dlibtorch=$libtorch"
+  build build $ci_options "-Dlibtorch=$libtorch"
   run_tests build
 }
 
@@ -90,8 +97,8 @@ sources() {
 
 # tidy_file CLANG_TIDY FILE, for xargs: a stamp when it passes, else what it said, to be shown in one piece later.
 tidy_file='
-  stamp=build-lint/tidy/$(echo "$1" | tr / _)
-  if "$0" --quiet -p build-lint --extra-arg=-Wno-unknown-warning-option "$1" >"$stamp.said" 2>&1; then
+  stamp="$lint_folder"/tidy/$(echo "$1" | tr / _)
+  if "$0" --quiet -p "$lint_folder" --extra-arg=-Wno-unknown-warning-option "$1" >"$stamp.said" 2>&1; then
     mv "$stamp.said" "$stamp"
     echo "   ok: $1"
   else
@@ -101,15 +108,15 @@ tidy_file='
 
 # Every source through clang-tidy, but for those that passed and neither they nor any header changed since.
 tidy_files() {
-  mkdir -p build-lint/tidy
-  rm -f build-lint/tidy/*.said
+  mkdir -p "$lint_folder"/tidy
+  rm -f "$lint_folder"/tidy/*.said
   newest=$(ls -t .clang-tidy $(sources '*.h') | head -n 1)
   for file in $(sources '*.cpp'); do
-    stamp=build-lint/tidy/$(echo "$file" | tr / _)
-    grep -q "$file\"" build-lint/compile_commands.json || continue
+    stamp="$lint_folder"/tidy/$(echo "$file" | tr / _)
+    grep -q "$file\"" "$lint_folder"/compile_commands.json || continue
     if [ ! -e "$stamp" ] || [ -n "$(find "$file" "$newest" -newer "$stamp")" ]; then echo "$file"; fi
   done | xargs -r -n 1 -P "$(nproc)" sh -c "$tidy_file" "$lint_tools/clang_tidy/data/bin/clang-tidy" && return 0
-  cat build-lint/tidy/*.said | grep -vE '^[0-9]+ warnings? generated|^Suppressed '
+  cat "$lint_folder"/tidy/*.said | grep -vE '^[0-9]+ warnings? generated|^Suppressed '
   return 1
 }
 
@@ -123,7 +130,7 @@ leg_lint() {
   check 'clang-format' "$lint_tools/clang_format/data/bin/clang-format" --dry-run -Werror $(sources '*.cpp' '*.h' '*.c' '*.cu')
   # In a subshell: build ends the script where the compiler fails.
   check 'no compiler warnings' eval \
-    '(build build-lint --buildtype=plain -Dwerror=true "-Dlibtorch=$libtorch")' || return
+    '(build "$lint_folder" $lint_options "-Dlibtorch=$libtorch")' || return
   check 'clang-tidy' tidy_files
 }
 
