@@ -86,10 +86,10 @@ class BatchingEngine::Stream final : public EngineStream {
         if (sum == 0 || static_cast<double>(sum) < threshold * static_cast<double>(now_.size())) return true;
       }
       std::swap(now_, last_);
+      return false;
     } catch (...) {
-      // What is wrong with the picture, submit() says.
+      return false;  // what is wrong with the picture, submit() says
     }
-    return false;
   }
 
   void go() noexcept override { engine_.go(*this); }
@@ -176,6 +176,15 @@ void BatchingEngine::fit(Batch& batch) {
   larger.zero_();  // what an error leaves unwritten must be numbers
   batch.slots.reserve(batch_size_);
   batch.input = larger;
+}
+
+// A larger batch may not be to be had: the room that is there serves on.
+void BatchingEngine::try_to_fit(Batch& batch) noexcept {
+  try {
+    fit(batch);
+  } catch (...) {
+    batch_size_ = std::max<std::size_t>(1, batch.capacity());
+  }
 }
 
 void BatchingEngine::add(Stream& stream) {
@@ -307,11 +316,7 @@ void BatchingEngine::finish(Batch& batch) noexcept {
   }
   batch.written = 0;
   batch.go = false;
-  try {
-    fit(batch);
-  } catch (...) {
-    // A larger batch is not to be had; the room that is there serves on, or the next run says so.
-  }
+  try_to_fit(batch);
 }
 
 }  // namespace resnet

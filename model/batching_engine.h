@@ -66,6 +66,7 @@ class BatchingEngine final : public Engine {
   Batch& open_batch() { return batches_[open_index_]; }
   std::size_t room(const Batch& batch) const { return std::min(batch.capacity(), batch_size_); }
   void fit(Batch& batch);
+  void try_to_fit(Batch& batch) noexcept;
   bool ready();
   void work() noexcept;
   void run(Batch& batch) noexcept;

@@ -85,9 +85,9 @@ class Registry {
 };
 
 std::shared_ptr<Engine> open_engine(const EngineOptions& options, EngineError& error) noexcept {
-  // Never destroyed: elements may outlive static objects.
-  static Registry& registry = *new Registry;
   try {
+    // Never destroyed: elements may outlive static objects.
+    static Registry& registry = *new Registry;
     return registry.open(options);
   } catch (...) {
     error = current_error();

@@ -17,18 +17,19 @@ using Integers = std::vector<std::int64_t>;
 /// LibTorch's fused oneDNN operators. They are no part of its C++ headers, so they are looked up by name;
 /// calls are boxed, because the C++ types behind the schemas differ between versions.
 struct Operators {
-  std::optional<c10::OperatorHandle> convolution =
-      c10::Dispatcher::singleton().findSchema({"mkldnn::_convolution_pointwise", ""});
-  std::optional<c10::OperatorHandle> convolution_add =
-      c10::Dispatcher::singleton().findSchema({"mkldnn::_convolution_pointwise_", "binary"});
-  std::optional<c10::OperatorHandle> reorder =
-      c10::Dispatcher::singleton().findSchema({"mkldnn::_reorder_convolution_weight", ""});
-
-  bool complete() const { return convolution && convolution_add && reorder; }
+  c10::OperatorHandle convolution, convolution_add, reorder;
 };
 
-const Operators& operators() {
-  static const Operators found;
+/// Nothing where this LibTorch lacks one.
+const std::optional<Operators>& find_operators() {
+  static const std::optional<Operators> found = []() -> std::optional<Operators> {
+    c10::Dispatcher& dispatcher = c10::Dispatcher::singleton();
+    const auto convolution = dispatcher.findSchema({"mkldnn::_convolution_pointwise", ""});
+    const auto convolution_add = dispatcher.findSchema({"mkldnn::_convolution_pointwise_", "binary"});
+    const auto reorder = dispatcher.findSchema({"mkldnn::_reorder_convolution_weight", ""});
+    if (!convolution || !convolution_add || !reorder) return std::nullopt;
+    return Operators{*convolution, *convolution_add, *reorder};
+  }();
   return found;
 }
 
@@ -41,8 +42,9 @@ c10::List<std::optional<at::Scalar>> no_scalars() { return c10::List<std::option
 
 class OnednnExecutor : public LoweredExecutor {
  public:
-  OnednnExecutor(const ResNet& network, Precision precision, int threads)
+  OnednnExecutor(const ResNet& network, const Operators& operators, Precision precision, int threads)
       : LoweredExecutor(lower(network)),
+        operators_(operators),
         precision_(precision),
         type_(precision == Precision::bf16 ? at::kBFloat16 : at::kFloat),
         threads_(threads) {
@@ -74,14 +76,14 @@ class OnednnExecutor : public LoweredExecutor {
   at::Tensor convolution(std::size_t index, const at::Tensor& x) override {
     Arguments arguments = arguments_[index];
     arguments[0] = x;
-    return call(*operators().convolution, std::move(arguments));
+    return call(operators_.convolution, std::move(arguments));
   }
 
   at::Tensor convolution_add(std::size_t index, const at::Tensor& x, const at::Tensor& residual) override {
     Arguments arguments = arguments_[index];
     arguments[0] = residual;
     arguments[1] = x;
-    return call(*operators().convolution_add, std::move(arguments));
+    return call(operators_.convolution_add, std::move(arguments));
   }
 
  private:
@@ -90,8 +92,8 @@ class OnednnExecutor : public LoweredExecutor {
     Step& step = steps_[index];
     if (step.kind != Step::Kind::convolution && step.kind != Step::Kind::convolution_add) return;
     const Integers padding{step.padding, step.padding}, stride{step.stride, step.stride}, dilation{1, 1};
-    const at::Tensor packed = call(*operators().reorder, {step.weight.to(type_).contiguous(), padding, stride,
-                                                          dilation, step.groups, c10::IValue()});
+    const at::Tensor packed = call(operators_.reorder, {step.weight.to(type_).contiguous(), padding, stride,
+                                                        dilation, step.groups, c10::IValue()});
     const at::Tensor bias = step.bias.to(type_);
     step.weight = at::Tensor();
     step.bias = at::Tensor();
@@ -116,6 +118,7 @@ class OnednnExecutor : public LoweredExecutor {
     }
   }
 
+  Operators operators_;
   Precision precision_;
   at::ScalarType type_;
   int threads_;
@@ -145,7 +148,7 @@ bool cpu_has_bf16() {
 }
 
 bool onednn_supports(Precision precision, std::string& reason) {
-  if (!at::hasMKLDNN() || !operators().complete()) {
+  if (!at::hasMKLDNN() || !find_operators()) {
     reason = "this LibTorch lacks oneDNN's fused convolutions";
   } else if (!cpu_has_avx2()) {
     reason = "this CPU lacks AVX2";
@@ -158,7 +161,9 @@ bool onednn_supports(Precision precision, std::string& reason) {
 }
 
 std::unique_ptr<Executor> make_onednn_executor(const ResNet& network, Precision precision, int threads) {
-  return std::make_unique<OnednnExecutor>(network, precision, threads);
+  const std::optional<Operators>& operators = find_operators();
+  if (!operators) throw Error(ErrorCode::unsupported, "this LibTorch lacks oneDNN's fused convolutions");
+  return std::make_unique<OnednnExecutor>(network, *operators, precision, threads);
 }
 
 }  // namespace resnet
