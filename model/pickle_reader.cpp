@@ -205,7 +205,7 @@ bool PickleReader::build_container(std::uint8_t opcode) {
     case TUPLE3: {
       Items items(static_cast<std::size_t>(opcode - TUPLE1) + 1);
       for (auto item = items.rbegin(); item != items.rend(); ++item) *item = &pop();
-      push_tuple(std::move(items));
+      push_tuple(items);
       return true;
     }
     case APPEND:
@@ -328,7 +328,7 @@ PickleReader::Items PickleReader::pop_mark() {
   return items;
 }
 
-void PickleReader::push_tuple(Items items) {
+void PickleReader::push_tuple(const Items& items) {
   PickleValue& tuple = make(PickleKind::tuple);
   extend(tuple, items);
   push(tuple);

@@ -90,7 +90,7 @@ class PickleReader {
   PickleValue& pop();
   PickleValue& top();
   Items pop_mark();
-  void push_tuple(Items items);
+  void push_tuple(const Items& items);
   void extend(PickleValue& container, const Items& items);
   void push_global(std::string_view module, std::string_view name);
   void reduce();

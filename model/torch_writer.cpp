@@ -61,7 +61,7 @@ void add_tensor(PickleWriter& pickle, const std::string& key, const at::Tensor& 
   pickle.opcodes("tQ");
   pickle.integer(0);
   pickle.tuple(tensor.sizes());
-  pickle.tuple(contiguous_strides(tensor.sizes()).value());
+  pickle.tuple(contiguous_strides(tensor.sizes()).value_or(tensor.strides().vec()));
   pickle.opcodes("\x89");  // requires_grad=False
   pickle.ordered_dict();   // backward hooks
   pickle.opcodes("tR");

@@ -90,7 +90,7 @@ std::string system_pickle(const std::filesystem::path& touched) {
          text("touch " + touched.string()) + "\x85R.";
 }
 
-std::string safetensors(std::string header, const std::string& data) {
+std::string safetensors(const std::string& header, const std::string& data) {
   return number(header.size(), 8) + header + data;
 }
 

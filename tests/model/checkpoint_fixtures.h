@@ -52,7 +52,7 @@ std::string make_tar(const std::vector<std::pair<std::string, std::string>>& mem
 /// posix.system("touch FILE") as a pickle.
 std::string system_pickle(const std::filesystem::path& touched);
 
-std::string safetensors(std::string header, const std::string& data);
+std::string safetensors(const std::string& header, const std::string& data);
 
 /// Expects that reading fails with `code` and a message that has the file's name and `part` in it.
 void expect_refused(const std::filesystem::path& path, ErrorCode code, const std::string& part);

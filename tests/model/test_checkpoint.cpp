@@ -133,9 +133,9 @@ TEST(RealFiles, EqualTheReference) {
       }
       const at::Tensor* tensor = read.find(key);
       ASSERT_NE(tensor, nullptr) << name << ": " << tensor_name;
-      EXPECT_EQ(types.at(tensor->scalar_type()), expected["dtype"]);
+      EXPECT_EQ(types.at(tensor->scalar_type()), expected["dtype"].get<std::string>());
       EXPECT_EQ(tensor->sizes().vec(), expected["shape"].get<std::vector<std::int64_t>>());
-      EXPECT_EQ(sha256(*tensor), expected["sha256"]) << name << ": " << tensor_name;
+      EXPECT_EQ(sha256(*tensor), expected["sha256"].get<std::string>()) << name << ": " << tensor_name;
     }
     if (prefixed) {
       EXPECT_EQ(read.notes, (std::vector<std::string>{"state dict found under 'state_dict'",

@@ -53,7 +53,8 @@ TEST_F(Hostile, EveryFlippedByteIsRefusedOrHarmless) {
     damaged[i] = static_cast<char>(damaged[i] ^ 0x21);
     try {
       read_checkpoint(file("flip.pth", damaged));
-    } catch (const Error&) {
+    } catch (const Error& error) {
+      EXPECT_STRNE(error.what(), "") << "byte " << i;
     }
   }
 }

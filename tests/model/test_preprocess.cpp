@@ -157,8 +157,8 @@ void expect_normalised(TensorType type) {
         type == TensorType::u8
             ? static_cast<Element>(pixels[i])
             : static_cast<Element>((static_cast<float>(pixels[i]) / 255.0f - p.mean[c]) / p.std[c]);
-    ASSERT_EQ(std::memcmp(&hwc[i], &expected, sizeof expected), 0) << i;
-    ASSERT_EQ(std::memcmp(&chw[c * hwc.size() / 3 + i / 3], &expected, sizeof expected), 0) << i;
+    ASSERT_TRUE(hwc[i] == expected) << i;
+    ASSERT_TRUE(chw[c * hwc.size() / 3 + i / 3] == expected) << i;
   }
 }
 
@@ -286,8 +286,9 @@ TEST(Preprocess, MakesPixelsSquare) {
     RgbPicture picture{width, 90, Bytes(static_cast<std::size_t>(width * 90 * 3))};
     for (int y = 0; y < 90; ++y) {
       for (int x = 0; x < width * 3; ++x) {
+        const int column = x / 3;
         picture.pixels[static_cast<std::size_t>(y * width * 3 + x)] =
-            static_cast<std::uint8_t>((x / 3 + 0.5) / width * 250);
+            static_cast<std::uint8_t>((column + 0.5) / width * 250);
       }
     }
     return picture;
