@@ -110,7 +110,7 @@ tidy_file='
 tidy_files() {
   mkdir -p "$lint_folder"/tidy
   rm -f "$lint_folder"/tidy/*.said
-  newest=$(ls -t .clang-tidy $(sources '*.h') | head -n 1)
+  newest=$(ls -t $(sources '.clang-tidy' '*/.clang-tidy' '*.h') | head -n 1)
   for file in $(sources '*.cpp'); do
     stamp="$lint_folder"/tidy/$(echo "$file" | tr / _)
     grep -q "$file\"" "$lint_folder"/compile_commands.json || continue
