@@ -1,6 +1,7 @@
 #include "training/team.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace resnet {
 
@@ -40,7 +41,7 @@ void Team::run(std::size_t count, const std::function<void(std::size_t)>& work) 
   const auto failed =
       std::find_if(failures_.begin(), failures_.end(), [](const auto& f) { return f != nullptr; });
   if (failed != failures_.end()) {
-    const std::exception_ptr failure = *failed;
+    const std::exception_ptr failure = std::exchange(*failed, nullptr);
     std::fill(failures_.begin(), failures_.end(), nullptr);
     std::rethrow_exception(failure);
   }
