@@ -134,8 +134,7 @@ leg_lint() {
   check 'clang-tidy' tidy_files
 }
 
-# The plugin, the command, and the tests that reach the CUDA back end. Compiled as in the default leg, so that ccache,
-# where there is one, has most of it.
+# The plugin, the command, and the tests that reach the CUDA back end.
 cuda_targets='plugin/libgstresnet.so model/libresnet-engine.so training/resnet
   tests/model/test-model-executor tests/model/test-model-preprocess'
 

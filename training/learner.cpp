@@ -10,6 +10,7 @@
 #include <ATen/ops/tensor.h>
 
 #include "model/error.h"
+#include "model/lowered_executor.h"
 #include "training/autocast.h"
 
 namespace resnet {
@@ -25,14 +26,6 @@ at::Device resolve_device(const std::string& name) {
   throw Error(ErrorCode::device, "--device " + name + " cannot be used: " +
                                      (name == "cuda" ? "there is no GPU that this LibTorch can use"
                                                      : "expected auto, cpu or cuda"));
-}
-
-bool has_fast_bf16() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512bf16") != 0;
-#else
-  return false;
-#endif
 }
 
 /// n pictures in parts of at most `most`, as equal as can be. 0: one part.
@@ -67,8 +60,7 @@ std::int64_t count_correct(const at::Tensor& logits, const at::Tensor& target) {
 Learner::Learner(const Recipe& recipe, const Preprocessing& preprocessing, const ResNet& network,
                  const std::string& device, int threads)
     : recipe_(recipe), device_(resolve_device(device)) {
-  bf16_ =
-      recipe.precision == "bf16" || (recipe.precision == "auto" && (device_.is_cuda() || has_fast_bf16()));
+  bf16_ = recipe.precision == "bf16" || (recipe.precision == "auto" && (device_.is_cuda() || cpu_has_bf16()));
   const auto& mean = preprocessing.mean;
   const auto& std = preprocessing.std;
   mean_ = at::tensor({mean[0] * 255, mean[1] * 255, mean[2] * 255}).view({1, 3, 1, 1}).to(device_);
