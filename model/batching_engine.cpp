@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <span>
 
 #include <c10/util/Exception.h>
 
+#include "model/activation.h"
 #include "model/executor_input.h"
 #include "model/labels.h"
 #include "model/preprocess.h"
-#include "model/softmax.h"
 
 namespace resnet {
 
@@ -45,10 +46,16 @@ class BatchingEngine::Stream final : public EngineStream {
       : engine_(engine),
         listener_(listener),
         batch_size_(static_cast<std::size_t>(std::max(1, options.batch_size))),
+        output_{options.activation.value_or(engine.info_.activation), options.classes, options.features},
         classes_(engine.info_.classes),
         slot_bytes_(slot_bytes(any_input)),
         preprocessor_(make_preprocessor(engine.info_.preprocessing, any_input)),
         pixels_(engine.info_.preprocessing, TensorType::u8, TensorLayout::hwc) {
+    if (options.classes && engine.num_classes_ == 0) {
+      throw Error(
+          ErrorCode::unsupported,
+          "'" + engine.model_name_ + "' has no head ('fc.weight'): it gives features, but no classes");
+    }
     if (!options.labels_file.empty())
       classes_ = read_fitting_labels(options.labels_file, engine.num_classes_);
     for (std::size_t i = classes_.size(); i < engine.num_classes_; ++i) classes_.push_back(std::to_string(i));
@@ -57,6 +64,7 @@ class BatchingEngine::Stream final : public EngineStream {
   ~Stream() override { engine_.remove(*this); }
 
   const std::vector<std::string>& classes() const noexcept override { return classes_; }
+  Activation activation() const noexcept override { return output_.activation; }
 
   void submit(const Image& image, const std::shared_ptr<EngineRequest>& request,
               bool patient) noexcept override {
@@ -95,12 +103,14 @@ class BatchingEngine::Stream final : public EngineStream {
   void go() noexcept override { engine_.go(*this); }
 
   std::size_t batch_size() const { return batch_size_; }
+  const Output& output() const { return output_; }
   void tell() noexcept { listener_.results_ready(); }
 
  private:
   BatchingEngine& engine_;
   EngineListener& listener_;
   const std::size_t batch_size_;
+  const Output output_;
   std::vector<std::string> classes_;
   const std::size_t slot_bytes_;
   Preprocessor preprocessor_;
@@ -223,7 +233,7 @@ BatchingEngine::Batch& BatchingEngine::reserve(Stream& stream, const std::shared
   turns_.pop_front();
   Batch& batch = open_batch();
   slot = batch.slots.size();
-  batch.slots.push_back({request, &stream, Clock::now()});
+  batch.slots.push_back({request, &stream, stream.output(), Clock::now()});
   batch.go = batch.go || !patient;
   if (!turns_.empty()) changed_.notify_all();
   return batch;
@@ -271,20 +281,32 @@ void BatchingEngine::work() noexcept {
   }
 }
 
+void BatchingEngine::hand_out(const NetworkOutput& output, std::size_t row, const Slot& slot) const {
+  EngineRequest& request = *slot.request;
+  request.probabilities.resize(slot.wanted.classes ? num_classes_ : 0);
+  request.features.clear();
+  const auto row_of = [row](const at::Tensor& tensor) {
+    const auto width = static_cast<std::size_t>(tensor.size(1));
+    return std::span(tensor.const_data_ptr<float>() + row * width, width);
+  };
+  if (slot.wanted.features) {
+    const std::span features = row_of(output.features);
+    request.features.assign(features.begin(), features.end());
+  }
+  const bool finite =
+      !slot.wanted.classes || activate(slot.wanted.activation, row_of(output.logits), request.probabilities);
+  if (!finite && !request.error) {
+    request.error = {ErrorCode::device, "the network's output is not finite"};
+  }
+}
+
 void BatchingEngine::run(Batch& batch) noexcept {
   const auto start = Clock::now();
   try {
     const std::lock_guard running(run_mutex_);
     const auto n = static_cast<std::int64_t>(batch.slots.size());
-    const at::Tensor logits = executor_->run(batch.input.narrow(0, 0, n));
-    const float* row = logits.const_data_ptr<float>();
-    for (const Slot& slot : batch.slots) {
-      slot.request->probabilities.resize(num_classes_);
-      if (!softmax({row, num_classes_}, slot.request->probabilities) && !slot.request->error) {
-        slot.request->error = {ErrorCode::device, "the network's output is not finite"};
-      }
-      row += num_classes_;
-    }
+    const NetworkOutput output = executor_->run(batch.input.narrow(0, 0, n));
+    for (std::size_t i = 0; i < batch.slots.size(); ++i) hand_out(output, i, batch.slots[i]);
   } catch (...) {
     const EngineError error = current_error();
     for (const Slot& slot : batch.slots) slot.request->error = error;
@@ -302,7 +324,11 @@ void BatchingEngine::finish(Batch& batch) noexcept {
   ++statistics_.batches;
   statistics_.frames += batch.slots.size();
   statistics_.running_time += batch.slots.front().request->running_time;
-  for (const Slot& slot : batch.slots) slot.request->state = EngineRequest::State::done;
+  for (Slot& slot : batch.slots) {
+    // Not held any longer than that: its user may want to use it again.
+    const std::shared_ptr<EngineRequest> request = std::move(slot.request);
+    request->state = EngineRequest::State::done;
+  }
   while (!batch.slots.empty()) {
     Stream* stream = batch.slots.back().stream;
     std::erase_if(batch.slots, [&](const Slot& slot) { return slot.stream == stream; });

@@ -40,9 +40,16 @@ class BatchingEngine final : public Engine {
   class Stream;
   using Clock = std::chrono::steady_clock;
 
+  /// What is made of a picture's output.
+  struct Output {
+    Activation activation = Activation::softmax;
+    bool classes = true, features = false;
+  };
+
   struct Slot {
     std::shared_ptr<EngineRequest> request;
     Stream* stream = nullptr;  // null: it is gone
+    Output wanted;
     Clock::time_point submitted;
   };
 
@@ -70,6 +77,7 @@ class BatchingEngine final : public Engine {
   bool ready();
   void work() noexcept;
   void run(Batch& batch) noexcept;
+  void hand_out(const NetworkOutput& output, std::size_t row, const Slot& slot) const;
   void finish(Batch& batch) noexcept;
 
   const std::unique_ptr<Executor> executor_;

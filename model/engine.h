@@ -4,9 +4,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "model/activation.h"
 #include "model/error.h"
 #include "model/image.h"
 #include "model/precision.h"
@@ -35,6 +37,9 @@ struct EngineOptions {
 struct StreamOptions {
   std::string labels_file;  ///< empty: the model file's own classes, or class_indices.json beside it
   int batch_size = 8;       ///< the largest among an engine's streams counts
+  std::optional<Activation> activation{};  ///< nothing: the model file's own
+  bool classes = true;                     ///< results have probabilities; takes a network with a head
+  bool features = false;                   ///< results have features
 };
 
 /// One picture on its way through the engine. The caller keeps it alive and may use it again once done.
@@ -45,7 +50,8 @@ struct EngineRequest {
     done  ///< written last by the engine's thread; then the rest may be read
   };
   std::atomic<State> state{State::waiting};
-  std::vector<float> probabilities;  ///< by class index; they sum to 1
+  std::vector<float> probabilities;  ///< by class index; empty: not asked for
+  std::vector<float> features;       ///< what the network's head sees, pooled; empty: not asked for
   EngineError error;
   std::uint64_t conversion_time = 0;  ///< ns from pixels to network input
   std::uint64_t waiting_time = 0;     ///< ns in the open batch
@@ -64,6 +70,7 @@ class EngineStream {
  public:
   virtual ~EngineStream() = default;
   virtual const std::vector<std::string>& classes() const noexcept = 0;  ///< "0", "1", … if nameless
+  virtual Activation activation() const noexcept = 0;
   /// Converts the picture to network input in the calling thread, straight into its place in the open
   /// batch. Streams take turns where that batch is full: each waits for at most the run of another. An error
   /// is the request's.
@@ -106,7 +113,7 @@ struct EngineModule {
   std::shared_ptr<Engine> (*open)(const EngineOptions& options, EngineError& error) noexcept;
 };
 
-constexpr std::uint32_t engine_module_version = 1;
+constexpr std::uint32_t engine_module_version = 2;
 
 }  // namespace resnet
 

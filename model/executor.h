@@ -12,6 +12,12 @@
 
 namespace resnet {
 
+/// What a network says to a batch of n pictures: fp32, contiguous, on the CPU.
+struct NetworkOutput {
+  at::Tensor logits;    ///< [n, num_classes]; undefined for a network without a head
+  at::Tensor features;  ///< [n, architecture.features()]: what the head sees, pooled
+};
+
 /// Runs a network on batches. Not thread-safe: one thread runs one executor.
 class Executor {
  public:
@@ -22,9 +28,9 @@ class Executor {
   /// and make the executor subtract the mean and divide by std itself; any other type is normalised already.
   virtual at::Tensor make_input(int n, int size) const = 0;
 
-  /// Logits [n, num_classes], fp32, contiguous, on the CPU, of the first n pictures that `input` holds.
+  /// What the network says to the pictures that `input` holds.
   /// @throws Error device (out of memory, a failed kernel)
-  virtual at::Tensor run(const at::Tensor& input) = 0;
+  virtual NetworkOutput run(const at::Tensor& input) = 0;
 
   /// "cpu fp32", "cpu bf16", "cuda:0 fp16".
   virtual std::string description() const = 0;

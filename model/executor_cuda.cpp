@@ -65,7 +65,7 @@ class CudaExecutor : public LoweredExecutor {
                      at::MemoryFormat::ChannelsLast);
   }
 
-  at::Tensor run(const at::Tensor& input) override {
+  NetworkOutput run(const at::Tensor& input) override {
     check_input(input);
     const c10::InferenceMode inference;
     const c10::cuda::CUDAStreamGuard on_stream(stream_);
@@ -74,8 +74,11 @@ class CudaExecutor : public LoweredExecutor {
           input.to(device_, input.scalar_type(), /*non_blocking=*/true, /*copy=*/false)
               .contiguous(at::MemoryFormat::ChannelsLast);
       const bool pixels = uploaded.scalar_type() == at::kByte;
-      // This copy waits for the stream, so the input is free again too.
-      return run_steps(pixels ? normalized(uploaded) : uploaded.to(format_.type)).contiguous().cpu();
+      NetworkOutput output = run_steps(pixels ? normalized(uploaded) : uploaded.to(format_.type));
+      // These copies wait for the stream, so the input is free again too.
+      output.features = output.features.cpu();
+      if (output.logits.defined()) output.logits = output.logits.cpu();
+      return output;
     } catch (const std::exception& error) {
       throw_device_error(description(), error);
     }

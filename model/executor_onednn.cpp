@@ -58,12 +58,12 @@ class OnednnExecutor : public LoweredExecutor {
     return at::empty({n, 3, size, size}, at::TensorOptions(type_), at::MemoryFormat::ChannelsLast);
   }
 
-  at::Tensor run(const at::Tensor& input) override {
+  NetworkOutput run(const at::Tensor& input) override {
     check_input(input);
     use_threads(threads_);
     const c10::InferenceMode inference;
     try {
-      return run_steps(input.to(type_).contiguous(at::MemoryFormat::ChannelsLast)).contiguous();
+      return run_steps(input.to(type_).contiguous(at::MemoryFormat::ChannelsLast));
     } catch (const std::exception& error) {
       throw_device_error(description(), error);
     }

@@ -15,12 +15,15 @@ class ReferenceExecutor : public Executor {
 
   at::Tensor make_input(int n, int size) const override { return at::empty({n, 3, size, size}, at::kFloat); }
 
-  at::Tensor run(const at::Tensor& input) override {
+  NetworkOutput run(const at::Tensor& input) override {
     check_input(input);
     use_threads(threads_);
     const c10::InferenceMode inference;
     try {
-      return network_->forward(input.to(at::kFloat)).contiguous();
+      NetworkOutput output;
+      output.features = network_->forward_features(input.to(at::kFloat)).contiguous();
+      if (network_->fc) output.logits = network_->fc(output.features).contiguous();
+      return output;
     } catch (const std::exception& error) {
       throw_device_error(description(), error);
     }

@@ -11,7 +11,8 @@
 
 namespace resnet {
 
-at::Tensor LoweredExecutor::run_steps(at::Tensor x) {
+NetworkOutput LoweredExecutor::run_steps(at::Tensor x) {
+  NetworkOutput output;
   std::array<at::Tensor, 2> registers;
   registers[Step::block] = std::move(x);
   for (std::size_t i = 0; i < steps_.size(); ++i) {
@@ -29,14 +30,14 @@ at::Tensor LoweredExecutor::run_steps(at::Tensor x) {
         registers[step.output] = at::max_pool2d(input, 3, 2, 1);
         break;
       case Step::Kind::head: {
-        const at::Tensor features = input.mean(at::IntArrayRef{2, 3}, /*keepdim=*/false, at::kFloat);
-        registers[step.output] =
-            step.weight.defined() ? at::linear(features, step.weight, step.bias) : features;
+        output.features = input.mean(at::IntArrayRef{2, 3}, /*keepdim=*/false, at::kFloat).contiguous();
+        if (step.weight.defined())
+          output.logits = at::linear(output.features, step.weight, step.bias).contiguous();
         break;
       }
     }
   }
-  return registers[Step::block];
+  return output;
 }
 
 void use_threads(int threads) {

@@ -19,8 +19,8 @@ class LoweredExecutor : public Executor {
   /// relu(conv(x) + bias + residual) of steps_[index]; may overwrite the residual.
   virtual at::Tensor convolution_add(std::size_t index, const at::Tensor& x, const at::Tensor& residual) = 0;
 
-  /// Runs all steps on [n, 3, H, W] in the back end's type; logits [n, classes], fp32, on its device.
-  at::Tensor run_steps(at::Tensor x);
+  /// Runs all steps on [n, 3, H, W] in the back end's type; the output is still on its device.
+  NetworkOutput run_steps(at::Tensor x);
 
   std::vector<Step> steps_;
 };

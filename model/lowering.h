@@ -17,7 +17,7 @@ struct Step {
     convolution,      ///< output = relu?(conv(input) + bias)
     convolution_add,  ///< block = relu(conv(input) + bias + block)
     max_pool,         ///< 3×3, stride 2, padding 1
-    head              ///< mean over height and width, then linear; features where weight is undefined
+    head              ///< mean over height and width, then linear where weight is defined
   };
   enum Register : std::uint8_t { block, inner };
 

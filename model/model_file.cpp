@@ -156,6 +156,10 @@ void find_classes(Model& model, const std::filesystem::path& path, const std::fi
     classes = read_fitting_labels(labels_file, static_cast<std::size_t>(num_classes));
     return;
   }
+  if (num_classes == 0) {  // without a head there is nothing to name
+    classes.clear();
+    return;
+  }
   if (!classes.empty() && classes.size() != static_cast<std::size_t>(num_classes)) {
     throw Error(ErrorCode::mismatch, quote_path(path) + " names " + std::to_string(classes.size()) +
                                          " classes and its head has " + std::to_string(num_classes) +
@@ -215,11 +219,6 @@ InferredArchitecture infer_architecture(const Checkpoint& checkpoint) {
 Model load_model(const std::filesystem::path& path, const std::filesystem::path& labels_file) {
   const Checkpoint checkpoint = read_checkpoint(path);
   const InferredArchitecture inferred = infer_architecture(checkpoint);
-  if (inferred.num_classes == 0) {
-    throw Error(
-        ErrorCode::unsupported,
-        quote_path(path) + " has no head ('fc.weight'): it can start a training, but it cannot classify");
-  }
   Model model;
   model.info = model_info_from_json(checkpoint.info, ModelInfo{}, quote_path(path));
   model.info.architecture = inferred.architecture;

@@ -126,6 +126,18 @@ void read_classes(const Reader& reader, std::vector<std::string>& classes) {
   }
 }
 
+void read_activation(const Reader& reader, Activation& activation) {
+  std::string name;
+  reader.text("activation", name);
+  if (name.empty()) return;
+  for (const Activation known : {Activation::softmax, Activation::sigmoid}) {
+    if (name != activation_name(known)) continue;
+    activation = known;
+    return;
+  }
+  reader.fail("activation", "must be \"softmax\" or \"sigmoid\"");
+}
+
 /// The shortest decimal that reads back as the same float: 0.485, not 0.4850000143051147.
 double shortest(float value) {
   std::array<char, 32> text{};
@@ -160,6 +172,7 @@ nlohmann::json to_json(const ModelInfo& info) {
         {"std", std}}},
   };
   if (!info.classes.empty()) document["classes"] = info.classes;
+  if (info.activation != Activation::softmax) document["activation"] = activation_name(info.activation);
   if (info.threshold) document["threshold"] = *info.threshold;
   if (!info.metrics.empty()) document["metrics"] = info.metrics;
   if (!info.digest.empty()) document["digest"] = info.digest;
@@ -178,6 +191,7 @@ ModelInfo model_info_from_json(const nlohmann::json& document, const ModelInfo& 
     read_preprocessing(Reader(*entry, where, "preprocessing"), info.preprocessing);
   }
   read_classes(reader, info.classes);
+  read_activation(reader, info.activation);
   if (const auto* entry = reader.find("threshold")) {
     const bool fits = entry->is_number() && *entry >= 0.0 && *entry <= 1.0;
     if (!fits) reader.fail("threshold", "must be a number from 0 to 1");

@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "model/activation.h"
 #include "model/architecture.h"
 #include "model/preprocessing.h"
 
@@ -18,6 +19,7 @@ struct ModelInfo {
   Architecture architecture;
   std::vector<std::string> classes;  ///< by index; empty: not known
   Preprocessing preprocessing;
+  Activation activation = Activation::softmax;
   std::optional<double> threshold;  ///< suggested probability below which to answer "none of these"
   nlohmann::json metrics = nlohmann::json::object();  ///< {"val_accuracy": 0.91, "epoch": 12, …}
   std::string digest;  ///< "sha256:…" over the tensors (see tensor_digest); empty: not stated

@@ -21,6 +21,16 @@ void take_array(GstStructure* structure, const char* field, GType type, std::siz
   gst_structure_take_value(structure, field, &array);
 }
 
+void set_scores(GstStructure* structure, const std::vector<ClassScore>& scores) {
+  take_array(structure, "label-ids", G_TYPE_INT, scores.size(),
+             [&](GValue* value, std::size_t i) { g_value_set_int(value, scores[i].id); });
+  take_array(structure, "labels", G_TYPE_STRING, scores.size(), [&](GValue* value, std::size_t i) {
+    g_value_set_string(value, valid_utf8(scores[i].label).c_str());
+  });
+  take_array(structure, "probabilities", G_TYPE_DOUBLE, scores.size(),
+             [&](GValue* value, std::size_t i) { g_value_set_double(value, scores[i].probability); });
+}
+
 std::string string_field(const GstStructure* structure, const char* field) {
   const char* text = gst_structure_get_string(structure, field);
   return text ? text : "";
@@ -57,14 +67,8 @@ void add_classification_meta(GstBuffer* buffer, const Classification& c) {
                     valid_utf8(c.digest).c_str(), "age", G_TYPE_UINT64, static_cast<guint64>(c.age), "stream",
                     G_TYPE_STRING, valid_utf8(c.stream).c_str(), "drawn", G_TYPE_BOOLEAN,
                     static_cast<gboolean>(c.drawn), nullptr);
-  const auto& scores = c.scores;
-  take_array(structure, "label-ids", G_TYPE_INT, scores.size(),
-             [&](GValue* value, std::size_t i) { g_value_set_int(value, scores[i].id); });
-  take_array(structure, "labels", G_TYPE_STRING, scores.size(), [&](GValue* value, std::size_t i) {
-    g_value_set_string(value, valid_utf8(scores[i].label).c_str());
-  });
-  take_array(structure, "probabilities", G_TYPE_DOUBLE, scores.size(),
-             [&](GValue* value, std::size_t i) { g_value_set_double(value, scores[i].probability); });
+  if (c.has_classes) set_scores(structure, c.scores);
+  if (c.features) gst_structure_set(structure, "features", G_TYPE_BYTES, c.features.get(), nullptr);
 }
 
 std::optional<Classification> read_classification_meta(GstBuffer* buffer) {
@@ -80,6 +84,11 @@ std::optional<Classification> read_classification_meta(GstBuffer* buffer) {
   gst_structure_get_boolean(structure, "drawn", &drawn);
   c.age = age;
   c.drawn = drawn != FALSE;
+  c.has_classes = gst_structure_has_field(structure, "labels") != FALSE;
+  if (const GValue* features = gst_structure_get_value(structure, "features");
+      features != nullptr && G_VALUE_HOLDS(features, G_TYPE_BYTES)) {
+    c.features = {static_cast<GBytes*>(g_value_dup_boxed(features)), g_bytes_unref};
+  }
   const guint count = gst_resnet_classification_get_size(structure);
   for (guint i = 0; i < count; ++i) {
     ClassScore score;

@@ -2,6 +2,7 @@
 #define RESNET_PLUGIN_CLASSIFICATION_META_H
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,7 +26,9 @@ struct Classification {
   std::string model, digest, stream;
   std::uint64_t age = 0;
   bool drawn = false;
-  std::vector<ClassScore> scores{};  ///< best first
+  std::vector<ClassScore> scores{};    ///< best first
+  bool has_classes = true;             ///< false: it is not about classes
+  std::shared_ptr<GBytes> features{};  ///< native-endian 32-bit floats; null: none
 
   bool operator==(const Classification&) const = default;
 };

@@ -23,6 +23,16 @@ bool ClassifyJob::waiting() const {
                      [](const Part& part) { return part.request->state == EngineRequest::State::waiting; });
 }
 
+std::shared_ptr<GBytes> share_features(const std::shared_ptr<ClassifyJob>& job, std::size_t part) {
+  const std::vector<float>& features = job->parts[part].request->features;
+  if (features.empty()) return nullptr;
+  GBytes* bytes = g_bytes_new_with_free_func(
+      features.data(), features.size() * sizeof(float),
+      [](gpointer owner) { delete static_cast<std::shared_ptr<ClassifyJob>*>(owner); },
+      new std::shared_ptr<ClassifyJob>(job));
+  return {bytes, g_bytes_unref};
+}
+
 struct ClassifyJobPool::Shared {
   std::mutex mutex;
   std::vector<std::unique_ptr<ClassifyJob>> free;  // guarded by mutex

@@ -41,7 +41,11 @@ std::shared_ptr<OpenModel> load(GstElement* element, const ClassifySettings& s, 
                                 .instance = s.model_instance_id},
                                error);
   if (model->engine) {
-    const StreamOptions options{.labels_file = s.labels_file, .batch_size = static_cast<int>(s.batch_size)};
+    const StreamOptions options{.labels_file = s.labels_file,
+                                .batch_size = static_cast<int>(s.batch_size),
+                                .activation = s.activation,
+                                .classes = s.output.classes,
+                                .features = s.output.features};
     model->stream = model->engine->open_stream(options, listener, error);
   }
   if (!model->stream) {

@@ -27,11 +27,14 @@ const EngineError* error_of(const ClassifyJob& job) {
   return nullptr;
 }
 
-void track(ClassifyState::Output& out, const ClassifyJob& job, GstClockTime pts, const Frame& settings) {
-  if (std::exchange(out.tracked_model, job.model) != job.model) out.tracker.reset();
-  for (std::size_t i = 0; i < job.used; ++i) {
-    if (job.parts[i].region >= 0) continue;
-    out.tracker.add(job.parts[i].request->probabilities, pts, {settings.smoothing, settings.hysteresis});
+void track(ClassifyState::Output& out, const std::shared_ptr<ClassifyJob>& job, GstClockTime pts,
+           const Frame& settings) {
+  if (std::exchange(out.tracked_model, job->model) != job->model) out.tracker.reset();
+  for (std::size_t i = 0; i < job->used; ++i) {
+    if (job->parts[i].region >= 0) continue;
+    out.tracker.add(job->parts[i].request->probabilities, pts,
+                    {settings.smoothing, settings.hysteresis, least_probability(*job->model, settings)});
+    out.features = share_features(job, i);
   }
 }
 
@@ -40,7 +43,8 @@ void track_late_jobs(ClassifyState::Output& out, const Frame& settings) {
   while (!out.late.empty() && out.late.front().job->done()) {
     const ClassifyState::LateJob late = std::move(out.late.front());
     out.late.pop_front();
-    if (!error_of(*late.job)) track(out, *late.job, late.pts, settings);
+    if (!error_of(*late.job)) track(out, late.job, late.pts, settings);
+    late.job->model.reset();  // who reads its features must not keep it
   }
 }
 
@@ -51,8 +55,9 @@ Classification make_classification(GstElement* element, const ClassifyState::Out
   result.digest = out.tracked_model->engine->digest();
   result.stream = GST_OBJECT_NAME(element);
   result.age = out.tracker.age_at(GST_BUFFER_PTS(buffer));
-  result.scores =
-      best_classes(*out.tracked_model, out.tracker.probabilities(), settings, out.tracker.leader());
+  result.has_classes = !out.tracker.probabilities().empty();
+  result.scores = class_scores(*out.tracked_model, out.tracker, settings);
+  result.features = out.features;
   return result;
 }
 
@@ -122,13 +127,15 @@ void prepare_overlay(ClassifyState::Output& out, GstPad* source_pad) {
 }
 
 GstBuffer* annotate_regions(GstPad* source_pad, ClassifyState::Output& out, GstBuffer* buffer,
-                            const ClassifyJob& job, const Frame& settings) {
+                            const std::shared_ptr<ClassifyJob>& job, const Frame& settings) {
   buffer = gst_buffer_make_writable(buffer);
-  for (std::size_t i = 0; i < job.used; ++i) {
-    const std::vector<ClassScore> scores =
-        best_classes(*job.model, job.parts[i].request->probabilities, settings);
-    if (!scores.empty()) {
-      add_region_result(buffer, job.parts[i].region, scores.front(), job.model->engine->model_name());
+  const std::string& model = job->model->engine->model_name();
+  for (std::size_t i = 0; i < job->used; ++i) {
+    const ClassifyJob::Part& part = job->parts[i];
+    const std::vector<ClassScore> scores = class_scores(*job->model, part.request->probabilities, settings);
+    if (!scores.empty()) add_region_result(buffer, part.region, scores.front(), model);
+    if (const std::shared_ptr<GBytes> features = share_features(job, i)) {
+      add_region_features(buffer, part.region, features.get(), model);
     }
   }
   if (!settings.overlay) return buffer;
@@ -142,8 +149,8 @@ GstBuffer* annotate_regions(GstPad* source_pad, ClassifyState::Output& out, GstB
 GstBuffer* annotate_frame(GstElement* element, GstPad* source_pad, ClassifyState::Output& out,
                           GstBuffer* buffer, const Frame& settings) {
   Classification classification = make_classification(element, out, buffer, settings);
-  if (settings.on_change) announce_change(element, out, buffer, classification);
-  if (settings.overlay) {
+  if (settings.on_change && classification.has_classes) announce_change(element, out, buffer, classification);
+  if (settings.overlay && classification.has_classes) {
     prepare_overlay(out, source_pad);
     buffer = out.overlay.apply(buffer, {caption_lines(classification), {}}, classification.drawn);
   }
@@ -171,18 +178,20 @@ GstFlowReturn finish_frame(GstElement* element, GstPad* source_pad, ClassifyStat
   if (released) {
     out.late.push_back({item.job, GST_BUFFER_PTS(buffer)});
   } else if (job.kind == Kind::infer) {
-    track(out, job, GST_BUFFER_PTS(buffer), settings);
+    track(out, item.job, GST_BUFFER_PTS(buffer), settings);
   }
   if (job.kind != Kind::untouched) {
     const bool regions = settings.inference_region == InferenceRegion::roi_list;
     if (regions && !released && job.used > 0) {
-      buffer = annotate_regions(source_pad, out, buffer, job, settings);
+      buffer = annotate_regions(source_pad, out, buffer, item.job, settings);
     } else if (!regions && !out.tracker.empty()) {
       buffer = annotate_frame(element, source_pad, out, buffer, settings);
     }
   }
   note_passed(element, s, job, settings, released);
-  item.job.reset();  // its model may be the last one's user of memory, and the push may wait
+  // The model may be the last one's user of memory, and the push may wait.
+  if (!released) item.job->model.reset();
+  item.job.reset();
   return gst_pad_push(source_pad, buffer);
 }
 

@@ -1,19 +1,23 @@
 #ifndef RESNET_PLUGIN_CLASSIFY_RESULT_H
 #define RESNET_PLUGIN_CLASSIFY_RESULT_H
 
-#include <optional>
-
 #include "plugin/classification_meta.h"
 #include "plugin/classify_job.h"
 #include "plugin/classify_settings.h"
+#include "plugin/result_tracker.h"
 
 namespace resnet {
 
-/// The best classes: at most `top_k`, none less probable than the threshold.
-/// @param leader the class that comes first even where another is more probable; nothing: there is none
-std::vector<ClassScore> best_classes(const OpenModel& model, const std::vector<float>& probabilities,
-                                     const ClassifySettings::Frame& settings,
-                                     std::optional<std::size_t> leader = {});
+/// The probability below which a class is left out.
+double least_probability(const OpenModel& model, const ClassifySettings::Frame& settings);
+
+/// The classes that a result is, best first: none that is left out, and no more than wanted.
+std::vector<ClassScore> class_scores(const OpenModel& model, const std::vector<float>& probabilities,
+                                     const ClassifySettings::Frame& settings);
+
+/// The same of a stream over time: its leader comes first even where another is more probable.
+std::vector<ClassScore> class_scores(const OpenModel& model, const ResultTracker& tracker,
+                                     const ClassifySettings::Frame& settings);
 
 }  // namespace resnet
 

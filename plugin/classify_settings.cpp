@@ -21,6 +21,32 @@ GType precision_type() {
   return type;
 }
 
+// 0 stands for "what the model file says".
+constexpr gint activation_value(std::optional<Activation> activation) {
+  return activation ? 1 + static_cast<gint>(*activation) : 0;
+}
+
+GType activation_type() {
+  static const GEnumValue values[] = {
+      {activation_value({}), "What the model file says, else softmax", "auto"},
+      {activation_value(Activation::softmax), "One class of all: probabilities sum to 1", "softmax"},
+      {activation_value(Activation::sigmoid), "Multi-label: each class by itself", "sigmoid"},
+      {0, nullptr, nullptr}};
+  static const GType type = g_enum_register_static("GstResnetActivation", values);
+  return type;
+}
+
+constexpr guint classes_flag = 1, features_flag = 2;
+
+GType output_type() {
+  static const GFlagsValue values[] = {
+      {classes_flag, "The most probable classes", "classes"},
+      {features_flag, "The pooled features that the network's head sees (an embedding)", "features"},
+      {0, nullptr, nullptr}};
+  static const GType type = g_flags_register_static("GstResnetOutput", values);
+  return type;
+}
+
 GType inference_region_type() {
   static const GEnumValue values[] = {
       {static_cast<gint>(InferenceRegion::full_frame), "The whole frame", "full-frame"},
@@ -38,6 +64,14 @@ void read(const GValue* value, bool& to) { to = g_value_get_boolean(value) != FA
 void read(const GValue* value, unsigned& to) { to = g_value_get_uint(value); }
 void read(const GValue* value, std::uint64_t& to) { to = g_value_get_uint64(value); }
 void read(const GValue* value, double& to) { to = g_value_get_double(value); }
+void read(const GValue* value, std::optional<Activation>& to) {
+  const gint number = g_value_get_enum(value);
+  to = number == 0 ? std::nullopt : std::optional(static_cast<Activation>(number - 1));
+}
+void read(const GValue* value, ClassifyOutput& to) {
+  const guint flags = g_value_get_flags(value);
+  to = {(flags & classes_flag) != 0, (flags & features_flag) != 0};
+}
 template <typename Enum>
 requires std::is_enum_v<Enum>
 void read(const GValue* value, Enum& to) { to = static_cast<Enum>(g_value_get_enum(value)); }
@@ -49,6 +83,10 @@ void write(GValue* value, bool from) { g_value_set_boolean(value, from); }
 void write(GValue* value, unsigned from) { g_value_set_uint(value, from); }
 void write(GValue* value, std::uint64_t from) { g_value_set_uint64(value, from); }
 void write(GValue* value, double from) { g_value_set_double(value, from); }
+void write(GValue* value, std::optional<Activation> from) { g_value_set_enum(value, activation_value(from)); }
+void write(GValue* value, const ClassifyOutput& from) {
+  g_value_set_flags(value, (from.classes ? classes_flag : 0) | (from.features ? features_flag : 0));
+}
 template <typename Enum>
 requires std::is_enum_v<Enum>
 void write(GValue* value, Enum from) { g_value_set_enum(value, static_cast<gint>(from)); }
@@ -122,6 +160,14 @@ void install_engine_properties(Installer& installer) {
                           nullptr, ready),
       true, [](auto& s) -> auto& { return s.model_instance_id; });
   installer.add(
+      g_param_spec_enum("activation", "Activation", "What makes probabilities of the network's output",
+                        activation_type(), activation_value(d.activation), ready),
+      true, [](auto& s) -> auto& { return s.activation; });
+  installer.add(
+      g_param_spec_flags("output", "Output", "What frames are annotated with", output_type(), classes_flag,
+                         ready),
+      true, [](auto& s) -> auto& { return s.output; });
+  installer.add(
       g_param_spec_uint("batch-size", "Batch size",
                         "Most frames that run through the network at once; of elements that share it, the "
                         "largest counts",
@@ -184,13 +230,15 @@ void install_inference_properties(Installer& installer) {
 void install_result_properties(Installer& installer) {
   const ClassifySettings::Frame d;
   installer.add(
-      g_param_spec_uint("top-k", "Top k", "Most classes that a frame is annotated with", 1, 1000, d.top_k,
-                        playing),
+      g_param_spec_uint("top-k", "Top k",
+                        "Most classes that a frame is annotated with (0 = one, or with a multi-label model "
+                        "all)",
+                        0, 1000, d.top_k, playing),
       false, [](auto& s) -> auto& { return s.frame.top_k; });
   installer.add(
       g_param_spec_double("threshold", "Threshold",
                           "Classes less probable than this are left out (-1 = what the model file suggests, "
-                          "else 0)",
+                          "else 0, or with a multi-label model 0.5)",
                           -1, 1, d.threshold, playing),
       false, [](auto& s) -> auto& { return s.frame.threshold; });
   installer.add(
@@ -200,9 +248,12 @@ void install_result_properties(Installer& installer) {
                           0, 0.999, d.smoothing, playing),
       false, [](auto& s) -> auto& { return s.frame.smoothing; });
   installer.add(
-      g_param_spec_double("hysteresis", "Hysteresis",
-                          "The first class stays first until another is more probable by this much", 0, 1,
-                          d.hysteresis, playing),
+      g_param_spec_double(
+          "hysteresis", "Hysteresis",
+          "The first class stays first until another is more probable by this much, and a class "
+          "that is not left out stays until it is less probable than the threshold by so "
+          "much",
+          0, 1, d.hysteresis, playing),
       false, [](auto& s) -> auto& { return s.frame.hysteresis; });
   installer.add(
       g_param_spec_boolean("overlay", "Overlay", "Draw the classes on the video", d.overlay, playing), false,
@@ -232,6 +283,8 @@ void install_classify_properties(GObjectClass* object_class) {
   install_inference_properties(installer);
   install_result_properties(installer);
   gst_type_mark_as_plugin_api(precision_type(), static_cast<GstPluginAPIFlags>(0));
+  gst_type_mark_as_plugin_api(activation_type(), static_cast<GstPluginAPIFlags>(0));
+  gst_type_mark_as_plugin_api(output_type(), static_cast<GstPluginAPIFlags>(0));
   gst_type_mark_as_plugin_api(inference_region_type(), static_cast<GstPluginAPIFlags>(0));
 }
 

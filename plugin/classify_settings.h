@@ -2,10 +2,12 @@
 #define RESNET_PLUGIN_CLASSIFY_SETTINGS_H
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include <glib-object.h>
 
+#include "model/activation.h"
 #include "model/precision.h"
 
 namespace resnet {
@@ -14,6 +16,12 @@ namespace resnet {
 enum class InferenceRegion : std::uint8_t {
   full_frame,
   roi_list  ///< each GstVideoRegionOfInterestMeta
+};
+
+/// What frames are annotated with.
+struct ClassifyOutput {
+  bool classes = true;
+  bool features = false;
 };
 
 /// The properties of resnetclassify; their defaults stand here and nowhere else.
@@ -27,8 +35,8 @@ struct ClassifySettings {
     InferenceRegion inference_region = InferenceRegion::full_frame;
     std::string object_class;      ///< empty: every region
     unsigned min_region_size = 1;  ///< pixels, of the shorter side
-    unsigned top_k = 1;
-    double threshold = -1;  ///< −1: what the model file suggests
+    unsigned top_k = 0;            ///< 0: one class, or with a multi-label model all
+    double threshold = -1;         ///< −1: what the model file suggests
     double smoothing = 0;
     double hysteresis = 0;
     bool overlay = true;
@@ -42,6 +50,8 @@ struct ClassifySettings {
   Precision precision = Precision::automatic;
   unsigned threads = 0;
   std::string model_instance_id;
+  std::optional<Activation> activation;  ///< nothing: what the model file says
+  ClassifyOutput output;
   unsigned batch_size = 8;
   std::uint64_t batch_timeout = 0;  ///< ns
   unsigned max_in_flight = 16;

@@ -6,6 +6,7 @@ void ClassifyState::Output::reset() {
   gst_segment_init(&segment, GST_FORMAT_UNDEFINED);
   tracker.reset();
   tracked_model.reset();
+  features.reset();
   late.clear();
   announced.clear();
   has_announced = false;

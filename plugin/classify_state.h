@@ -71,6 +71,7 @@ struct ClassifyState {
     GstSegment segment{};
     ResultTracker tracker;
     std::shared_ptr<OpenModel> tracked_model;  // whose result the tracker holds
+    std::shared_ptr<GBytes> features;          // of that result; null: it has none
     std::deque<LateJob> late;
     std::string announced;  // the class of the last message on change
     bool has_announced = false;

@@ -17,7 +17,10 @@
  *  - `stream` (string): the name of the element that made it
  *  - `drawn` (boolean): whether the frame shows it already
  *  - `label-ids` (array of int), `labels` (array of string), `probabilities` (array of double, 0…1):
- *    the classes, best first. Empty arrays mean "none of these"; no meta means not classified.
+ *    the classes, best first. Empty arrays mean "none of these"; no meta means not classified, and no arrays
+ *    that classes were not asked for.
+ *  - `features` (#GBytes): with `output=features` the pooled vector that the network's head sees, 32-bit
+ *    floats in the machine's byte order; use it as an embedding, compared by its cosine
  *
  * Since: 0.1
  */
@@ -83,6 +86,26 @@ static inline gboolean gst_resnet_classification_get_class(const GstStructure* c
   if (label) *label = g_value_get_string(labels);
   if (probability) *probability = g_value_get_double(probabilities);
   return TRUE;
+}
+
+/**
+ * gst_resnet_classification_get_features:
+ * @classification: from gst_buffer_get_resnet_classification()
+ * @size: (out): the number of features, or 0
+ *
+ * Returns: (transfer none) (nullable) (array length=size): the features, or %NULL when it has none; theirs
+ * for as long as the structure is
+ */
+static inline const gfloat* gst_resnet_classification_get_features(const GstStructure* classification,
+                                                                   gsize* size) {
+  const GValue* features = gst_structure_get_value(classification, "features");
+  gconstpointer values;
+
+  *size = 0;
+  if (!features || !G_VALUE_HOLDS(features, G_TYPE_BYTES) || !g_value_get_boxed(features)) return NULL;
+  values = g_bytes_get_data((GBytes*)g_value_get_boxed(features), size);
+  *size /= sizeof(gfloat);
+  return (const gfloat*)values;
 }
 
 G_END_DECLS

@@ -1,12 +1,14 @@
 #include "plugin/region_results.h"
 
+#include <utility>
+
 #include <gst/video/gstvideometa.h>
 
 namespace resnet {
 
 namespace {
 
-constexpr const char* parameter = "classification";
+constexpr const char* class_parameter = "classification";
 
 // Calls use(region meta, its number) until that returns false.
 template <typename Use>
@@ -19,26 +21,36 @@ void for_each_region(GstBuffer* buffer, Use use) {
   }
 }
 
-void remove_parameter(GstVideoRegionOfInterestMeta& region) {
-  GstStructure* old = gst_video_region_of_interest_meta_get_param(&region, parameter);
-  if (old == nullptr) return;
-  region.params = g_list_remove(region.params, old);
-  gst_structure_free(old);
+// Puts a parameter on the n-th region, in the place of one of that name.
+void set_parameter(GstBuffer* buffer, gint number, GstStructure* parameter) {
+  for_each_region(buffer, [&](GstVideoRegionOfInterestMeta& region, gint i) {
+    if (i != number) return true;
+    GstStructure* old =
+        gst_video_region_of_interest_meta_get_param(&region, gst_structure_get_name(parameter));
+    if (old != nullptr) {
+      region.params = g_list_remove(region.params, old);
+      gst_structure_free(old);
+    }
+    gst_video_region_of_interest_meta_add_param(&region, std::exchange(parameter, nullptr));
+    return false;
+  });
+  if (parameter) gst_structure_free(parameter);
 }
 
 }  // namespace
 
-void add_region_result(GstBuffer* buffer, gint number, const ClassScore& score, const std::string& model) {
-  for_each_region(buffer, [&](GstVideoRegionOfInterestMeta& region, gint i) {
-    if (i != number) return true;
-    remove_parameter(region);
-    gst_video_region_of_interest_meta_add_param(
-        &region,
-        gst_structure_new(parameter, "label", G_TYPE_STRING, valid_utf8(score.label).c_str(), "label_id",
-                          G_TYPE_INT, score.id, "confidence", G_TYPE_DOUBLE, score.probability, "model_name",
-                          G_TYPE_STRING, valid_utf8(model).c_str(), nullptr));
-    return false;
-  });
+void add_region_result(GstBuffer* buffer, gint region, const ClassScore& score, const std::string& model) {
+  set_parameter(
+      buffer, region,
+      gst_structure_new(class_parameter, "label", G_TYPE_STRING, valid_utf8(score.label).c_str(), "label_id",
+                        G_TYPE_INT, score.id, "confidence", G_TYPE_DOUBLE, score.probability, "model_name",
+                        G_TYPE_STRING, valid_utf8(model).c_str(), nullptr));
+}
+
+void add_region_features(GstBuffer* buffer, gint region, GBytes* features, const std::string& model) {
+  set_parameter(buffer, region,
+                gst_structure_new("features", "values", G_TYPE_BYTES, features, "model_name", G_TYPE_STRING,
+                                  valid_utf8(model).c_str(), nullptr));
 }
 
 std::vector<RegionResult> read_region_results(GstBuffer* buffer) {
@@ -47,7 +59,7 @@ std::vector<RegionResult> read_region_results(GstBuffer* buffer) {
     const gchar* type = g_quark_to_string(region.roi_type);
     RegionResult result{type ? type : "", region.x, region.y, region.w, region.h, std::nullopt, false};
     ClassScore score;
-    const GstStructure* found = gst_video_region_of_interest_meta_get_param(&region, parameter);
+    const GstStructure* found = gst_video_region_of_interest_meta_get_param(&region, class_parameter);
     const gchar* label = found ? gst_structure_get_string(found, "label") : nullptr;
     if (label && gst_structure_get_int(found, "label_id", &score.id) &&
         gst_structure_get_double(found, "confidence", &score.probability)) {
@@ -65,7 +77,7 @@ std::vector<RegionResult> read_region_results(GstBuffer* buffer) {
 
 void mark_regions_drawn(GstBuffer* buffer) {
   for_each_region(buffer, [](GstVideoRegionOfInterestMeta& region, gint) {
-    GstStructure* found = gst_video_region_of_interest_meta_get_param(&region, parameter);
+    GstStructure* found = gst_video_region_of_interest_meta_get_param(&region, class_parameter);
     if (found) gst_structure_set(found, "drawn", G_TYPE_BOOLEAN, TRUE, nullptr);
     return true;
   });

@@ -25,6 +25,10 @@ struct RegionResult {
 /// `label_id`, `confidence` and `model_name`, which DL Streamer's readers understand. One that is there goes.
 void add_region_result(GstBuffer* buffer, gint region, const ClassScore& score, const std::string& model);
 
+/// Puts features on the n-th region of a writable buffer: a parameter `features` with `values` (GBytes of
+/// native-endian 32-bit floats) and `model_name`. One that is there goes.
+void add_region_features(GstBuffer* buffer, gint region, GBytes* features, const std::string& model);
+
 /// The buffer's regions in their order.
 std::vector<RegionResult> read_region_results(GstBuffer* buffer);
 

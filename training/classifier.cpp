@@ -7,11 +7,11 @@
 
 #include <ATen/ops/flip.h>
 
+#include "model/activation.h"
 #include "model/error.h"
 #include "model/executor.h"
 #include "model/executor_input.h"
 #include "model/model_file.h"
-#include "model/softmax.h"
 #include "training/interrupt.h"
 #include "training/loader.h"
 #include "training/picture.h"
@@ -29,13 +29,14 @@ Precision parse_precision(const std::string& name) {
               "--precision " + name + " is unknown; expected auto, fp32, bf16 or fp16");
 }
 
-/// Adds softmax(logits)·weight to each row of `sums`.
-void add_softmax(const at::Tensor& logits, float weight, std::vector<std::vector<float>>& sums) {
+/// Adds the logits' probabilities, times weight, to each row of `sums`.
+void add_probabilities(Activation activation, const at::Tensor& logits, float weight,
+                       std::vector<std::vector<float>>& sums) {
   const auto classes = static_cast<std::size_t>(logits.size(1));
   const float* row = logits.const_data_ptr<float>();
   std::vector<float> probabilities(classes);
   for (auto& sum : sums) {
-    if (!softmax({row, classes}, probabilities)) {
+    if (!activate(activation, {row, classes}, probabilities)) {
       throw Error(ErrorCode::device, "the network's output is not finite");
     }
     sum.resize(classes);
@@ -95,10 +96,11 @@ std::vector<std::vector<float>> Classifier::Parts::classify(const Batch& batch, 
   }
   std::memcpy(input.data_ptr(), batch.bytes.data(), batch.bytes.size());
   at::Tensor present = input.narrow(0, 0, n);
-  add_softmax(executor->run(present), options.flip_average ? 0.5F : 1.0F, probabilities);
+  add_probabilities(info.activation, executor->run(present).logits, options.flip_average ? 0.5F : 1.0F,
+                    probabilities);
   if (options.flip_average) {
     present.copy_(present.flip({3}));
-    add_softmax(executor->run(present), 0.5F, probabilities);
+    add_probabilities(info.activation, executor->run(present).logits, 0.5F, probabilities);
   }
   return probabilities;
 }
@@ -136,15 +138,6 @@ bool Classifier::run(const std::vector<std::filesystem::path>& pictures, const s
     bar.advance(batch->indices.size() + batch->failures.size());
   }
   return true;
-}
-
-std::vector<std::size_t> top_classes(const std::vector<float>& probabilities, std::size_t k) {
-  std::vector<std::size_t> order(probabilities.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return probabilities[a] > probabilities[b]; });
-  order.resize(std::min(k, order.size()));
-  return order;
 }
 
 }  // namespace resnet

@@ -52,9 +52,6 @@ class Classifier {
   std::unique_ptr<Parts> parts_;
 };
 
-/// Indices of the k largest probabilities, largest first.
-std::vector<std::size_t> top_classes(const std::vector<float>& probabilities, std::size_t k);
-
 }  // namespace resnet
 
 #endif

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -19,6 +20,7 @@ struct ConvertOptions {
   std::optional<std::string> interpolation;
   std::vector<float> mean, std;
   std::optional<double> threshold;
+  std::optional<Activation> activation;
 };
 
 void stamp(ModelInfo& info, const ConvertOptions& options) {
@@ -42,6 +44,7 @@ void stamp(ModelInfo& info, const ConvertOptions& options) {
   if (options.threshold) {
     info.threshold = options.threshold;
   }
+  info.activation = options.activation.value_or(info.activation);
 }
 
 int run_convert(const ConvertOptions& options, bool quiet) {
@@ -82,6 +85,13 @@ void add_convert_command(CLI::App& app, const bool& quiet, Action& action) {
   command.add_option("--labels", options->labels_file, "class_indices.json with the classes");
   command.add_option("--threshold", options->threshold, "Suggested probability below which nothing is named")
       ->check(CLI::Range(0.0, 1.0));
+  const std::map<std::string, Activation> activations{
+      {activation_name(Activation::softmax), Activation::softmax},
+      {activation_name(Activation::sigmoid), Activation::sigmoid}};
+  command
+      .add_option("--activation", options->activation,
+                  "softmax: one class of all; sigmoid: multi-label, each class by itself")
+      ->transform(CLI::CheckedTransformer(activations));
   command.callback(
       [options, &quiet, &action] { action = [options, &quiet] { return run_convert(*options, quiet); }; });
 }

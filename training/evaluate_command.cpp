@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "model/best_classes.h"
 #include "model/error.h"
 #include "training/classifier_options.h"
 #include "training/commands.h"
@@ -90,7 +91,7 @@ int run_evaluate(const EvaluateOptions& options, bool quiet) {
       pictures, "evaluate",
       [&](std::size_t index, const std::vector<float>& probabilities) {
         matrix.add(matched[static_cast<std::size_t>(folder.samples[index].label)],
-                   top_classes(probabilities, 1).front());
+                   best_classes(probabilities, 1).front());
       },
       [&](std::size_t, const std::string& why) { skip(why); });
   if (!finished) {

@@ -47,6 +47,7 @@ void print_model(const Model& model) {
     std::printf("%s%s", i == 0 ? " (" : ", ", printable(model.info.classes[i]).c_str());
   }
   std::printf("%s\n", model.info.classes.empty() ? ", names unknown" : ")");
+  std::printf("activation: %s\n", activation_name(model.info.activation));
   std::printf("preprocessing: %s\n", preprocessing_text(model.info.preprocessing).c_str());
   std::int64_t parameters = 0;
   for (const at::Tensor& parameter : model.network->parameters()) {

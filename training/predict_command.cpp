@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "model/best_classes.h"
 #include "model/error.h"
 #include "training/captioned_picture.h"
 #include "training/classifier_options.h"
@@ -72,7 +73,7 @@ class Output {
   void add(std::size_t index, const std::vector<float>& probabilities) {
     std::vector<CaptionLine> lines;
     nlohmann::json predictions = nlohmann::json::array();
-    for (const std::size_t i : top_classes(probabilities, static_cast<std::size_t>(options_.top_k))) {
+    for (const std::size_t i : best_classes(probabilities, static_cast<std::size_t>(options_.top_k))) {
       const std::string& name = classifier_.classes()[i];
       lines.push_back({name, probabilities[i]});
       predictions.push_back({{"class", name}, {"index", i}, {"probability", probabilities[i]}});

@@ -1,4 +1,5 @@
 // The batching of the engine, over an executor whose runs the test holds back.
+#include <cmath>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -42,7 +43,7 @@ class GatedExecutor final : public Executor {
 
   explicit GatedExecutor(std::shared_ptr<Gate> gate) : gate_(std::move(gate)) {}
   at::Tensor make_input(int n, int side) const override { return at::empty({n, 3, side, side}, at::kFloat); }
-  at::Tensor run(const at::Tensor& input) override {
+  NetworkOutput run(const at::Tensor& input) override {
     const auto n = input.size(0);
     {
       std::unique_lock lock(gate_->mutex);
@@ -55,7 +56,7 @@ class GatedExecutor final : public Executor {
     const at::Tensor mean = input.mean(at::IntArrayRef{1, 2, 3});
     at::Tensor logits = at::zeros({n, 2}, at::kFloat);
     logits.select(1, 1).copy_(mean * 10);
-    return logits;
+    return {logits, mean.unsqueeze(1)};
   }
   std::string description() const override { return "test"; }
   Precision precision() const override { return Precision::fp32; }
@@ -122,6 +123,24 @@ TEST_F(BatchingEngineTest, WhatWaitsWhileABatchRunsIsTheNextBatch) {
   EXPECT_GT(requests[3]->probabilities.at(1), 0.5);
   EXPECT_EQ(engine_->statistics().frames, 4u);
   EXPECT_EQ(engine_->statistics().batches, 2u);
+}
+
+TEST_F(BatchingEngineTest, EachStreamGetsWhatItAskedFor) {
+  Listener a, b;
+  EngineError error;
+  const auto embedding = engine_->open_stream({.classes = false, .features = true}, a, error);
+  const auto labels = engine_->open_stream({.activation = Activation::sigmoid}, b, error);
+  ASSERT_TRUE(embedding && labels) << error.message;
+  EXPECT_EQ(labels->activation(), Activation::sigmoid);
+  EXPECT_EQ(embedding->activation(), Activation::softmax);
+  const Request features = submit(*embedding, true), both = submit(*labels, true);
+  wait_for(features);
+  wait_for(both);
+  EXPECT_TRUE(features->probabilities.empty());
+  ASSERT_EQ(features->features.size(), 1u);
+  EXPECT_NEAR(both->probabilities.at(0), 0.5, 1e-6) << "the sigmoid of 0, whatever the other class is";
+  EXPECT_NEAR(both->probabilities.at(1), 1 / (1 + std::exp(-10 * features->features[0])), 1e-6);
+  EXPECT_TRUE(both->features.empty());
 }
 
 TEST_F(BatchingEngineTest, StreamsShareBatches) {

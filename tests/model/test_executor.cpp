@@ -45,11 +45,11 @@ TEST_P(EveryBlock, Fp32EqualsTheModule) {
     ASSERT_EQ(input.sizes(), (at::IntArrayRef{n, 3, 64, 64}));
     input.copy_(at::randn({n, 3, 64, 64}));
     const at::Tensor before = input.clone();
-    const at::Tensor logits = executor->run(input);
+    const at::Tensor logits = executor->run(input).logits;
     ASSERT_EQ(logits.sizes(), (at::IntArrayRef{n, 7}));
     EXPECT_EQ(logits.scalar_type(), at::kFloat);
     EXPECT_TRUE(logits.is_contiguous());
-    EXPECT_LE(difference(logits, reference->run(input)), 1e-4);
+    EXPECT_LE(difference(logits, reference->run(input).logits), 1e-4);
     EXPECT_TRUE(input.equal(before)) << "the input was overwritten";
   }
 }
@@ -70,7 +70,7 @@ TEST_P(EveryBlock, Bf16IsClose) {
     at::Tensor input = executor->make_input(n, 64);
     ASSERT_EQ(input.scalar_type(), at::kBFloat16);
     input.copy_(at::randn({n, 3, 64, 64}));
-    const at::Tensor logits = executor->run(input), truth = reference->run(input);
+    const at::Tensor logits = executor->run(input).logits, truth = reference->run(input).logits;
     const double error = difference(logits, truth);
     EXPECT_LE(error, 0.03);
     // The same class, wherever the truth is clearer than the error.
@@ -90,26 +90,26 @@ TEST(Executor, PartOfABatchGivesTheSame) {
   const auto executor = make_cpu(network, Precision::fp32);
   at::Tensor input = executor->make_input(8, 32);
   input.copy_(at::randn({8, 3, 32, 32}));
-  const at::Tensor all = executor->run(input);
-  EXPECT_LE(difference(executor->run(input.narrow(0, 0, 3)), all.narrow(0, 0, 3)), 1e-5);
+  const at::Tensor all = executor->run(input).logits;
+  EXPECT_LE(difference(executor->run(input.narrow(0, 0, 3)).logits, all.narrow(0, 0, 3)), 1e-5);
 }
 
 TEST(Executor, TakesInputOfAnotherTypeAndLayout) {
   const ResNet network = make_network(small_basic(), 5);
   const auto executor = make_cpu(network, Precision::fp32);
   const at::Tensor input = at::randn({2, 3, 33, 47});
-  const at::Tensor expected = make_reference_executor(network)->run(input);
-  EXPECT_LE(difference(executor->run(input), expected), 1e-4);
-  EXPECT_LE(difference(executor->run(input.to(at::kDouble)), expected), 1e-4);
+  const at::Tensor expected = make_reference_executor(network)->run(input).logits;
+  EXPECT_LE(difference(executor->run(input).logits, expected), 1e-4);
+  EXPECT_LE(difference(executor->run(input.to(at::kDouble)).logits, expected), 1e-4);
 }
 
 TEST(Executor, KeepsItsOwnWeights) {
   ResNet network = make_network(small_basic(), 5);
   const auto executor = make_cpu(network, Precision::fp32);
   const at::Tensor input = at::randn({1, 3, 32, 32});
-  const at::Tensor before = executor->run(input);
+  const at::Tensor before = executor->run(input).logits;
   network = ResNet{nullptr};
-  EXPECT_TRUE(executor->run(input).equal(before));
+  EXPECT_TRUE(executor->run(input).logits.equal(before));
 }
 
 TEST(Executor, ThreadsBelongToTheExecutor) {
@@ -145,7 +145,7 @@ TEST(Executor, AutomaticRuns) {
   const ResNet network = make_network(small_basic(), 5);
   const auto executor = make_executor(network, {});
   EXPECT_NE(executor->precision(), Precision::automatic);
-  EXPECT_EQ(executor->run(executor->make_input(2, 32).zero_()).sizes(), (at::IntArrayRef{2, 5}));
+  EXPECT_EQ(executor->run(executor->make_input(2, 32).zero_()).logits.sizes(), (at::IntArrayRef{2, 5}));
 }
 
 TEST(Executor, WhatIsNotToBeHadIsAnError) {

@@ -61,8 +61,8 @@ class ModelFile : public CheckpointTest {
   }
   void expect_same_logits(const ResNet& other) const {
     const at::Tensor input = at::linspace(-2, 2, 3 * 32 * 32).reshape({1, 3, 32, 32});
-    EXPECT_TRUE(
-        make_reference_executor(other)->run(input).equal(make_reference_executor(network_)->run(input)));
+    EXPECT_TRUE(make_reference_executor(other)->run(input).logits.equal(
+        make_reference_executor(network_)->run(input).logits));
   }
   void expect_warnings(const Model& model, const std::vector<std::string>& parts) const {
     ASSERT_EQ(model.warnings.size(), parts.size());
@@ -113,14 +113,26 @@ TEST_F(ModelFile, MissingAndMisshapenTensorsAreNamed) {
                "'m.pth' has the tensor 'layer3.1.bn1.weight' but lacks 'layer3.1.conv1.weight'");
   expect_error(without("fc.bias"), ErrorCode::mismatch,
                "'m.pth' has no tensor 'fc.bias'; a tensor of shape [5] is needed");
-  expect_error(without("fc.weight"), ErrorCode::unsupported,
-               "'m.pth' has no head ('fc.weight'): it can start a training, but it cannot classify");
   expect_error(with("layer1.0.conv2.weight", {16, 16, 3, 1}), ErrorCode::mismatch,
                "'m.pth': tensor 'layer1.0.conv2.weight' has shape [16, 16, 3, 1]; [16, 16, 3, 3] is needed");
   // A small file that claims a network of 150 GB.
   NamedTensors wide = with("conv1.weight", {8192, 3, 7, 7});
   tensor(wide, "fc.weight") = at::ones({classes, 65536});
   expect_error(wide, ErrorCode::mismatch, "'m.pth': tensor 'bn1.weight' has shape [16]; [8192] is needed");
+}
+
+TEST_F(ModelFile, WithoutAHeadItGivesFeatures) {
+  NamedTensors tensors;
+  for (const auto& [name, tensor] : state()) {
+    if (!name.starts_with("fc.")) tensors.emplace_back(name, tensor);
+  }
+  const Model model = load_model(write(tensors));
+  EXPECT_EQ(model.network->num_classes(), 0);
+  EXPECT_TRUE(model.info.classes.empty());
+  const at::Tensor input = at::ones({1, 3, 32, 32});
+  const NetworkOutput output = make_reference_executor(model.network)->run(input);
+  EXPECT_FALSE(output.logits.defined());
+  EXPECT_TRUE(output.features.equal(make_reference_executor(network_)->run(input).features));
 }
 
 TEST_F(ModelFile, BadValuesAreNamed) {

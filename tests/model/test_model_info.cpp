@@ -27,6 +27,7 @@ TEST(ModelInfo, SurvivesJson) {
   info.classes = {"daisy", "蒲公英"};
   info.preprocessing = {232, 176, Interpolation::bicubic, {0.1f, 0.2f, 0.3f}, {1.0f, 0.5f, 0.25f}};
   info.threshold = 0.25;
+  info.activation = Activation::sigmoid;
   info.metrics = {{"val_accuracy", 0.91}, {"epoch", 12}};
   info.digest = "sha256:00";
   const ModelInfo back = model_info_from_json(nlohmann::json::parse(to_json(info).dump()), ModelInfo{}, "x");
@@ -34,6 +35,7 @@ TEST(ModelInfo, SurvivesJson) {
   EXPECT_EQ(back.classes, info.classes);
   EXPECT_EQ(back.preprocessing, info.preprocessing);
   EXPECT_EQ(back.threshold, info.threshold);
+  EXPECT_EQ(back.activation, info.activation);
   EXPECT_EQ(back.metrics, info.metrics);
   EXPECT_EQ(back.digest, info.digest);
 }
@@ -74,6 +76,7 @@ TEST(ModelInfo, BadValuesAreErrorsThatNameThem) {
   expect_error(R"({"classes": ["daisy", 1]})", "classes");
   expect_error(R"({"threshold": 1.5})", "threshold");
   expect_error(R"({"threshold": "0.5"})", "threshold");
+  expect_error(R"({"activation": "relu"})", "activation");
   expect_error(R"({"metrics": []})", "metrics");
   expect_error(R"({"digest": 1})", "digest");
   expect_error(R"({"architecture": {"block": "Transformer"}})", "architecture.block");

@@ -51,7 +51,7 @@ std::vector<double> expected_probabilities(const GstVideoInfo& info, GstBuffer* 
   image.orientation = orientation;
   Preprocessor(test_preprocessing, TensorType::fp32, TensorLayout::chw).run(image, input.data_ptr());
   gst_video_frame_unmap(&mapped);
-  const at::Tensor logits = executor->run(input);
+  const at::Tensor logits = executor->run(input).logits;
   std::vector<double> probabilities(test_classes.size());
   for (std::size_t i = 0; i < probabilities.size(); ++i) {
     probabilities[i] = std::exp(static_cast<double>(logits.const_data_ptr<float>()[i]));

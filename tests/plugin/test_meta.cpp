@@ -59,6 +59,27 @@ TEST(Meta, HasTheDocumentedFieldsAndTypes) {
   EXPECT_EQ(probability, 0.25);
 }
 
+TEST(Meta, FeaturesComeBackAsTheyWereWritten) {
+  Frame frame;
+  const float values[] = {0.5f, 0, 3.25f};
+  Classification embedding = flowers();
+  embedding.scores.clear();
+  embedding.has_classes = false;
+  embedding.features = {g_bytes_new(values, sizeof values), g_bytes_unref};
+  add_classification_meta(frame.buffer, embedding);
+  EXPECT_EQ(read_classification_meta(frame.buffer), embedding);
+  const GstStructure* s = gst_buffer_get_resnet_classification(frame.buffer);
+  gsize size = 0;
+  const gfloat* features = gst_resnet_classification_get_features(s, &size);
+  ASSERT_EQ(size, 3u);
+  EXPECT_EQ(std::vector<float>(features, features + size), (std::vector<float>{0.5f, 0, 3.25f}));
+  EXPECT_FALSE(gst_structure_has_field(s, "labels")) << "classes were not asked for";
+  add_classification_meta(frame.buffer, flowers());
+  EXPECT_EQ(gst_resnet_classification_get_features(gst_buffer_get_resnet_classification(frame.buffer), &size),
+            nullptr);
+  EXPECT_EQ(size, 0u);
+}
+
 TEST(Meta, AnIndexPastTheEndIsNoClass) {
   Frame frame;
   add_classification_meta(frame.buffer, flowers());

@@ -48,6 +48,37 @@ TEST(ResultTracker, HysteresisKeepsTheLeader) {
   EXPECT_EQ(tracker.leader(), 1u);
 }
 
+TEST(ResultTracker, HysteresisKeepsAClassThatIsThere) {
+  ResultTracker tracker;
+  const ResultTracker::Smoothing smoothing{0, 0.2, 0.5};
+  tracker.add({0.6f, 0.4f}, 0, smoothing);
+  EXPECT_TRUE(tracker.is_there(0));
+  EXPECT_FALSE(tracker.is_there(1));
+  tracker.add({0.4f, 0.4f}, 40, smoothing);
+  EXPECT_TRUE(tracker.is_there(0));
+  EXPECT_FALSE(tracker.is_there(1)) << "it never was";
+  tracker.add({0.2f, 0.4f}, 80, smoothing);
+  EXPECT_FALSE(tracker.is_there(0));
+}
+
+TEST(ResultTracker, AnotherSceneOfAMultiLabelModelIsNotWhatIsHardlyThere) {
+  ResultTracker tracker;
+  const ResultTracker::Smoothing smoothing{0.9, 0};
+  tracker.add({0.01f, 0.02f, 0.9f, 0.9f}, 0, smoothing);
+  for (int i = 0; i < 2; ++i) tracker.add({0.02f, 0.01f, 0.8f, 0.9f}, 40, smoothing);
+  EXPECT_GT(tracker.probabilities()[2], 0.85f) << "smoothed";
+  for (int i = 0; i < 2; ++i) tracker.add({0.9f, 0.9f, 0.01f, 0.01f}, 80, smoothing);
+  EXPECT_FLOAT_EQ(tracker.probabilities()[0], 0.9f) << "another scene";
+}
+
+TEST(ResultTracker, AResultWithoutClassesHasAnAge) {
+  ResultTracker tracker;
+  tracker.add({}, 100, {});
+  EXPECT_FALSE(tracker.empty());
+  EXPECT_EQ(tracker.age_at(140), 40u);
+  EXPECT_TRUE(tracker.probabilities().empty());
+}
+
 TEST(ResultTracker, AgeIsTheTimeSinceTheLastResult) {
   ResultTracker tracker;
   tracker.add({1, 0}, 100, {});

@@ -289,14 +289,16 @@ TEST_F(Command, ConvertStampsAndKeepsTheTensors) {
   const std::string other = (folder / "other.safetensors").string();
   const std::string labels = (folder / "names.json").string();
   write_text(labels, R"({"0": "azul", "1": "rojo"})");
-  const Result result = run({"convert", model(), other, "--resize", "48", "--crop", "40", "--mean",
-                             "0.5,0.4,0.3", "--std", "0.2,0.2,0.25", "--labels", labels});
+  const Result result =
+      run({"convert", model(), other, "--resize", "48", "--crop", "40", "--mean", "0.5,0.4,0.3", "--std",
+           "0.2,0.2,0.25", "--labels", labels, "--activation", "sigmoid"});
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(digest(other), digest(model()));
   const std::string text = run({"inspect", other}).out;
   EXPECT_TRUE(contains(text, "Resize(48, bilinear), CenterCrop(40), mean 0.5 0.4 0.3, std 0.2 0.2 0.25"))
       << text;
   EXPECT_TRUE(contains(text, "azul, rojo")) << text;
+  EXPECT_TRUE(contains(text, "activation: sigmoid")) << text;
   expect_error({"convert", model(), other, "--resize", "30"}, "--crop 32 is larger");
 }
 
