@@ -54,6 +54,16 @@ launch $(frames 20 RGB) ! tee name=t t. ! queue ! resnetclassify model=flowers.p
 cmp -s same.rgb source.rgb || fail 'overlay=false changed pixels'
 if cmp -s drawn.rgb source.rgb; then fail 'resnetoverlay drew nothing'; fi
 
+# Two files that preroll together on one network, each in a batch that would wait for company.
+for branch in one two; do
+  echo "filesrc location=ball.webm ! decodebin ! resnetclassify model=flowers.pth batch-timeout=3600000000000 !
+    resnetjson location=$branch.jsonl ! fakesink sync=false async=true"
+done >branches
+launch $(cat branches)
+for branch in one two; do
+  [ "$(wc -l <$branch.jsonl)" -eq 40 ] || fail "of 40 frames $branch.jsonl has $(wc -l <$branch.jsonl)"
+done
+
 # A live source whose sink keeps time.
 launch videotestsrc is-live=true num-buffers=10 ! video/x-raw,width=160,height=120,framerate=50/1 ! \
   resnetclassify model=flowers.pth batch-timeout=20000000 ! fakesink sync=true

@@ -1,0 +1,317 @@
+// resnetclassify where something runs out: buffers, room, memory, a peer, a device.
+#include <fstream>
+#include <thread>
+
+#include <fcntl.h>
+#include <gst/allocators/gstfdmemory.h>
+#include <malloc.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "model/model_file.h"
+#include "tests/plugin/classify_fixture.h"
+
+namespace resnet {
+namespace {
+
+using Passed = std::vector<std::string>;
+
+const std::string forever = std::to_string(3600 * GST_SECOND);
+
+class ClassifyLimits : public ResnetClassify {
+ protected:
+  /// A network as a file, for pictures of that many pixels.
+  std::string model_of(const ResNet& network, int crop_size) {
+    ModelInfo info;
+    info.preprocessing = Preprocessing::for_image_size(crop_size);
+    const std::filesystem::path path = folder_ / ("m" + std::to_string(crop_size) + ".safetensors");
+    save_model(path, network, info);
+    return path.string();
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(ClassifyLimits, APoolOfFourBuffersGoesOnWithPartialBatches) {
+  open({{"batch-size", "8"}, {"batch-timeout", std::to_string(5 * GST_MSECOND)}});
+  gst_harness_set_drop_buffers(harness_, TRUE);
+  g_object_set(element(), "qos", FALSE, nullptr);
+  GstBufferPool* pool = gst_buffer_pool_new();
+  GstStructure* config = gst_buffer_pool_get_config(pool);
+  GstCaps* caps = gst_video_info_to_caps(&info_);
+  gst_buffer_pool_config_set_params(config, caps, static_cast<guint>(GST_VIDEO_INFO_SIZE(&info_)), 4, 4);
+  gst_caps_unref(caps);
+  ASSERT_TRUE(gst_buffer_pool_set_config(pool, config));
+  ASSERT_TRUE(gst_buffer_pool_set_active(pool, TRUE));
+  Passed expected{"caps"};
+  // The harness's clock stands still: the real one is the element's, so that the timeout comes.
+  GstClock* clock = gst_system_clock_obtain();
+  gst_element_set_clock(element(), clock);
+  gst_object_unref(clock);
+  for (int i = 0; i < 40; ++i) {
+    GstBuffer* buffer = nullptr;
+    ASSERT_EQ(gst_buffer_pool_acquire_buffer(pool, &buffer, nullptr), GST_FLOW_OK);
+    gst_buffer_memset(buffer, 0, static_cast<guint8>(i), GST_VIDEO_INFO_SIZE(&info_));
+    GST_BUFFER_PTS(buffer) = static_cast<GstClockTime>(i) * 40 * GST_MSECOND;
+    ASSERT_EQ(gst_harness_push(harness_, buffer), GST_FLOW_OK);
+    expected.push_back("frame " + std::to_string(i));
+  }
+  EXPECT_EQ(wait_until_passed(41), expected);
+  gst_buffer_pool_set_active(pool, FALSE);
+  gst_object_unref(pool);
+}
+
+TEST_F(ClassifyLimits, WhoIsHeldBackWaitsForNoCompany) {
+  // Another element's batch size counts, so that two frames do not fill a batch; no third one gets in.
+  GstElement* other = gst_element_factory_make("resnetclassify", nullptr);
+  gst_object_ref_sink(other);
+  g_object_set(other, "model", test_model().c_str(), "batch-size", 8, nullptr);
+  gst_util_set_object_arg(G_OBJECT(other), "precision", "fp32");
+  ASSERT_EQ(gst_element_set_state(other, GST_STATE_PAUSED), GST_STATE_CHANGE_SUCCESS);
+  open({{"batch-size", "2"}, {"max-in-flight", "2"}, {"batch-timeout", forever}});
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(gst_harness_push(harness_, frame(i)), GST_FLOW_OK);
+  EXPECT_EQ(wait_until_passed(3), (Passed{"caps", "frame 0", "frame 1"}));
+  gst_element_set_state(other, GST_STATE_NULL);
+  gst_object_unref(other);
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool memory_can_be_limited = false;
+#else
+constexpr bool memory_can_be_limited = true;
+#endif
+
+/// What a message of the element says, and its code.
+std::string error_on(GstBus* bus, GQuark& domain, int& code) {
+  GstMessage* message = gst_bus_timed_pop_filtered(bus, 20 * GST_SECOND, GST_MESSAGE_ERROR);
+  if (message == nullptr) return "no error";
+  GError* error = nullptr;
+  gst_message_parse_error(message, &error, nullptr);
+  const std::string text = error->message;
+  domain = error->domain;
+  code = error->code;
+  g_error_free(error);
+  gst_message_unref(message);
+  return text;
+}
+
+TEST_F(ClassifyLimits, OutOfMemoryIsAnErrorOfTheElementAndNotTheEndOfTheProcess) {
+  if (!memory_can_be_limited) GTEST_SKIP() << "a sanitizer's shadow memory leaves nothing to limit";
+  // A first layer that takes 67 MB, which no allocator keeps at hand.
+  open({{"model", model_of(test_network(), 2048)}, {"batch-size", "1"}, {"threads", "1"}});
+  GstElement* small_element = gst_element_factory_make("resnetclassify", nullptr);
+  g_object_set(small_element, "model", test_model().c_str(), "batch-size", 1, "threads", 1, nullptr);
+  GstHarness* small = gst_harness_new_with_element(small_element, "sink", "src");
+  gst_object_unref(small_element);
+  gst_harness_set_src_caps_str(small, caps_text(GST_VIDEO_FORMAT_RGB, 64, 48).c_str());
+  gst_buffer_unref(gst_harness_push_and_pull(small, frame(0)));
+  GstBus* bus = gst_bus_new();
+  gst_element_set_bus(element(), bus);
+
+  long pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit before{};
+  getrlimit(RLIMIT_AS, &before);
+  rlimit tight = before;
+  tight.rlim_cur = static_cast<rlim_t>(pages) * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (16U << 20U);
+  GstBuffer* in = frame(0);
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &tight), 0);
+  gst_harness_push(harness_, in);
+  GQuark domain = 0;
+  int code = 0;
+  const std::string text = error_on(bus, domain, code);
+  GstBuffer* other = gst_harness_push_and_pull(small, frame(1));
+  setrlimit(RLIMIT_AS, &before);
+
+  EXPECT_NE(text.find("memory"), std::string::npos) << text;
+  EXPECT_EQ(domain, GST_RESOURCE_ERROR) << text;
+  EXPECT_EQ(code, GST_RESOURCE_ERROR_FAILED) << text;
+  EXPECT_TRUE(other != nullptr && read_classification_meta(other)) << "another stream goes on";
+  if (other) gst_buffer_unref(other);
+  GstFlowReturn flow = GST_FLOW_OK;
+  for (int i = 1; i < 1000 && flow == GST_FLOW_OK; ++i) flow = gst_harness_push(harness_, frame(i));
+  EXPECT_EQ(flow, GST_FLOW_ERROR);
+  gst_element_set_bus(element(), nullptr);
+  gst_object_unref(bus);
+  gst_harness_teardown(small);
+  // Started again with memory to be had it works.
+  gst_element_set_state(element(), GST_STATE_NULL);
+  gst_element_set_state(element(), GST_STATE_PLAYING);
+  gst_harness_push_event(harness_, gst_event_new_stream_start("again"));
+  send_caps(GST_VIDEO_FORMAT_RGB, 64, 48);
+  GstSegment segment;
+  gst_segment_init(&segment, GST_FORMAT_TIME);
+  gst_harness_push_event(harness_, gst_event_new_segment(&segment));
+  GstBuffer* out = play(0);
+  EXPECT_TRUE(out != nullptr && read_classification_meta(out));
+  if (out) gst_buffer_unref(out);
+}
+
+TEST_F(ClassifyLimits, MemoryThatCannotBeWrittenIsOnlyRead) {
+  open();
+  // A file descriptor that is open for reading, as a camera's DMABuf may be.
+  GstBuffer* pixels = frame(0);
+  const std::string bytes = bytes_of(pixels);
+  write_text(folder_ / "pixels", bytes);
+  const int descriptor = ::open((folder_ / "pixels").c_str(), O_RDONLY | O_CLOEXEC);
+  GstAllocator* allocator = gst_fd_allocator_new();
+  GstMemory* memory = gst_fd_allocator_alloc(allocator, descriptor, bytes.size(), GST_FD_MEMORY_FLAG_NONE);
+  for (const bool overlay : {false, true}) {
+    g_object_set(element(), "overlay", overlay, nullptr);
+    GstBuffer* in = gst_buffer_new();
+    gst_buffer_copy_into(in, pixels, GST_BUFFER_COPY_TIMESTAMPS, 0, 0);
+    gst_buffer_append_memory(in, gst_memory_ref(memory));
+    GstBuffer* out = gst_harness_push_and_pull(harness_, in);
+    ASSERT_NE(out, nullptr);
+    const auto result = read_classification_meta(out);
+    ASSERT_TRUE(result);
+    EXPECT_EQ(result->drawn, overlay) << "drawn on a copy";
+    EXPECT_EQ(gst_buffer_peek_memory(out, 0) == memory, !overlay);
+    gst_buffer_unref(out);
+  }
+  gst_buffer_unref(pixels);
+  gst_memory_unref(memory);
+  gst_object_unref(allocator);
+}
+
+TEST_F(ClassifyLimits, InterlacedFramesPassAndAreClassifiedAsTheyAre) {
+  for (const char* mode : {"interleaved", "mixed"}) {
+    SCOPED_TRACE(mode);
+    open({{"top-k", "5"}}, GST_VIDEO_FORMAT_I420, 64, 48);
+    const std::string caps =
+        caps_text(GST_VIDEO_FORMAT_I420, 64, 48) + ", interlace-mode=(string)" + std::string(mode);
+    gst_harness_set_src_caps_str(harness_, caps.c_str());
+    GstBuffer* in = frame(0);
+    const std::vector<double> expected = expected_probabilities(info_, in);
+    GST_BUFFER_FLAG_SET(in, GST_VIDEO_BUFFER_FLAG_INTERLACED);
+    GST_BUFFER_FLAG_SET(in, GST_VIDEO_BUFFER_FLAG_TFF);
+    GstBuffer* out = gst_harness_push_and_pull(harness_, in);
+    ASSERT_NE(out, nullptr);
+    EXPECT_TRUE(GST_BUFFER_FLAG_IS_SET(out, GST_VIDEO_BUFFER_FLAG_INTERLACED));
+    EXPECT_TRUE(GST_BUFFER_FLAG_IS_SET(out, GST_VIDEO_BUFFER_FLAG_TFF));
+    const auto result = read_classification_meta(out);
+    ASSERT_TRUE(result);
+    for (const ClassScore& score : result->scores) {
+      EXPECT_NEAR(score.probability, expected.at(static_cast<std::size_t>(score.id)), 2e-3);
+    }
+    gst_buffer_unref(out);
+    TearDown();
+  }
+}
+
+TEST_F(ClassifyLimits, APeerThatLeavesAndAnotherThatComes) {
+  open();
+  gst_buffer_unref(play(0));
+  GstPad* source = gst_element_get_static_pad(element(), "src");
+  ASSERT_TRUE(gst_pad_unlink(source, harness_->sinkpad));
+  GstFlowReturn flow = GST_FLOW_OK;
+  for (int i = 1; i < 1000 && flow == GST_FLOW_OK; ++i) {
+    flow = gst_harness_push(harness_, frame(i));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(flow, GST_FLOW_NOT_LINKED);
+  ASSERT_EQ(gst_pad_link(source, harness_->sinkpad), GST_PAD_LINK_OK);
+  GstBuffer* out = play(1000);
+  ASSERT_NE(out, nullptr);
+  EXPECT_EQ(GST_BUFFER_PTS(out), 40000 * GST_MSECOND);
+  gst_buffer_unref(out);
+  gst_object_unref(source);
+}
+
+long resident_kilobytes() {
+  malloc_trim(0);
+  std::ifstream file("/proc/self/statm");
+  long pages = 0, resident = 0;
+  file >> pages >> resident;
+  return resident * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+TEST_F(ClassifyLimits, SixteenElementsHoldOneNetwork) {
+  if (!memory_can_be_limited) GTEST_SKIP() << "a sanitizer's memory is not ours to measure";
+  const std::string model = model_of(ResNet(find_architecture("resnet34"), 1000), 224);
+  const long none = resident_kilobytes();
+  std::vector<GstHarness*> harnesses;
+  const auto start_one = [&] {
+    GstElement* element = gst_element_factory_make("resnetclassify", nullptr);
+    g_object_set(element, "model", model.c_str(), "overlay", FALSE, "batch-size", 1, nullptr);
+    gst_util_set_object_arg(G_OBJECT(element), "precision", "fp32");
+    harnesses.push_back(gst_harness_new_with_element(element, "sink", "src"));
+    gst_object_unref(element);
+    info_ = video_info(GST_VIDEO_FORMAT_NV12, 640, 360);
+    gst_harness_set_src_caps_str(harnesses.back(), caps_text(GST_VIDEO_FORMAT_NV12, 640, 360).c_str());
+    gst_buffer_unref(gst_harness_push_and_pull(harnesses.back(), frame(0)));
+  };
+  start_one();
+  const long one = resident_kilobytes() - none;
+  for (int i = 1; i < 16; ++i) start_one();
+  const long sixteen = resident_kilobytes() - none;
+  std::printf("one element: %ld kB, sixteen: %ld kB\n", one, sixteen);
+  EXPECT_GT(one, 80'000) << "the weights";
+  EXPECT_LT(sixteen, one + one / 10) << "buffers and threads of the streams included";
+  for (GstHarness* harness : harnesses) gst_harness_teardown(harness);
+}
+
+TEST_F(ClassifyLimits, StoppingAndStartingDoesNotGrow) {
+  open({{"batch-size", "1"}, {"threads", "1"}});
+  const auto restart = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      gst_element_set_state(element(), GST_STATE_NULL);
+      gst_element_set_state(element(), GST_STATE_PLAYING);
+      gst_harness_push_event(harness_, gst_event_new_stream_start("again"));
+      send_caps(GST_VIDEO_FORMAT_RGB, 64, 48);
+      GstSegment segment;
+      gst_segment_init(&segment, GST_FORMAT_TIME);
+      gst_harness_push_event(harness_, gst_event_new_segment(&segment));
+      gst_buffer_unref(play(0));
+    }
+  };
+  restart(20);
+  const long before = resident_kilobytes();
+  restart(100);
+  const long growth = resident_kilobytes() - before;
+  std::printf("100 restarts: %ld kB more\n", growth);
+  EXPECT_LT(growth, 2048);
+}
+
+TEST_F(ClassifyLimits, ALatencyThatWasExceededIsTold) {
+  make({{"batch-size", "1"}});
+  gst_harness_set_live(harness_, TRUE);
+  send_caps(GST_VIDEO_FORMAT_RGB, 64, 48);
+  GstBus* bus = gst_bus_new();
+  gst_element_set_bus(element(), bus);
+  const auto least_latency = [&] {
+    GstQuery* query = gst_query_new_latency();
+    GstClockTime least = 0;
+    EXPECT_TRUE(gst_pad_peer_query(harness_->sinkpad, query));
+    gst_query_parse_latency(query, nullptr, &least, nullptr);
+    gst_query_unref(query);
+    return least;
+  };
+  const GstClockTime before = least_latency();
+  // Downstream that holds the first frame makes those behind it take longer than was told.
+  static std::atomic<bool> held;
+  held = false;
+  gst_pad_add_probe(
+      harness_->sinkpad, GST_PAD_PROBE_TYPE_BUFFER,
+      [](GstPad*, GstPadProbeInfo*, gpointer) {
+        if (!held.exchange(true)) std::this_thread::sleep_for(std::chrono::milliseconds(500));
+        return GST_PAD_PROBE_OK;
+      },
+      nullptr, nullptr);
+  for (int i = 0; i < 3; ++i) gst_harness_push(harness_, frame(i));
+  GstClockTime raised = before;
+  while (raised < 400 * GST_MSECOND) {
+    GstMessage* message = gst_bus_timed_pop_filtered(bus, 20 * GST_SECOND, GST_MESSAGE_LATENCY);
+    ASSERT_NE(message, nullptr);
+    gst_message_unref(message);
+    raised = least_latency();
+    EXPECT_GT(raised, before) << "a message says that it changed";
+  }
+  for (int i = 3; i < 40; ++i) gst_buffer_unref(gst_harness_push_and_pull(harness_, frame(i)));
+  EXPECT_EQ(gst_bus_pop_filtered(bus, GST_MESSAGE_LATENCY), nullptr) << "frames that keep it change nothing";
+  gst_element_set_bus(element(), nullptr);
+  gst_object_unref(bus);
+}
+
+}  // namespace
+}  // namespace resnet
