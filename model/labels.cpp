@@ -1,5 +1,6 @@
 #include "model/labels.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -23,12 +24,17 @@ std::optional<std::size_t> index_of(const std::string& key) {
   return value;
 }
 
-}  // namespace
+bool is_utf8(std::string_view text) {
+  try {
+    static_cast<void>(nlohmann::json(text).dump());
+    return true;
+  } catch (const nlohmann::json::type_error&) {
+    return false;
+  }
+}
 
-std::vector<std::string> read_labels(const std::filesystem::path& path) {
-  const std::string where = quote_path(path);
-  const FileBytes bytes = read_file(path, kMaxBytes);
-  const nlohmann::ordered_json document = parse_json(bytes.text(), where);
+std::vector<std::string> labels_of_json(std::string_view text, const std::string& where) {
+  const nlohmann::ordered_json document = parse_json(text, where);
   if (!document.is_object() || document.empty()) {
     throw Error(ErrorCode::format, where + " holds no labels: expected an object such as {\"0\": \"daisy\"}");
   }
@@ -51,6 +57,36 @@ std::vector<std::string> read_labels(const std::filesystem::path& path) {
     labels[*index] = value.get<std::string>();
   }
   return labels;
+}
+
+/// A name a line; the last line may be empty.
+std::vector<std::string> labels_of_lines(std::string_view text, const std::string& where) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  std::vector<std::string> labels;
+  while (!text.empty()) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' && c != '\t'; };
+    const auto fail = [&](const char* what) {
+      throw Error(ErrorCode::format, where + ": line " + std::to_string(labels.size() + 1) + " " + what +
+                                         "; expected a label on each line");
+    };
+    if (line.empty()) fail("is empty");
+    if (!is_utf8(line) || std::any_of(line.begin(), line.end(), is_control)) fail("is no text in UTF-8");
+    if (labels.size() == max_labels) fail("is one too many: at most 100,000 labels are supported");
+    labels.emplace_back(line);
+  }
+  if (labels.empty()) throw Error(ErrorCode::format, where + " is empty: expected a label on each line");
+  return labels;
+}
+
+}  // namespace
+
+std::vector<std::string> read_labels(const std::filesystem::path& path) {
+  const FileBytes bytes = read_file(path, kMaxBytes);
+  return path.extension() == ".txt" ? labels_of_lines(bytes.text(), quote_path(path))
+                                    : labels_of_json(bytes.text(), quote_path(path));
 }
 
 std::vector<std::string> read_fitting_labels(const std::filesystem::path& path, std::size_t num_classes) {

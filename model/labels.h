@@ -11,9 +11,10 @@ namespace resnet {
 /// Far beyond any data set; a network may have more, but no names for them.
 inline constexpr std::size_t max_labels = 100'000;
 
-/// Reads `class_indices.json`: {"0": "daisy", "1": "dandelion", …}; keys must be 0…n−1, each once.
+/// Reads `class_indices.json`: {"0": "daisy", "1": "dandelion", …}; keys must be 0…n−1, each once. A file
+/// whose name ends in `.txt` has a label on each line instead.
 /// @return the names by index, UTF-8.
-/// @throws Error not_found, read or format, naming the file and the key
+/// @throws Error not_found, read or format, naming the file and the key or line
 std::vector<std::string> read_labels(const std::filesystem::path& path);
 
 /// The same, for a network with that many classes. @throws Error also mismatch

@@ -1,6 +1,7 @@
 #include "plugin/classify_input.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "plugin/errors.h"
@@ -48,10 +49,22 @@ Image visible(const Image& image, GstBuffer* buffer) {
   return crop_image(image, {crop->x, crop->y, crop->width, crop->height}).value_or(image);
 }
 
+// Whether a list such as "car, truck" has the name in it.
+bool names(std::string_view list, std::string_view name) {
+  while (!list.empty()) {
+    std::string_view entry = list.substr(0, list.find(','));
+    list.remove_prefix(std::min(entry.size() + 1, list.size()));
+    while (entry.starts_with(' ')) entry.remove_prefix(1);
+    while (entry.ends_with(' ')) entry.remove_suffix(1);
+    if (entry == name) return true;
+  }
+  return false;
+}
+
 bool is_wanted(const GstVideoRegionOfInterestMeta& region, const ClassifySettings::Frame& settings) {
   if (std::min(region.w, region.h) < settings.min_region_size) return false;
   const gchar* type = g_quark_to_string(region.roi_type);
-  return settings.object_class.empty() || (type != nullptr && settings.object_class == type);
+  return settings.object_class.empty() || (type != nullptr && names(settings.object_class, type));
 }
 
 void submit_regions(ClassifyJob& job, const Image& image, GstBuffer* buffer,

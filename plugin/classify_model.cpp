@@ -12,6 +12,8 @@ namespace resnet {
 
 namespace {
 
+constexpr GstClockTime shortest_timeout = 100 * GST_USECOND;
+
 // @param failure the message that a failure is: an error or a warning
 // @return nullptr, with that message on the bus, when it cannot be opened
 std::shared_ptr<OpenModel> load(GstElement* element, const ClassifySettings& s, EngineListener& listener,
@@ -86,10 +88,14 @@ void set_model(ClassifyState& s, std::shared_ptr<OpenModel> model) {
 }
 
 // What a failed reload leaves in the property is what serves.
-void restore_model_path(ClassifyState& s, const std::string& wanted) {
+void restore_model_path(GstElement* element, ClassifyState& s, const std::string& wanted) {
   const std::shared_ptr<OpenModel> serving = s.current_model();
-  const std::lock_guard lock(s.settings_mutex);
-  if (serving && s.settings.model == wanted) s.settings.model = serving->path;
+  {
+    const std::lock_guard lock(s.settings_mutex);
+    if (!serving || s.settings.model != wanted) return;
+    s.settings.model = serving->path;
+  }
+  g_object_notify(G_OBJECT(element), "model");
 }
 
 // In a thread of its own: loads the model that was set while frames run. The old one serves meanwhile.
@@ -98,7 +104,7 @@ void reload(GstElement* element, ClassifyState& s, guint64 serial) {
   std::shared_ptr<OpenModel> model = load(element, settings, s.queue, GST_MESSAGE_WARNING);
   guint64 batch_time = 0;
   if (!model || !warm_up(element, *model, GST_MESSAGE_WARNING, batch_time)) {
-    restore_model_path(s, settings.model);
+    restore_model_path(element, s, settings.model);
     return;
   }
   GST_INFO_OBJECT(element, "reloaded %s: %s", settings.model.c_str(), model->engine->description().c_str());
@@ -122,6 +128,13 @@ bool open_model(GstElement* element, ClassifyState& s) {
                         ("max-in-flight=%u is below batch-size=%u and was raised to it.",
                          settings.max_in_flight, settings.batch_size),
                         ("a batch could never fill"));
+  }
+  if (settings.batch_timeout > 0 && settings.batch_timeout < shortest_timeout) {
+    GST_ELEMENT_WARNING(element, RESOURCE, SETTINGS,
+                        ("batch-timeout=%" G_GUINT64_FORMAT " is %" G_GUINT64_FORMAT
+                         " nanoseconds, too short for a frame to come in; 40 ms are 40000000.",
+                         settings.batch_timeout, settings.batch_timeout),
+                        ("other elements count in milliseconds or microseconds"));
   }
   s.batch_size = settings.batch_size;
   s.max_in_flight = std::max(settings.max_in_flight, settings.batch_size);

@@ -91,6 +91,22 @@ void announce_change(GstElement* element, ClassifyState::Output& out, GstBuffer*
   out.has_announced = true;
 }
 
+// "resnetclassify-model" when another model was set and serves from this frame on: `model`, `digest`,
+// `description` ("resnet34, cpu bf16") and the frame's `pts`.
+void announce_model(GstElement* element, ClassifyState::Output& out, const ClassifyJob& job,
+                    GstBuffer* buffer) {
+  if (out.model == job.model) return;
+  const bool is_first = out.model == nullptr;
+  out.model = job.model;
+  if (is_first) return;
+  const Engine& engine = *job.model->engine;
+  post(element, gst_structure_new("resnetclassify-model", "model", G_TYPE_STRING,
+                                  valid_utf8(engine.model_name()).c_str(), "digest", G_TYPE_STRING,
+                                  valid_utf8(engine.digest()).c_str(), "description", G_TYPE_STRING,
+                                  valid_utf8(engine.description()).c_str(), "pts", G_TYPE_UINT64,
+                                  GST_BUFFER_PTS(buffer), nullptr));
+}
+
 // A latency that was exceeded is raised by a quarter more; one that is twice too long for a while is lowered.
 void update_latency(GstElement* element, ClassifyState& s, GstClockTime latency) {
   ClassifyState::Output& out = s.output;
@@ -167,6 +183,7 @@ GstFlowReturn finish_frame(GstElement* element, GstPad* source_pad, ClassifyStat
   ClassifyState::Output& out = s.output;
   const ClassifyJob& job = *item.job;
   GstBuffer* buffer = GST_BUFFER_CAST(item.object);
+  announce_model(element, out, job, buffer);
   track_late_jobs(out, settings);
   const bool released = !job.done();
   const EngineError* error = released ? nullptr : error_of(job);

@@ -137,7 +137,8 @@ void install_engine_properties(Installer& installer) {
       PROP_CLASSIFY_MODEL);
   installer.add(
       g_param_spec_string("labels-file", "Labels file",
-                          "class_indices.json; unset: the model file's own classes, else "
+                          "class_indices.json, or a .txt file with a label on each line; unset: the model "
+                          "file's own classes, else "
                           "class_indices.json beside it",
                           nullptr, ready),
       true, [](auto& s) -> auto& { return s.labels_file; });
@@ -175,8 +176,8 @@ void install_engine_properties(Installer& installer) {
       true, [](auto& s) -> auto& { return s.batch_size; });
   installer.add(
       g_param_spec_uint64("batch-timeout", "Batch timeout",
-                          "How long a frame may wait for others to fill its batch, in nanoseconds (0 = not "
-                          "at all)",
+                          "How long a frame may wait for others to fill its batch, in nanoseconds: 40 ms are "
+                          "40000000 (0 = not at all)",
                           0, G_MAXINT64, d.batch_timeout, ready),
       true, [](auto& s) -> auto& { return s.batch_timeout; });
   installer.add(
@@ -215,9 +216,11 @@ void install_inference_properties(Installer& installer) {
                         inference_region_type(), static_cast<gint>(d.inference_region), playing),
       false, [](auto& s) -> auto& { return s.frame.inference_region; });
   installer.add(
-      g_param_spec_string("object-class", "Object class",
-                          "With inference-region=roi-list: only regions of this type (unset: all)", nullptr,
-                          playing),
+      g_param_spec_string(
+          "object-class", "Object class",
+          "With inference-region=roi-list: only regions of this type, or of one of several as "
+          "\"car,truck\" (unset: all)",
+          nullptr, playing),
       false, [](auto& s) -> auto& { return s.frame.object_class; });
   installer.add(
       g_param_spec_uint("min-region-size", "Minimal region size",

@@ -5,6 +5,7 @@ namespace resnet {
 void ClassifyState::Output::reset() {
   gst_segment_init(&segment, GST_FORMAT_UNDEFINED);
   tracker.reset();
+  model.reset();
   tracked_model.reset();
   features.reset();
   late.clear();

@@ -70,6 +70,7 @@ struct ClassifyState {
     bool ask_downstream = false;  // caps are new: `overlay` has to negotiate
     GstSegment segment{};
     ResultTracker tracker;
+    std::shared_ptr<OpenModel> model;          // of the last frame
     std::shared_ptr<OpenModel> tracked_model;  // whose result the tracker holds
     std::shared_ptr<GBytes> features;          // of that result; null: it has none
     std::deque<LateJob> late;

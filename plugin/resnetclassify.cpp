@@ -23,7 +23,8 @@
  * with `label`, `label_id`, `confidence` and `model_name`.
  *
  * Element messages: `resnetclassify-change` with `on-change`: `label` (not there: none of these), `label-id`,
- * `probability`, `previous-label`, `pts`, `running-time`, `stream-time`; `resnetclassify-stats` each
+ * `probability`, `previous-label`, `pts`, `running-time`, `stream-time`; `resnetclassify-model` when a
+ * `model` set while PLAYING serves: `model`, `digest`, `description`, `pts`; `resnetclassify-stats` each
  * `stats-interval`, with the fields of the property `stats`: `frames`, `inferences`, `reused`, `released`
  * (left before their results), `untouched`, `queued`, `fps`, `latency-median`, `latency-p95`, `latency-p99`,
  * `conversion-time`, `waiting-time`, `network-time`, and of the network with all its users `batches`,

@@ -11,7 +11,7 @@ namespace resnet {
 inline void add_classifier_options(CLI::App& command, ClassifierOptions& options) {
   command.add_option("--model,-m", options.model, "Model file: .pth or .safetensors")->required();
   command.add_option("--labels-file", options.labels_file,
-                     "class_indices.json to use instead of the model's classes");
+                     "class_indices.json or .txt with a label a line, to use instead of the model's classes");
   command.add_option("--device", options.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
   command
       .add_option("--precision", options.precision, "auto: the fastest that the machine computes in hardware")

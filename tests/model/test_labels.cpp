@@ -32,6 +32,21 @@ TEST_F(Labels, AreWrittenAsPythonWouldWithIndent4) {
   EXPECT_EQ(read_labels(path_), (std::vector<std::string>{"daisy", "蒲公英", "a \"b\""}));
 }
 
+TEST_F(Labels, ATextFileHasOneOnEachLine) {
+  path_ = folder_ / "class_indices.json.txt";
+  const std::vector<std::string> expected{"daisy", "common dandelion", "蒲公英"};
+  for (const char* text : {"daisy\ncommon dandelion\n蒲公英\n", "daisy\ncommon dandelion\n蒲公英",
+                           "\xEF\xBB\xBF"
+                           "daisy\r\ncommon dandelion\r\n蒲公英\r\n"}) {
+    write_text(path_, text);
+    EXPECT_EQ(read_labels(path_), expected);
+  }
+  expect_error("", "is empty");
+  expect_error("daisy\n\nroses\n", "line 2 is empty");
+  expect_error("daisy\nro\xFFses\n", "line 2 is no text");
+  expect_error(std::string("dai\0sy\n", 7), "line 1 is no text");
+}
+
 TEST_F(Labels, KeysMayComeInAnyOrder) {
   std::string text = "{";
   for (int i = 11; i >= 0; --i)

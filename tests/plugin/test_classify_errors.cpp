@@ -139,6 +139,16 @@ TEST_F(ClassifyErrors, AQueueSmallerThanABatchIsRaisedWithAWarning) {
   EXPECT_NE(message.text.find("max-in-flight=2"), std::string::npos) << message.text;
 }
 
+TEST_F(ClassifyErrors, ATimeoutThatWasMeantInOtherUnitsIsAWarning) {
+  set("model", test_model().string());
+  set("batch-timeout", "40");
+  bool ready = false;
+  const Message message = change_to_ready(element_, GST_MESSAGE_WARNING, ready);
+  EXPECT_TRUE(ready);
+  EXPECT_EQ(message.code, GST_RESOURCE_ERROR_SETTINGS);
+  EXPECT_NE(message.text.find("40 nanoseconds"), std::string::npos) << message.text;
+}
+
 TEST_F(ClassifyErrors, LabelsBesideTheModelThatDifferAreAWarning) {
   const std::string model = write("flowers.pth", read_text(test_model()));
   write("class_indices.json", R"({"0": "a", "1": "b", "2": "c", "3": "d", "4": "e"})");

@@ -130,7 +130,7 @@ TEST_F(ClassifyFeatures, UnchangedPicturesAreNotClassifiedAgain) {
 }
 
 TEST_F(ClassifyFeatures, RegionsAreClassifiedAndKeepTheirs) {
-  open({{"inference-region", "roi-list"}, {"object-class", "flower"}, {"min-region-size", "10"}},
+  open({{"inference-region", "roi-list"}, {"object-class", "leaf, flower"}, {"min-region-size", "10"}},
        GST_VIDEO_FORMAT_NV12, 96, 80);
   GstBuffer* in = frame(2);
   gst_buffer_add_video_region_of_interest_meta(in, "face", 0, 0, 20, 20);
@@ -250,6 +250,7 @@ TEST_F(ClassifyFeatures, TheOrientationTagAndThePixelAspectRatioAreHonoured) {
 
 TEST_F(ClassifyFeatures, AModelSetWhilePlayingTakesOverBetweenFrames) {
   open();
+  bus();
   EXPECT_EQ(classify(0)->model, "flowers.pth");
   g_object_set(element(), "model", other_model().c_str(), nullptr);
   std::string model;
@@ -264,11 +265,30 @@ TEST_F(ClassifyFeatures, AModelSetWhilePlayingTakesOverBetweenFrames) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
   EXPECT_EQ(model, "other.safetensors");
+  GstMessage* message = next_message(GST_MESSAGE_ELEMENT);
+  ASSERT_NE(message, nullptr);
+  const GstStructure* told = gst_message_get_structure(message);
+  EXPECT_TRUE(gst_structure_has_name(told, "resnetclassify-model"));
+  EXPECT_STREQ(gst_structure_get_string(told, "model"), "other.safetensors");
+  guint64 pts = 0;
+  EXPECT_TRUE(gst_structure_get_uint64(told, "pts", &pts));
+  EXPECT_EQ(pts, static_cast<guint64>(number - 1) * 40 * GST_MSECOND) << "of its first frame";
+  gst_message_unref(message);
 }
 
 TEST_F(ClassifyFeatures, AModelThatCannotBeUsedLeavesTheOldOneServing) {
   open();
   bus();
+  // What the property was when it was last told of.
+  std::atomic<bool> told_back{false};
+  g_signal_connect(element(), "notify::model",
+                   G_CALLBACK(+[](GObject* object, GParamSpec*, std::atomic<bool>* told) {
+                     gchar* path = nullptr;
+                     g_object_get(object, "model", &path, nullptr);
+                     *told = test_model() == path;
+                     g_free(path);
+                   }),
+                   &told_back);
   g_object_set(element(), "model", "/nonexistent/new.pth", nullptr);
   GstMessage* message = next_message(GST_MESSAGE_WARNING);
   ASSERT_NE(message, nullptr);
@@ -286,6 +306,8 @@ TEST_F(ClassifyFeatures, AModelThatCannotBeUsedLeavesTheOldOneServing) {
   }
   EXPECT_EQ(test_model(), path) << "the property says what serves";
   g_free(path);
+  for (int i = 0; i < 1000 && !told_back; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  EXPECT_TRUE(told_back);
 }
 
 TEST_F(ClassifyFeatures, ReloadsAndStateChangesAtOnceDoNoHarm) {
