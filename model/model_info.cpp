@@ -101,6 +101,14 @@ void read_preprocessing(const Reader& reader, Preprocessing& preprocessing) {
     reader.fail("crop_size", "is " + std::to_string(preprocessing.crop_size) + ", above the resize_size of " +
                                  std::to_string(preprocessing.resize_size));
   }
+  std::string fit;
+  reader.text("fit", fit);
+  if (fit == fit_name(Fit::crop))
+    preprocessing.fit = Fit::crop;
+  else if (fit == fit_name(Fit::stretch))
+    preprocessing.fit = Fit::stretch;
+  else if (!fit.empty())
+    reader.fail("fit", "must be \"crop\" or \"stretch\"");
   std::string interpolation;
   reader.text("interpolation", interpolation);
   if (interpolation == "bilinear")
@@ -171,6 +179,7 @@ nlohmann::json to_json(const ModelInfo& info) {
         {"mean", mean},
         {"std", std}}},
   };
+  if (preprocessing.fit != Fit::crop) document["preprocessing"]["fit"] = fit_name(preprocessing.fit);
   if (!info.classes.empty()) document["classes"] = info.classes;
   if (info.activation != Activation::softmax) document["activation"] = activation_name(info.activation);
   if (info.threshold) document["threshold"] = *info.threshold;

@@ -101,9 +101,10 @@ Geometry make_geometry(int width, int height, const Preprocessing& p) {
   const auto longer = [&](int long_side, int short_side) {
     return static_cast<int>(static_cast<std::int64_t>(p.resize_size) * long_side / short_side);
   };
+  const bool stretch = p.fit == Fit::stretch;
   Geometry g;
-  g.width = width <= height ? p.resize_size : longer(width, height);
-  g.height = width <= height ? longer(height, width) : p.resize_size;
+  g.width = stretch || width <= height ? p.resize_size : longer(width, height);
+  g.height = stretch || width > height ? p.resize_size : longer(height, width);
   g.left = static_cast<int>(std::nearbyint((g.width - p.crop_size) / 2.0));
   g.top = static_cast<int>(std::nearbyint((g.height - p.crop_size) / 2.0));
   return g;

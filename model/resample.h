@@ -37,8 +37,9 @@ inline bool is_vertical_first(int in_width, int in_height, int out_width, int ou
 
 /// Where Resize and CenterCrop put a picture of width × height: torchvision's geometry.
 struct Geometry {
-  int width = 0, height = 0;  ///< after Resize: the long side is int(resize_size · long / short)
-  int left = 0, top = 0;      ///< of the crop: round((n − crop) / 2), half to even
+  int width = 0,
+      height = 0;  ///< after Resize: the long side is int(resize_size · long / short) unless stretched
+  int left = 0, top = 0;  ///< of the crop: round((n − crop) / 2), half to even
 };
 Geometry make_geometry(int width, int height, const Preprocessing& preprocessing);
 

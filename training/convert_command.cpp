@@ -21,12 +21,14 @@ struct ConvertOptions {
   std::vector<float> mean, std;
   std::optional<double> threshold;
   std::optional<Activation> activation;
+  std::optional<Fit> fit;
 };
 
 void stamp(ModelInfo& info, const ConvertOptions& options) {
   Preprocessing& p = info.preprocessing;
   p.resize_size = options.resize.value_or(p.resize_size);
   p.crop_size = options.crop.value_or(p.crop_size);
+  p.fit = options.fit.value_or(p.fit);
   if (p.crop_size > p.resize_size) {
     throw Error(ErrorCode::mismatch, "--crop " + std::to_string(p.crop_size) + " is larger than --resize " +
                                          std::to_string(p.resize_size) +
@@ -68,10 +70,16 @@ void add_convert_command(CLI::App& app, const bool& quiet, Action& action) {
   const auto options = std::make_shared<ConvertOptions>();
   command.add_option("IN", options->in, "Model file to read")->required();
   command.add_option("OUT", options->out, "Model file to write; .safetensors, or else .pth")->required();
-  command.add_option("--resize", options->resize, "Short side of a picture, pixels")
+  command.add_option("--resize", options->resize, "Short side of a picture after Resize, pixels")
       ->check(CLI::Range(1, 4096));
   command.add_option("--crop", options->crop, "Side of the network's input, pixels")
       ->check(CLI::Range(1, 4096));
+  const std::map<std::string, Fit> fits{{fit_name(Fit::crop), Fit::crop},
+                                        {fit_name(Fit::stretch), Fit::stretch}};
+  command
+      .add_option("--fit", options->fit,
+                  "crop: --resize is the short side, as Resize(S); stretch: both sides, as Resize((S, S))")
+      ->transform(CLI::CheckedTransformer(fits));
   command.add_option("--interpolation", options->interpolation, "bilinear or bicubic")
       ->check(CLI::IsMember({"bilinear", "bicubic"}));
   command.add_option("--mean", options->mean, "Of red, green and blue in 0…1, as 0.485,0.456,0.406")

@@ -31,9 +31,11 @@ void print_tensors(const Checkpoint& checkpoint) {
 }
 
 std::string preprocessing_text(const Preprocessing& p) {
+  const std::string side = std::to_string(p.resize_size);
+  const std::string size = p.fit == Fit::crop ? side : "(" + side + ", " + side + ")";
   char text[256];
-  std::snprintf(text, sizeof text, "Resize(%d, %s), CenterCrop(%d), mean %g %g %g, std %g %g %g",
-                p.resize_size, p.interpolation == Interpolation::bilinear ? "bilinear" : "bicubic",
+  std::snprintf(text, sizeof text, "Resize(%s, %s), CenterCrop(%d), mean %g %g %g, std %g %g %g",
+                size.c_str(), p.interpolation == Interpolation::bilinear ? "bilinear" : "bicubic",
                 p.crop_size, static_cast<double>(p.mean[0]), static_cast<double>(p.mean[1]),
                 static_cast<double>(p.mean[2]), static_cast<double>(p.std[0]), static_cast<double>(p.std[1]),
                 static_cast<double>(p.std[2]));

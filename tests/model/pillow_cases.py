@@ -6,6 +6,7 @@ keeps, so that it checks something without Python too.
 
 Lines: resize W H w h filter left top right bottom seed CRC
        crop W H resize crop filter seed CRC
+       stretch W H resize crop filter seed CRC
 """
 import argparse
 import random
@@ -33,15 +34,17 @@ def resize(width, height, to_width, to_height, which, box, seed):
     print("resize", width, height, to_width, to_height, which, *map(repr, box), seed, zlib.crc32(picture.tobytes()))
 
 
-def crop(width, height, size, kept, which, seed):
-    """torchvision's Resize(size) and CenterCrop(kept) on a PIL picture."""
+def crop(width, height, size, kept, which, seed, what="crop"):
+    """torchvision's Resize(size), or Resize((size, size)) to stretch, and CenterCrop(kept) on a PIL picture."""
     short, long = min(width, height), max(width, height)
     scaled = int(size * long / short)
     new_width, new_height = (size, scaled) if width <= height else (scaled, size)
+    if what == "stretch":
+        new_width = new_height = size
     picture = make_pixels(width, height, seed).resize((new_width, new_height), FILTERS[which])
     left, top = int(round((new_width - kept) / 2.0)), int(round((new_height - kept) / 2.0))
     picture = picture.crop((left, top, left + kept, top + kept))
-    print("crop", width, height, size, kept, which, seed, zlib.crc32(picture.tobytes()))
+    print(what, width, height, size, kept, which, seed, zlib.crc32(picture.tobytes()))
 
 
 def golden():
@@ -49,6 +52,8 @@ def golden():
              (59, 675), (1280, 720), (3000, 2)]
     for seed, (width, height) in enumerate(sizes):
         crop(width, height, 256, 224, seed % 2, seed)
+    crop(320, 240, 256, 224, 0, 12, "stretch")
+    crop(90, 700, 64, 64, 1, 13, "stretch")
     resize(100, 80, 31, 47, 0, (0.0, 0.0, 100.0, 80.0), 1)
     resize(100, 80, 31, 47, 1, (10.3, 7.9, 88.1, 63.3), 2)
     resize(40, 700, 33, 5, 0, (0.0, 0.0, 40.0, 700.0), 3)
@@ -72,6 +77,7 @@ def random_cases():
         for size, kept in [(256, 224), (37, 36), (33, 20), (1, 1)]:
             if max(width, height) // min(width, height) * size < 12000:
                 crop(width, height, size, kept, seed % 2, seed)
+            crop(width, height, size, kept, seed % 2, seed, "stretch")
 
 
 def main():

@@ -128,8 +128,9 @@ TEST_F(BatchingEngineTest, WhatWaitsWhileABatchRunsIsTheNextBatch) {
 TEST_F(BatchingEngineTest, EachStreamGetsWhatItAskedFor) {
   Listener a, b;
   EngineError error;
-  const auto embedding = engine_->open_stream({.classes = false, .features = true}, a, error);
-  const auto labels = engine_->open_stream({.activation = Activation::sigmoid}, b, error);
+  const auto embedding =
+      engine_->open_stream({.labels_file = {}, .classes = false, .features = true}, a, error);
+  const auto labels = engine_->open_stream({.labels_file = {}, .activation = Activation::sigmoid}, b, error);
   ASSERT_TRUE(embedding && labels) << error.message;
   EXPECT_EQ(labels->activation(), Activation::sigmoid);
   EXPECT_EQ(embedding->activation(), Activation::softmax);

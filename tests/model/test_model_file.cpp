@@ -246,7 +246,8 @@ TEST_F(ModelFile, HeadOfAnotherSizeIsKeptOnlyWhenAsked) {
 TEST_F(ModelFile, DescribesItselfInBothFormats) {
   ModelInfo info;
   info.classes = names_;
-  info.preprocessing = {232, 176, Interpolation::bicubic, {0.1f, 0.2f, 0.3f}, {1.0f, 0.5f, 0.25f}};
+  info.preprocessing = {
+      232, 176, Fit::stretch, Interpolation::bicubic, {0.1f, 0.2f, 0.3f}, {1.0f, 0.5f, 0.25f}};
   info.metrics = {{"val_accuracy", 0.91}, {"epoch", 12}};
   info.threshold = 0.25;
   info.digest = "sha256:of something else";

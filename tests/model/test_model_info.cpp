@@ -25,7 +25,8 @@ TEST(ModelInfo, SurvivesJson) {
   ModelInfo info;
   info.architecture = {BlockType::bottleneck, {1, 2, 3, 4}, 16, 4, 32};
   info.classes = {"daisy", "蒲公英"};
-  info.preprocessing = {232, 176, Interpolation::bicubic, {0.1f, 0.2f, 0.3f}, {1.0f, 0.5f, 0.25f}};
+  info.preprocessing = {
+      232, 176, Fit::stretch, Interpolation::bicubic, {0.1f, 0.2f, 0.3f}, {1.0f, 0.5f, 0.25f}};
   info.threshold = 0.25;
   info.activation = Activation::sigmoid;
   info.metrics = {{"val_accuracy", 0.91}, {"epoch", 12}};
@@ -76,6 +77,7 @@ TEST(ModelInfo, BadValuesAreErrorsThatNameThem) {
   expect_error(R"({"classes": ["daisy", 1]})", "classes");
   expect_error(R"({"threshold": 1.5})", "threshold");
   expect_error(R"({"threshold": "0.5"})", "threshold");
+  expect_error(R"({"preprocessing": {"fit": "pad"}})", "preprocessing.fit");
   expect_error(R"({"activation": "relu"})", "activation");
   expect_error(R"({"metrics": []})", "metrics");
   expect_error(R"({"digest": 1})", "digest");

@@ -53,8 +53,10 @@ void expect_pillows_result(const std::string& line) {
   ASSERT_TRUE(words) << line;
   const Frame frame = make_rgb_frame(width, height, seed, {static_cast<int>(seed % 3), seed % 2 != 0});
   const auto interpolation = static_cast<Interpolation>(filter);
+  Preprocessing preprocessing = make_preprocessing(a, b, interpolation);
+  if (what == "stretch") preprocessing.fit = Fit::stretch;
   const Bytes pixels = what == "resize" ? resize(frame.image, a, b, interpolation, box).pixels
-                                        : run_u8(frame.image, make_preprocessing(a, b, interpolation));
+                                        : run_u8(frame.image, preprocessing);
   EXPECT_EQ(crc32(pixels.data(), pixels.size()), expected) << line;
 }
 
@@ -73,6 +75,8 @@ TEST(Preprocess, EqualsPillowBitForBit) {
            "crop 59 675 256 224 1 9 3820862428",
            "crop 1280 720 256 224 0 10 2787709872",
            "crop 3000 2 256 224 1 11 954412847",
+           "stretch 320 240 256 224 0 12 900639267",
+           "stretch 90 700 64 64 1 13 2262312237",
            "resize 100 80 31 47 0 0.0 0.0 100.0 80.0 1 4223877155",
            "resize 100 80 31 47 1 10.3 7.9 88.1 63.3 2 1206732185",
            "resize 40 700 33 5 0 0.0 0.0 40.0 700.0 3 3383890261",

@@ -291,11 +291,12 @@ TEST_F(Command, ConvertStampsAndKeepsTheTensors) {
   write_text(labels, R"({"0": "azul", "1": "rojo"})");
   const Result result =
       run({"convert", model(), other, "--resize", "48", "--crop", "40", "--mean", "0.5,0.4,0.3", "--std",
-           "0.2,0.2,0.25", "--labels", labels, "--activation", "sigmoid"});
+           "0.2,0.2,0.25", "--labels", labels, "--activation", "sigmoid", "--fit", "stretch"});
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(digest(other), digest(model()));
   const std::string text = run({"inspect", other}).out;
-  EXPECT_TRUE(contains(text, "Resize(48, bilinear), CenterCrop(40), mean 0.5 0.4 0.3, std 0.2 0.2 0.25"))
+  EXPECT_TRUE(
+      contains(text, "Resize((48, 48), bilinear), CenterCrop(40), mean 0.5 0.4 0.3, std 0.2 0.2 0.25"))
       << text;
   EXPECT_TRUE(contains(text, "azul, rojo")) << text;
   EXPECT_TRUE(contains(text, "activation: sigmoid")) << text;
