@@ -4,11 +4,15 @@
  *
  * Passes buffers through and writes a line of JSON for each, flushed at once:
  * `{"version":1,"stream":"…","frame":0,"pts":0,"time":"0:00:00.000000000","duration":40000000,
+ * "wall-clock":"2026-11-24T23:51:13.123456Z","captured":null,
  * "classes":[{"id":4,"label":"tulips","probability":0.98}],"age":0,"model":"resnet34.pth","digest":"sha256:…"}`;
  * with regions of interest also
  * `"regions":[{"type":"face","x":10,"y":12,"width":41,"height":33,"class":{…}}]`. `frame` counts from 0 since
- * READY, `pts`, `duration` and `age` are nanoseconds. Empty `classes` mean "none of these"; a frame that was
- * not classified has null there.
+ * READY, `pts`, `duration` and `age` are nanoseconds. `wall-clock` is when the line was written, `captured`
+ * when the frame was, where it has a #GstReferenceTimestampMeta of `timestamp/x-unix` or `timestamp/x-ntp`
+ * (rtspsrc with `add-reference-timestamp-meta=true`), else null; both are UTC. Empty `classes` mean "none of
+ * these"; a frame that was not classified has null there. The installed `resnetjson.schema.json` (JSON
+ * Schema) has all of it; `version` rises when a field goes or changes its meaning.
  *
  * |[
  * gst-launch-1.0 filesrc location=flowers.webm ! decodebin ! resnetclassify model=resnet34.pth overlay=false
@@ -19,6 +23,12 @@
  * -1: none; it stays open), `location` first when both are set; `post-messages` (default false): also an
  * element message `resnetjson` with the fields `line` (string), `frame` (guint64) and `pts` (guint64) per
  * frame. With none of them the element warns.
+ *
+ * `max-size-bytes` (default 0: no limit) rotates the file of `location`: before a line that would make it
+ * larger, and at the start when it has lines already, it becomes `location.1`, the one that was that
+ * `location.2`, and so on. No line is split. `max-files` (default 0: all) are kept, with the present one. A
+ * rotation that fails is a warning, and the lines go on into the same file; a line that cannot be written (a
+ * full disk, a reader that left) is an error, and what is in the file ends with a whole line.
  *
  * Since: 0.1
  */
@@ -31,6 +41,7 @@
 #include "plugin/classification_meta.h"
 #include "plugin/line_writer.h"
 #include "plugin/result_json.h"
+#include "plugin/wall_clock.h"
 
 namespace {
 
@@ -39,6 +50,7 @@ struct Private {
   std::string location;
   int fd = -1;
   bool post_messages = false;
+  resnet::LineWriter::Rotation rotation;
   // The streaming thread's between start and stop.
   resnet::LineWriter writer;
   std::string name;  // of the output, for errors
@@ -58,7 +70,14 @@ G_DEFINE_TYPE(GstResnetJson, gst_resnet_json, GST_TYPE_BASE_TRANSFORM)
 
 namespace {
 
-enum Property : guint { PROP_0, PROP_LOCATION, PROP_FD, PROP_POST_MESSAGES };
+enum Property : guint {
+  PROP_0,
+  PROP_LOCATION,
+  PROP_FD,
+  PROP_POST_MESSAGES,
+  PROP_MAX_SIZE_BYTES,
+  PROP_MAX_FILES
+};
 
 GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
@@ -76,7 +95,7 @@ gboolean start(GstBaseTransform* transform) {
   p.writer.set_cancelled(false);
   if (!p.location.empty()) {
     p.name = p.location;
-    const int error = p.writer.open(p.location);
+    const int error = p.writer.open(p.location, p.rotation);
     if (error != 0) {
       GST_ELEMENT_ERROR(transform, RESOURCE, OPEN_WRITE,
                         ("Could not open \"%s\" for writing: %s.", p.location.c_str(), g_strerror(error)),
@@ -137,8 +156,13 @@ void post(GstBaseTransform* transform, const std::string& line, guint64 frame, G
 
 GstFlowReturn write_line(GstBaseTransform* transform, std::string line) {
   Private& p = priv(transform);
-  int error = 0;
   line += '\n';
+  int error = p.writer.make_room(line);
+  if (error != 0) {
+    GST_ELEMENT_WARNING(transform, RESOURCE, WRITE,
+                        ("Could not rotate \"%s\": %s.", p.name.c_str(), g_strerror(error)),
+                        ("the lines go on into the same file"));
+  }
   switch (p.writer.write(line, error)) {
     case resnet::LineWriter::Outcome::done:
       return GST_FLOW_OK;
@@ -160,7 +184,12 @@ GstFlowReturn transform_ip(GstBaseTransform* transform, GstBuffer* buffer) {
   try {
     const std::string line =
         resnet::result_json(resnet::read_classification_meta(buffer), resnet::read_region_results(buffer),
-                            p.stream, frame, GST_BUFFER_PTS(buffer), GST_BUFFER_DURATION(buffer));
+                            {.stream = p.stream,
+                             .number = frame,
+                             .pts = GST_BUFFER_PTS(buffer),
+                             .duration = GST_BUFFER_DURATION(buffer),
+                             .wall_clock = static_cast<GstClockTime>(g_get_real_time()) * GST_USECOND,
+                             .captured = resnet::capture_time(buffer)});
     if (p.posting) post(transform, line, frame, GST_BUFFER_PTS(buffer));
     return p.writer.is_open() ? write_line(transform, line) : GST_FLOW_OK;
   } catch (const std::exception& error) {
@@ -183,6 +212,12 @@ void set_property(GObject* object, guint id, const GValue* value, GParamSpec* sp
     case PROP_POST_MESSAGES:
       p.post_messages = g_value_get_boolean(value) != FALSE;
       break;
+    case PROP_MAX_SIZE_BYTES:
+      p.rotation.max_size = g_value_get_uint64(value);
+      break;
+    case PROP_MAX_FILES:
+      p.rotation.max_files = g_value_get_uint(value);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
       break;
@@ -202,6 +237,12 @@ void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
     case PROP_POST_MESSAGES:
       g_value_set_boolean(value, p.post_messages);
       break;
+    case PROP_MAX_SIZE_BYTES:
+      g_value_set_uint64(value, p.rotation.max_size);
+      break;
+    case PROP_MAX_FILES:
+      g_value_set_uint(value, p.rotation.max_files);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
       break;
@@ -218,8 +259,10 @@ void install_properties(GObjectClass* object_class) {
       static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
   g_object_class_install_property(
       object_class, PROP_LOCATION,
-      g_param_spec_string("location", "Location", "File for the lines; one that is there is replaced",
-                          nullptr, flags));
+      g_param_spec_string(
+          "location", "Location",
+          "File for the lines; one that is there is replaced, or kept as location.1 with max-size-bytes",
+          nullptr, flags));
   g_object_class_install_property(
       object_class, PROP_FD,
       g_param_spec_int("fd", "File descriptor",
@@ -229,6 +272,16 @@ void install_properties(GObjectClass* object_class) {
       object_class, PROP_POST_MESSAGES,
       g_param_spec_boolean("post-messages", "Post messages",
                            "Post an element message \"resnetjson\" with each line on the bus", FALSE, flags));
+  g_object_class_install_property(
+      object_class, PROP_MAX_SIZE_BYTES,
+      g_param_spec_uint64("max-size-bytes", "Maximum size",
+                          "Size of location at which it becomes location.1, that location.2, … (0: no limit)",
+                          0, G_MAXUINT64, 0, flags));
+  g_object_class_install_property(
+      object_class, PROP_MAX_FILES,
+      g_param_spec_uint("max-files", "Maximum files",
+                        "Files to keep when max-size-bytes is set, with the present one (0: all)", 0,
+                        G_MAXUINT, 0, flags));
 }
 
 }  // namespace

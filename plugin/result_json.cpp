@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "plugin/wall_clock.h"
+
 namespace resnet {
 namespace {
 
@@ -31,15 +33,16 @@ Json region_json(const RegionResult& region) {
 }  // namespace
 
 std::string result_json(const std::optional<Classification>& result, const std::vector<RegionResult>& regions,
-                        const std::string& stream, std::uint64_t frame, GstClockTime pts,
-                        GstClockTime duration) {
+                        const JsonFrame& frame) {
   Json line;
   line["version"] = 1;
-  line["stream"] = result && !result->stream.empty() ? result->stream : stream;
-  line["frame"] = frame;
-  line["pts"] = time_number(pts);
-  line["time"] = time_text(pts);
-  line["duration"] = time_number(duration);
+  line["stream"] = result && !result->stream.empty() ? result->stream : frame.stream;
+  line["frame"] = frame.number;
+  line["pts"] = time_number(frame.pts);
+  line["time"] = time_text(frame.pts);
+  line["duration"] = time_number(frame.duration);
+  line["wall-clock"] = utc_text(frame.wall_clock);
+  line["captured"] = GST_CLOCK_TIME_IS_VALID(frame.captured) ? Json(utc_text(frame.captured)) : Json(nullptr);
   line["classes"] = nullptr;
   line["age"] = nullptr;
   line["model"] = nullptr;

@@ -12,14 +12,18 @@
 
 namespace resnet {
 
-/// One frame as one line of JSON without a line break: version, stream, frame, pts and duration (ns, null
-/// when the frame has none), time ("0:00:01.000000000"), classes [{id, label, probability}] best first, age
-/// (ns), model, digest. A frame that was not classified has null for classes, age, model and digest. One with
-/// regions of interest has regions [{type, x, y, width, height, class}] too, the class null or as in classes.
-/// @param stream the video's stream id, for frames whose result names none
+/// What a line says of a frame beside its classes.
+struct JsonFrame {
+  std::string stream;  ///< the video's stream id, for frames whose result names none
+  std::uint64_t number = 0;
+  GstClockTime pts = GST_CLOCK_TIME_NONE, duration = GST_CLOCK_TIME_NONE;
+  GstClockTime wall_clock = 0;                  ///< now, in nanoseconds since 1970
+  GstClockTime captured = GST_CLOCK_TIME_NONE;  ///< likewise
+};
+
+/// One frame as one line of JSON without a line break, as resnetjson.schema.json describes it.
 std::string result_json(const std::optional<Classification>& result, const std::vector<RegionResult>& regions,
-                        const std::string& stream, std::uint64_t frame, GstClockTime pts,
-                        GstClockTime duration);
+                        const JsonFrame& frame);
 
 }  // namespace resnet
 
