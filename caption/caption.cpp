@@ -76,10 +76,19 @@ Size size_of(PangoLayout* layout) {
   return size;
 }
 
+int ascent_of(PangoLayout* layout) { return pango_layout_get_baseline(layout) / PANGO_SCALE; }
+
 /// Everything about the plate that does not depend on a single line, in pixels.
 struct Measures {
   int font, margin, padding, gap, bar;
-  int row_height = 0, text_height = 0, label_width = 0, number_width = 0;
+  int ascent = 0, descent = 0;  // of the highest and the deepest text: scripts differ
+  int label_width = 0, number_width = 0;
+
+  int row_height() const { return ascent + descent + 2 * gap + bar; }
+  void make_room_for(PangoLayout* text) {
+    ascent = std::max(ascent, ascent_of(text));
+    descent = std::max(descent, size_of(text).height - ascent_of(text));
+  }
 };
 
 Measures measures_for(int width, int height) {
@@ -126,12 +135,12 @@ std::vector<Row> lay_out(const std::vector<CaptionLine>& lines, cairo_t* context
       pango_layout_set_width(row.label.get(), (inner_width - m.number_width) * PANGO_SCALE);
       size = size_of(row.label.get());
     }
-    const int text_height = std::max(m.text_height, size.height);
-    const int row_height = text_height + 2 * m.gap + m.bar;
+    Measures with_row = m;
+    with_row.make_room_for(row.label.get());
+    if (row.number) with_row.make_room_for(row.number.get());
     // The first line is drawn in any case (cut, when the frame is that flat); the others only whole.
-    if (!rows.empty() && row_height * (static_cast<int>(rows.size()) + 1) > inner_height) break;
-    m.text_height = text_height;
-    m.row_height = row_height;
+    if (!rows.empty() && with_row.row_height() * (static_cast<int>(rows.size()) + 1) > inner_height) break;
+    m = with_row;
     m.label_width = std::clamp(size.width, m.label_width, inner_width - m.number_width);
     rows.push_back(std::move(row));
   }
@@ -144,20 +153,17 @@ void draw_row(cairo_t* context, const Row& row, const Measures& m, int top) {
   const int left = m.padding;
   const int width = m.label_width + m.number_width;
   cairo_set_source_rgb(context, 1, 1, 1);
-  cairo_move_to(context, left, top);
+  cairo_move_to(context, left, top + m.ascent - ascent_of(row.label.get()));
   // A width makes right-to-left labels start at the right.
   pango_layout_set_width(row.label.get(), m.label_width * PANGO_SCALE);
   pango_cairo_show_layout(context, row.label.get());
   if (row.number) {
-    // On the label's baseline: scripts differ in how high theirs is.
-    const int shift =
-        (pango_layout_get_baseline(row.label.get()) - pango_layout_get_baseline(row.number.get())) /
-        PANGO_SCALE;
-    cairo_move_to(context, left + width - size_of(row.number.get()).width, top + std::max(shift, 0));
+    cairo_move_to(context, left + width - size_of(row.number.get()).width,
+                  top + m.ascent - ascent_of(row.number.get()));
     pango_cairo_show_layout(context, row.number.get());
   }
   if (std::isnan(row.probability)) return;
-  const int bar_top = top + m.text_height + m.gap;
+  const int bar_top = top + m.ascent + m.descent + m.gap;
   cairo_rectangle(context, left, bar_top, width, m.bar);
   cairo_set_source_rgba(context, 1, 1, 1, 0.25);
   cairo_fill(context);
@@ -206,7 +212,7 @@ CaptionBitmap draw_caption(const std::vector<CaptionLine>& lines, int frame_widt
 
   const int width = std::min(frame_width - 2 * m.margin, m.label_width + m.number_width + 2 * m.padding);
   const int height =
-      std::min(frame_height - 2 * m.margin, m.row_height * static_cast<int>(rows.size()) + 2 * m.padding);
+      std::min(frame_height - 2 * m.margin, m.row_height() * static_cast<int>(rows.size()) + 2 * m.padding);
   const int stride = cairo_format_stride_for_width(CAIRO_FORMAT_ARGB32, width);
   std::vector<std::uint8_t> pixels(static_cast<std::size_t>(stride) * static_cast<std::size_t>(height));
   Surface surface(
@@ -215,7 +221,7 @@ CaptionBitmap draw_caption(const std::vector<CaptionLine>& lines, int frame_widt
   draw_plate(context.get(), width, height, m.padding);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     pango_cairo_update_layout(context.get(), rows[i].label.get());
-    draw_row(context.get(), rows[i], m, m.padding + static_cast<int>(i) * m.row_height);
+    draw_row(context.get(), rows[i], m, m.padding + static_cast<int>(i) * m.row_height());
   }
   cairo_surface_flush(surface.get());
   if (cairo_status(context.get()) != CAIRO_STATUS_SUCCESS) return bitmap;

@@ -38,9 +38,13 @@ struct CaptionRegion {
   bool operator==(const CaptionRegion&) const = default;
 };
 
-/// Draws the region's outline in its label's colour, and its line on a plate above it or, where there is no
-/// room, inside: several bitmaps, none that covers the region's pixels.
-std::vector<CaptionBitmap> draw_region(const CaptionRegion& region, int frame_width, int frame_height);
+/// Draws the lines as draw_caption does, each region's outline in its label's colour with dark edges, and its
+/// line on a plate: above the region, else at its upper or lower edge inside, else below it, where it hides
+/// the least of the plates before. Nothing else covers a region's pixels. The bitmaps lie inside the frame;
+/// where plates meet one is in front, and nothing shines through it.
+std::vector<CaptionBitmap> draw_overlay(const std::vector<CaptionLine>& lines,
+                                        const std::vector<CaptionRegion>& regions, int frame_width,
+                                        int frame_height);
 
 /// A bright colour (red, green, blue, 0…1) that depends on the label alone.
 std::array<double, 3> label_colour(const std::string& label);

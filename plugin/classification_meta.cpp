@@ -107,10 +107,12 @@ void mark_classification_drawn(GstBuffer* buffer) {
   gst_structure_set(gst_custom_meta_get_structure(meta), "drawn", G_TYPE_BOOLEAN, TRUE, nullptr);
 }
 
-std::vector<CaptionLine> caption_lines(const Classification& classification) {
-  std::vector<CaptionLine> lines;
-  for (const ClassScore& score : classification.scores) lines.push_back({score.label, score.probability});
-  return lines;
+void caption_lines(const Classification& classification, std::vector<CaptionLine>& lines) {
+  lines.resize(classification.scores.size());
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    lines[i].label = classification.scores[i].label;
+    lines[i].probability = classification.scores[i].probability;
+  }
 }
 
 }  // namespace resnet

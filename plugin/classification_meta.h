@@ -50,8 +50,8 @@ std::optional<Classification> read_classification_meta(GstBuffer* buffer);
 /// Notes on a writable buffer that its classes are drawn, so that nobody draws them again.
 void mark_classification_drawn(GstBuffer* buffer);
 
-/// The lines that an overlay draws for it.
-std::vector<CaptionLine> caption_lines(const Classification& classification);
+/// The lines that an overlay draws for it, into those that are there.
+void caption_lines(const Classification& classification, std::vector<CaptionLine>& lines);
 
 }  // namespace resnet
 

@@ -157,7 +157,9 @@ GstBuffer* annotate_regions(GstPad* source_pad, ClassifyState::Output& out, GstB
   if (!settings.overlay) return buffer;
   prepare_overlay(out, source_pad);
   bool drawn = false;
-  buffer = out.overlay.apply(buffer, {{}, caption_regions(read_region_results(buffer), 0)}, drawn);
+  out.shown.lines.clear();
+  read_caption_regions(buffer, 0, out.shown.regions);
+  buffer = out.overlay.apply(buffer, out.shown, drawn);
   if (drawn) mark_regions_drawn(buffer);
   return buffer;
 }
@@ -168,7 +170,9 @@ GstBuffer* annotate_frame(GstElement* element, GstPad* source_pad, ClassifyState
   if (settings.on_change && classification.has_classes) announce_change(element, out, buffer, classification);
   if (settings.overlay && classification.has_classes) {
     prepare_overlay(out, source_pad);
-    buffer = out.overlay.apply(buffer, {caption_lines(classification), {}}, classification.drawn);
+    caption_lines(classification, out.shown.lines);
+    out.shown.regions.clear();
+    buffer = out.overlay.apply(buffer, out.shown, classification.drawn);
   }
   buffer = gst_buffer_make_writable(buffer);
   add_classification_meta(buffer, classification);
@@ -213,6 +217,7 @@ GstFlowReturn finish_frame(GstElement* element, GstPad* source_pad, ClassifyStat
 }
 
 void note_event(ClassifyState& s, GstEvent* event) {
+  s.output.overlay.follow(event);
   if (GST_EVENT_TYPE(event) == GST_EVENT_CAPS) s.output.ask_downstream = true;
   if (GST_EVENT_TYPE(event) != GST_EVENT_SEGMENT) return;
   gst_event_copy_segment(event, &s.output.segment);

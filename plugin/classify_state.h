@@ -67,6 +67,7 @@ struct ClassifyState {
   /// The source pad's task's; others touch it only while that does not run.
   struct Output {
     Overlay overlay;
+    OverlayContent shown;         // kept for its memory
     bool ask_downstream = false;  // caps are new: `overlay` has to negotiate
     GstSegment segment{};
     ResultTracker tracker;

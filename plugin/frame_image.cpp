@@ -133,11 +133,14 @@ std::optional<Image> crop_image(const Image& image, Rectangle r) {
   return part;
 }
 
-std::optional<Orientation> orientation_of(GstTagList* tags) {
+void follow_orientation(Orientation& orientation, GstEvent* event) {
+  if (GST_EVENT_TYPE(event) == GST_EVENT_STREAM_START) orientation = Orientation::identity;
+  if (GST_EVENT_TYPE(event) != GST_EVENT_TAG) return;
+  GstTagList* tags = nullptr;
+  gst_event_parse_tag(event, &tags);
   GstVideoOrientationMethod method = GST_VIDEO_ORIENTATION_IDENTITY;
-  if (!gst_video_orientation_from_tag(tags, &method) || method > GST_VIDEO_ORIENTATION_UR_LL)
-    return std::nullopt;
-  return static_cast<Orientation>(method);
+  if (!gst_video_orientation_from_tag(tags, &method) || method > GST_VIDEO_ORIENTATION_UR_LL) return;
+  orientation = static_cast<Orientation>(method);
 }
 
 }  // namespace resnet

@@ -25,8 +25,8 @@ struct Rectangle {
 /// @return nothing when no pixel is inside
 std::optional<Image> crop_image(const Image& image, Rectangle rectangle);
 
-/// What the tag `image-orientation` says; nothing where it is not there.
-std::optional<Orientation> orientation_of(GstTagList* tags);
+/// Keeps what the tag `image-orientation` says up to date with the stream's events: a new stream has none.
+void follow_orientation(Orientation& orientation, GstEvent* event);
 
 }  // namespace resnet
 

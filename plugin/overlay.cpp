@@ -1,9 +1,39 @@
 #include "plugin/overlay.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
+#include "plugin/frame_image.h"
+#include "plugin/turn.h"
+
 namespace resnet {
+namespace {
+
+// What the number says; NaN is like NaN.
+long shown(double probability) { return std::isnan(probability) ? -1 : std::lround(probability * 1000); }
+
+bool look_alike(const CaptionLine& a, const CaptionLine& b) {
+  return a.label == b.label && shown(a.probability) == shown(b.probability);
+}
+
+bool look_alike(const CaptionRegion& a, const CaptionRegion& b) {
+  return a.x == b.x && a.y == b.y && a.width == b.width && a.height == b.height && look_alike(a.line, b.line);
+}
+
+template <typename Item>
+bool look_alike(const std::vector<Item>& a, const std::vector<Item>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Item& one, const Item& other) { return look_alike(one, other); });
+}
+
+}  // namespace
+
+void Overlay::follow(GstEvent* event) {
+  const Orientation before = orientation_;
+  follow_orientation(orientation_, event);
+  stale_ = stale_ || orientation_ != before;
+}
 
 void Overlay::negotiate(GstPad* source_pad) {
   GstCaps* caps = gst_pad_get_current_caps(source_pad);
@@ -25,30 +55,42 @@ void Overlay::negotiate(GstPad* source_pad) {
 void Overlay::set_format(const GstVideoInfo& info, bool attach) {
   info_ = info;
   attach_ = attach;
-  content_ = {};
-  composition_.reset();
+  stale_ = true;
 }
 
-void Overlay::update(OverlayContent content) {
-  // What the number shows; a NaN would never equal itself.
-  const auto round = [](CaptionLine& line) {
-    line.probability = std::isnan(line.probability) ? -1 : std::round(line.probability * 1000) / 1000;
-  };
-  for (CaptionLine& line : content.lines) round(line);
-  for (CaptionRegion& region : content.regions) round(region.line);
-  if (content == content_) return;
-  composition_.reset();
-  content_ = content;
-  const auto restore = [](CaptionLine& line) {
-    if (line.probability < 0) line.probability = std::nan("");
-  };
-  for (CaptionLine& line : content.lines) restore(line);
+Overlay::Area Overlay::visible(GstBuffer* buffer) const {
   const int width = GST_VIDEO_INFO_WIDTH(&info_), height = GST_VIDEO_INFO_HEIGHT(&info_);
-  for (CaptionRegion& region : content.regions) {
-    restore(region.line);
-    for (const CaptionBitmap& bitmap : draw_region(region, width, height)) add(bitmap);
+  const GstVideoCropMeta* crop = gst_buffer_get_video_crop_meta(buffer);
+  const auto w = static_cast<guint>(width), h = static_cast<guint>(height);
+  if (crop == nullptr || crop->x >= w || crop->y >= h) return {0, 0, width, height};
+  return {static_cast<int>(crop->x), static_cast<int>(crop->y),
+          static_cast<int>(std::min(crop->width, w - crop->x)),
+          static_cast<int>(std::min(crop->height, h - crop->y))};
+}
+
+void Overlay::update(GstBuffer* buffer, const OverlayContent& content) {
+  const Area area = visible(buffer);
+  const bool same = !stale_ && area == area_ && look_alike(content.lines, content_.lines) &&
+                    look_alike(content.regions, content_.regions);
+  if (same) return;
+  stale_ = false;
+  area_ = area;
+  content_ = content;
+  compose();
+}
+
+void Overlay::compose() {
+  composition_.reset();
+  const Turn turn(orientation_, area_.width, area_.height);
+  std::vector<CaptionRegion> regions;
+  for (CaptionRegion region : content_.regions) {
+    region.x -= area_.x;
+    region.y -= area_.y;
+    regions.push_back(turn.upright(region));
   }
-  if (!content.lines.empty()) add(draw_caption(content.lines, width, height));
+  for (CaptionBitmap& bitmap : draw_overlay(content_.lines, regions, turn.width(), turn.height())) {
+    add(turn.stored(std::move(bitmap)));
+  }
 }
 
 void Overlay::add(const CaptionBitmap& bitmap) {
@@ -59,8 +101,9 @@ void Overlay::add(const CaptionBitmap& bitmap) {
   gint strides[GST_VIDEO_MAX_PLANES] = {bitmap.stride};
   gst_buffer_add_video_meta_full(pixels, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB,
                                  width, height, 1, offsets, strides);
-  GstVideoOverlayRectangle* rectangle = gst_video_overlay_rectangle_new_raw(
-      pixels, bitmap.x, bitmap.y, width, height, GST_VIDEO_OVERLAY_FORMAT_FLAG_PREMULTIPLIED_ALPHA);
+  GstVideoOverlayRectangle* rectangle =
+      gst_video_overlay_rectangle_new_raw(pixels, area_.x + bitmap.x, area_.y + bitmap.y, width, height,
+                                          GST_VIDEO_OVERLAY_FORMAT_FLAG_PREMULTIPLIED_ALPHA);
   gst_buffer_unref(pixels);
   if (composition_) {
     gst_video_overlay_composition_add_rectangle(composition_.get(), rectangle);
@@ -96,16 +139,18 @@ bool Overlay::blend(GstBuffer* buffer) {
 }
 
 bool Overlay::draw(GstBuffer* buffer, const OverlayContent& content) {
-  update(content);
+  update(buffer, content);
   if (!composition_) return false;
-  if (!attach_) return blend(buffer);
+  const bool as_shown = orientation_ == Orientation::identity &&
+                        area_ == Area{0, 0, GST_VIDEO_INFO_WIDTH(&info_), GST_VIDEO_INFO_HEIGHT(&info_)};
+  if (!attach_ || !as_shown) return blend(buffer);
   attach(buffer);
   return true;
 }
 
 GstBuffer* Overlay::apply(GstBuffer* buffer, const OverlayContent& content, bool& drawn) {
   drawn = false;
-  update(content);
+  update(buffer, content);
   if (!composition_) return buffer;
   buffer = gst_buffer_make_writable(buffer);
   drawn = draw(buffer, content);

@@ -8,6 +8,7 @@
 #include <gst/video/video.h>
 
 #include "caption/caption.h"
+#include "model/image.h"
 
 namespace resnet {
 
@@ -20,14 +21,18 @@ struct OverlayContent {
   std::vector<CaptionRegion> regions;
 
   bool empty() const { return lines.empty() && regions.empty(); }
-  bool operator==(const OverlayContent&) const = default;
 };
 
 /// Puts captions on frames: attached as a GstVideoOverlayComposition where downstream renders it, else
-/// blended into the pixels. The bitmaps are kept while what they show (to a tenth of a per cent) and the
-/// frame's size stay. For one thread.
+/// blended into the pixels. They lie in what a GstVideoCropMeta shows of the frame, and are upright when the
+/// player has turned it as the tag `image-orientation` says; such frames are blended always: what turns or
+/// crops the pixels need not do so with what is attached. The bitmaps are kept while what they show (to a
+/// tenth of a per cent) and where stay: nothing is allocated then but GStreamer's own. For one thread.
 class Overlay {
  public:
+  /// Takes the orientation from the stream's events, to be called for each in its place among the frames.
+  void follow(GstEvent* event);
+
   /// Takes the format from the pad's caps and asks downstream, which must have them already, with an
   /// ALLOCATION query whether it renders GstVideoOverlayComposition. Without a lock held.
   void negotiate(GstPad* source_pad);
@@ -49,14 +54,25 @@ class Overlay {
     void operator()(GstVideoOverlayComposition* c) const { gst_video_overlay_composition_unref(c); }
   };
 
-  void update(OverlayContent content);
+  /// What is shown of a frame, in its pixels.
+  struct Area {
+    int x = 0, y = 0, width = 0, height = 0;
+    bool operator==(const Area&) const = default;
+  };
+
+  Area visible(GstBuffer* buffer) const;
+  void update(GstBuffer* buffer, const OverlayContent& content);
+  void compose();
   void add(const CaptionBitmap& bitmap);
   void attach(GstBuffer* buffer);
   bool blend(GstBuffer* buffer);
 
   GstVideoInfo info_{};
   bool attach_ = false;
-  OverlayContent content_;
+  Orientation orientation_ = Orientation::identity;
+  Area area_;
+  bool stale_ = true;       // the composition is of another format or orientation
+  OverlayContent content_;  // of the composition
   std::unique_ptr<GstVideoOverlayComposition, Unref> composition_;
 };
 

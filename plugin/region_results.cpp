@@ -1,5 +1,6 @@
 #include "plugin/region_results.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <gst/video/gstvideometa.h>
@@ -37,6 +38,29 @@ void set_parameter(GstBuffer* buffer, gint number, GstStructure* parameter) {
   if (parameter) gst_structure_free(parameter);
 }
 
+/// The parameter, as long as the region lives.
+struct Found {
+  const gchar* label = nullptr;  // null: not classified, or none of these
+  int id = 0;
+  double probability = 0;
+  gboolean drawn = FALSE;
+};
+
+Found find(GstVideoRegionOfInterestMeta& region) {
+  Found found;
+  const GstStructure* s = gst_video_region_of_interest_meta_get_param(&region, class_parameter);
+  if (s == nullptr || !gst_structure_get_int(s, "label_id", &found.id) ||
+      !gst_structure_get_double(s, "confidence", &found.probability)) {
+    return {};
+  }
+  gst_structure_get_boolean(s, "drawn", &found.drawn);
+  found.label = gst_structure_get_string(s, "label");
+  return found;
+}
+
+// Frames are smaller; sums of such numbers are numbers.
+int coordinate(guint value) { return static_cast<int>(std::min(value, 1U << 24)); }
+
 }  // namespace
 
 void add_region_result(GstBuffer* buffer, gint region, const ClassScore& score, const std::string& model) {
@@ -58,16 +82,10 @@ std::vector<RegionResult> read_region_results(GstBuffer* buffer) {
   for_each_region(buffer, [&](GstVideoRegionOfInterestMeta& region, gint) {
     const gchar* type = g_quark_to_string(region.roi_type);
     RegionResult result{type ? type : "", region.x, region.y, region.w, region.h, std::nullopt, false};
-    ClassScore score;
-    const GstStructure* found = gst_video_region_of_interest_meta_get_param(&region, class_parameter);
-    const gchar* label = found ? gst_structure_get_string(found, "label") : nullptr;
-    if (label && gst_structure_get_int(found, "label_id", &score.id) &&
-        gst_structure_get_double(found, "confidence", &score.probability)) {
-      score.label = label;
-      result.best = score;
-      gboolean drawn = FALSE;
-      gst_structure_get_boolean(found, "drawn", &drawn);
-      result.drawn = drawn != FALSE;
+    const Found found = find(region);
+    if (found.label) {
+      result.best = ClassScore{found.id, found.label, found.probability};
+      result.drawn = found.drawn != FALSE;
     }
     results.push_back(std::move(result));
     return true;
@@ -83,17 +101,22 @@ void mark_regions_drawn(GstBuffer* buffer) {
   });
 }
 
-std::vector<CaptionRegion> caption_regions(const std::vector<RegionResult>& regions, double threshold) {
-  std::vector<CaptionRegion> captions;
-  for (const RegionResult& region : regions) {
-    if (!region.best || region.drawn || region.best->probability < threshold) continue;
-    captions.push_back({static_cast<int>(region.x),
-                        static_cast<int>(region.y),
-                        static_cast<int>(region.width),
-                        static_cast<int>(region.height),
-                        {region.best->label, region.best->probability}});
-  }
-  return captions;
+void read_caption_regions(GstBuffer* buffer, double threshold, std::vector<CaptionRegion>& captions) {
+  std::size_t used = 0;
+  for_each_region(buffer, [&](GstVideoRegionOfInterestMeta& region, gint) {
+    const Found found = find(region);
+    if (!found.label || found.drawn || found.probability < threshold) return true;
+    if (used == captions.size()) captions.emplace_back();
+    CaptionRegion& caption = captions[used++];
+    caption.x = coordinate(region.x);
+    caption.y = coordinate(region.y);
+    caption.width = coordinate(region.w);
+    caption.height = coordinate(region.h);
+    caption.line.label = found.label;
+    caption.line.probability = found.probability;
+    return true;
+  });
+  captions.resize(used);
 }
 
 }  // namespace resnet

@@ -36,8 +36,9 @@ std::vector<RegionResult> read_region_results(GstBuffer* buffer);
 /// them again.
 void mark_regions_drawn(GstBuffer* buffer);
 
-/// What an overlay draws of them: classes of at least that probability that the frame does not show.
-std::vector<CaptionRegion> caption_regions(const std::vector<RegionResult>& regions, double threshold);
+/// What an overlay draws of the buffer's regions, into those that are there: classes of at least that
+/// probability that the frame does not show.
+void read_caption_regions(GstBuffer* buffer, double threshold, std::vector<CaptionRegion>& captions);
 
 }  // namespace resnet
 

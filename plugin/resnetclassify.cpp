@@ -158,6 +158,7 @@ gboolean flush_stop(GstResnetClassify* self, GstEvent* event) {
 gboolean sink_event(GstPad* pad, GstObject* parent, GstEvent* event) {
   GstResnetClassify* self = self_of(parent);
   ClassifyState& s = *self->state;
+  resnet::follow_orientation(s.input.orientation, event);
   switch (GST_EVENT_TYPE(event)) {
     case GST_EVENT_FLUSH_START:
       return flush_start(self, event);
@@ -170,15 +171,8 @@ gboolean sink_event(GstPad* pad, GstObject* parent, GstEvent* event) {
       }
       break;
     case GST_EVENT_STREAM_START:
-      s.input.orientation = resnet::Orientation::identity;
       s.queue.accept_buffers();
       break;
-    case GST_EVENT_TAG: {
-      GstTagList* tags = nullptr;
-      gst_event_parse_tag(event, &tags);
-      s.input.orientation = resnet::orientation_of(tags).value_or(s.input.orientation);
-      break;
-    }
     case GST_EVENT_SEGMENT:
       start_segment(s, event);
       break;

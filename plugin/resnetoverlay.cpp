@@ -4,7 +4,8 @@
  *
  * Draws the classes that resnetclassify put on a frame and its regions (with `overlay=false`), unless the
  * frame shows them already. The caption is attached as a #GstVideoOverlayComposition where downstream renders
- * that, else blended.
+ * that, else blended. It is upright when the player has turned the picture as the tag `image-orientation`
+ * says.
  *
  * |[
  * gst-launch-1.0 filesrc location=flowers.webm ! decodebin ! resnetclassify model=resnet34.pth overlay=false
@@ -22,8 +23,10 @@
 #include <exception>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "plugin/classification_meta.h"
+#include "plugin/gstresnetmeta.h"
 #include "plugin/overlay.h"
 #include "plugin/region_results.h"
 
@@ -38,7 +41,8 @@ struct Private {
   double threshold = default_threshold;
   // The streaming thread's.
   resnet::Overlay overlay;
-  bool ask_downstream = false;  // new caps: they are downstream only when the first frame follows
+  resnet::OverlayContent content;  // of the frame at hand
+  bool ask_downstream = false;     // new caps: they are downstream only when the first frame follows
 };
 
 }  // namespace
@@ -72,24 +76,43 @@ gboolean set_caps(GstBaseTransform* transform, GstCaps* caps, GstCaps*) {
   return gst_video_info_from_caps(&info, caps);
 }
 
-resnet::OverlayContent content_for(Private& p, GstBuffer* buffer) {
+gboolean sink_event(GstBaseTransform* transform, GstEvent* event) {
+  if (GST_EVENT_IS_SERIALIZED(event)) priv(transform).overlay.follow(event);
+  return GST_BASE_TRANSFORM_CLASS(gst_resnet_overlay_parent_class)->sink_event(transform, event);
+}
+
+// The classes on a frame, into lines that keep their memory.
+void read_lines(GstBuffer* buffer, guint max_lines, double threshold,
+                std::vector<resnet::CaptionLine>& lines) {
+  const GstStructure* result = gst_buffer_get_resnet_classification(buffer);
+  gboolean drawn = FALSE;
+  if (result) gst_structure_get_boolean(result, "drawn", &drawn);
+  const guint size = result && !drawn ? gst_resnet_classification_get_size(result) : 0;
+  std::size_t used = 0;
+  for (guint i = 0; i < size && used < max_lines; ++i) {
+    const gchar* label = nullptr;
+    double probability = 0;
+    if (!gst_resnet_classification_get_class(result, i, nullptr, &label, &probability)) break;
+    if (probability < threshold) continue;
+    if (used == lines.size()) lines.emplace_back();
+    lines[used].label = label ? label : "";
+    lines[used++].probability = probability;
+  }
+  lines.resize(used);
+}
+
+const resnet::OverlayContent& read_content(Private& p, GstBuffer* buffer) {
   const std::lock_guard lock(p.mutex);
-  resnet::OverlayContent content;
-  content.regions = resnet::caption_regions(resnet::read_region_results(buffer), p.threshold);
-  const std::optional<resnet::Classification> result = resnet::read_classification_meta(buffer);
-  if (!result || result->drawn) return content;
-  content.lines = resnet::caption_lines(*result);
-  std::erase_if(content.lines,
-                [&p](const resnet::CaptionLine& line) { return line.probability < p.threshold; });
-  if (content.lines.size() > p.max_lines) content.lines.resize(p.max_lines);
-  return content;
+  read_lines(buffer, p.max_lines, p.threshold, p.content.lines);
+  resnet::read_caption_regions(buffer, p.threshold, p.content.regions);
+  return p.content;
 }
 
 // The base class would copy the pixels of a frame that others hold too, also when nothing is drawn.
 GstFlowReturn prepare_output_buffer(GstBaseTransform* transform, GstBuffer* input, GstBuffer** output) {
   *output = input;
   try {
-    if (!gst_buffer_is_writable(input) && !content_for(priv(transform), input).empty()) {
+    if (!gst_buffer_is_writable(input) && !read_content(priv(transform), input).empty()) {
       *output = gst_buffer_copy(input);
     }
   } catch (const std::exception& error) {
@@ -103,7 +126,7 @@ GstFlowReturn prepare_output_buffer(GstBaseTransform* transform, GstBuffer* inpu
 GstFlowReturn transform_ip(GstBaseTransform* transform, GstBuffer* buffer) {
   Private& p = priv(transform);
   try {
-    const resnet::OverlayContent content = content_for(p, buffer);
+    const resnet::OverlayContent& content = read_content(p, buffer);
     if (std::exchange(p.ask_downstream, false)) p.overlay.negotiate(GST_BASE_TRANSFORM_SRC_PAD(transform));
     // A threshold lowered since the buffer was prepared must not make us draw on what others hold.
     if (!content.empty() && gst_buffer_is_writable(buffer) && p.overlay.draw(buffer, content)) {
@@ -165,6 +188,7 @@ static void gst_resnet_overlay_class_init(GstResnetOverlayClass* klass) {
   object_class->get_property = get_property;
   object_class->finalize = finalize;
   transform_class->set_caps = set_caps;
+  transform_class->sink_event = sink_event;
   transform_class->prepare_output_buffer = prepare_output_buffer;
   transform_class->transform_ip = transform_ip;
   const auto flags =
