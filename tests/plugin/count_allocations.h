@@ -1,0 +1,13 @@
+#ifndef RESNET_TESTS_PLUGIN_COUNT_ALLOCATIONS_H
+#define RESNET_TESTS_PLUGIN_COUNT_ALLOCATIONS_H
+
+#include <cstddef>
+
+namespace resnet {
+
+/// How often operator new has been called in this thread, by the program and what it has loaded.
+std::size_t allocations();
+
+}  // namespace resnet
+
+#endif
