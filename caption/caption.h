@@ -2,6 +2,7 @@
 #define RESNET_CAPTION_CAPTION_H
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -42,9 +43,10 @@ struct CaptionRegion {
 /// line on a plate: above the region, else at its upper or lower edge inside, else below it, where it hides
 /// the least of the plates before. Nothing else covers a region's pixels. The bitmaps lie inside the frame;
 /// where plates meet one is in front, and nothing shines through it.
+/// @param above the number of lines of each caption that the frame shows already: the lines come below them
 std::vector<CaptionBitmap> draw_overlay(const std::vector<CaptionLine>& lines,
                                         const std::vector<CaptionRegion>& regions, int frame_width,
-                                        int frame_height);
+                                        int frame_height, const std::vector<std::size_t>& above = {});
 
 /// A bright colour (red, green, blue, 0…1) that depends on the label alone.
 std::array<double, 3> label_colour(const std::string& label);

@@ -122,6 +122,16 @@ void place(CaptionBitmap& plate, const CaptionRegion& region, const std::vector<
   plate.y = best;
 }
 
+/// Moves a caption below others of so many lines each, as far as there is room.
+void move_below(CaptionBitmap& caption, const std::vector<std::size_t>& above, int frame_width,
+                int frame_height) {
+  const int gap = caption.y / 2;
+  for (const std::size_t lines : above) {
+    caption.y += draw_caption(std::vector<CaptionLine>(lines), frame_width, frame_height).height + gap;
+  }
+  caption.y = std::min(caption.y, frame_height - caption.height);
+}
+
 /// Makes the bitmap transparent where something is in front of it.
 void cut(CaptionBitmap& bitmap, const CaptionBitmap& front) {
   const Box both = common(box_of(bitmap), box_of(front));
@@ -137,9 +147,10 @@ void cut(CaptionBitmap& bitmap, const CaptionBitmap& front) {
 
 std::vector<CaptionBitmap> draw_overlay(const std::vector<CaptionLine>& lines,
                                         const std::vector<CaptionRegion>& regions, int frame_width,
-                                        int frame_height) {
+                                        int frame_height, const std::vector<std::size_t>& above) {
   std::vector<CaptionBitmap> outlines, plates;  // what was placed first is in front
   plates.push_back(draw_caption(lines, frame_width, frame_height));
+  move_below(plates.back(), above, frame_width, frame_height);
   for (const CaptionRegion& region : regions) {
     add_outline(region, frame_width, frame_height, outlines);
     CaptionBitmap plate = draw_caption({region.line}, frame_width, frame_height);

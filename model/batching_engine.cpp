@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <span>
 
@@ -293,8 +294,10 @@ void BatchingEngine::hand_out(const NetworkOutput& output, std::size_t row, cons
     const std::span features = row_of(output.features);
     request.features.assign(features.begin(), features.end());
   }
-  const bool finite =
-      !slot.wanted.classes || activate(slot.wanted.activation, row_of(output.logits), request.probabilities);
+  const bool finite = std::all_of(request.features.begin(), request.features.end(),
+                                  [](float feature) { return std::isfinite(feature); }) &&
+                      (!slot.wanted.classes ||
+                       activate(slot.wanted.activation, row_of(output.logits), request.probabilities));
   if (!finite && !request.error) {
     request.error = {ErrorCode::device, "the network's output is not finite"};
   }

@@ -1,6 +1,5 @@
 #include "model/model_info.h"
 
-#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -8,6 +7,7 @@
 #include "model/error.h"
 #include "model/labels.h"
 #include "model/quote.h"
+#include "model/shortest_double.h"
 
 namespace resnet {
 namespace {
@@ -146,23 +146,14 @@ void read_activation(const Reader& reader, Activation& activation) {
   reader.fail("activation", "must be \"softmax\" or \"sigmoid\"");
 }
 
-/// The shortest decimal that reads back as the same float: 0.485, not 0.4850000143051147.
-double shortest(float value) {
-  std::array<char, 32> text{};
-  const char* end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
-  double result = 0;
-  std::from_chars(text.data(), end, result);
-  return result;
-}
-
 }  // namespace
 
 nlohmann::json to_json(const ModelInfo& info) {
   const Architecture& architecture = info.architecture;
   const Preprocessing& preprocessing = info.preprocessing;
   nlohmann::json mean = nlohmann::json::array(), std = nlohmann::json::array();
-  for (const float value : preprocessing.mean) mean.push_back(shortest(value));
-  for (const float value : preprocessing.std) std.push_back(shortest(value));
+  for (const float value : preprocessing.mean) mean.push_back(shortest_double(value));
+  for (const float value : preprocessing.std) std.push_back(shortest_double(value));
   nlohmann::json document = {
       {"format", "gst-resnet 1"},
       {"architecture",

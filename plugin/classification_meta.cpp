@@ -36,44 +36,7 @@ std::string string_field(const GstStructure* structure, const char* field) {
   return text ? text : "";
 }
 
-}  // namespace
-
-std::string valid_utf8(const std::string& text) {
-  const std::unique_ptr<gchar, decltype(&g_free)> valid(g_utf8_make_valid(text.c_str(), -1), g_free);
-  return valid.get();
-}
-
-void register_classification_meta() {
-  static const bool registered = [] {
-    // An application or a second copy of the plugin may have registered it before.
-    if (gst_meta_get_info(GST_RESNET_CLASSIFICATION_META_NAME) != nullptr) return true;
-    static const gchar* no_tags[] = {nullptr};
-    return gst_meta_register_custom(GST_RESNET_CLASSIFICATION_META_NAME, no_tags, nullptr, nullptr,
-                                    nullptr) != nullptr;
-  }();
-  (void)registered;
-}
-
-void add_classification_meta(GstBuffer* buffer, const Classification& c) {
-  register_classification_meta();
-  if (GstCustomMeta* old = gst_buffer_get_custom_meta(buffer, GST_RESNET_CLASSIFICATION_META_NAME)) {
-    gst_buffer_remove_meta(buffer, &old->meta);
-  }
-  GstCustomMeta* meta = gst_buffer_add_custom_meta(buffer, GST_RESNET_CLASSIFICATION_META_NAME);
-  if (!meta) return;
-  GstStructure* structure = gst_custom_meta_get_structure(meta);
-  gst_structure_set(structure, "version", G_TYPE_UINT, GST_RESNET_CLASSIFICATION_META_VERSION, "model",
-                    G_TYPE_STRING, valid_utf8(c.model).c_str(), "digest", G_TYPE_STRING,
-                    valid_utf8(c.digest).c_str(), "age", G_TYPE_UINT64, static_cast<guint64>(c.age), "stream",
-                    G_TYPE_STRING, valid_utf8(c.stream).c_str(), "drawn", G_TYPE_BOOLEAN,
-                    static_cast<gboolean>(c.drawn), nullptr);
-  if (c.has_classes) set_scores(structure, c.scores);
-  if (c.features) gst_structure_set(structure, "features", G_TYPE_BYTES, c.features.get(), nullptr);
-}
-
-std::optional<Classification> read_classification_meta(GstBuffer* buffer) {
-  const GstStructure* structure = gst_buffer_get_resnet_classification(buffer);
-  if (!structure) return std::nullopt;
+Classification read(const GstStructure* structure) {
   Classification c;
   c.model = string_field(structure, "model");
   c.digest = string_field(structure, "digest");
@@ -100,11 +63,82 @@ std::optional<Classification> read_classification_meta(GstBuffer* buffer) {
   return c;
 }
 
+void remove_result_of(GstBuffer* buffer, const std::string& stream) {
+  const GstMetaInfo* info = gst_meta_get_info(GST_RESNET_CLASSIFICATION_META_NAME);
+  gpointer state = nullptr;
+  while (GstMeta* meta = gst_buffer_iterate_meta_filtered(buffer, &state, info->api)) {
+    if (string_field(gst_custom_meta_get_structure(reinterpret_cast<GstCustomMeta*>(meta)), "stream") ==
+        stream) {
+      gst_buffer_remove_meta(buffer, meta);
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+std::string valid_utf8(const std::string& text) {
+  const std::unique_ptr<gchar, decltype(&g_free)> valid(g_utf8_make_valid(text.c_str(), -1), g_free);
+  return valid.get();
+}
+
+void register_classification_meta() {
+  static const bool registered = [] {
+    // An application or a second copy of the plugin may have registered it before.
+    if (gst_meta_get_info(GST_RESNET_CLASSIFICATION_META_NAME) != nullptr) return true;
+    static const gchar* no_tags[] = {nullptr};
+    return gst_meta_register_custom(GST_RESNET_CLASSIFICATION_META_NAME, no_tags, nullptr, nullptr,
+                                    nullptr) != nullptr;
+  }();
+  (void)registered;
+}
+
+void add_classification_meta(GstBuffer* buffer, const Classification& c) {
+  register_classification_meta();
+  remove_result_of(buffer, c.stream);
+  GstCustomMeta* meta = gst_buffer_add_custom_meta(buffer, GST_RESNET_CLASSIFICATION_META_NAME);
+  if (!meta) return;
+  GstStructure* structure = gst_custom_meta_get_structure(meta);
+  gst_structure_set(structure, "version", G_TYPE_UINT, GST_RESNET_CLASSIFICATION_META_VERSION, "model",
+                    G_TYPE_STRING, valid_utf8(c.model).c_str(), "digest", G_TYPE_STRING,
+                    valid_utf8(c.digest).c_str(), "age", G_TYPE_UINT64, static_cast<guint64>(c.age), "stream",
+                    G_TYPE_STRING, valid_utf8(c.stream).c_str(), "drawn", G_TYPE_BOOLEAN,
+                    static_cast<gboolean>(c.drawn), nullptr);
+  if (c.has_classes) set_scores(structure, c.scores);
+  if (c.features) gst_structure_set(structure, "features", G_TYPE_BYTES, c.features.get(), nullptr);
+}
+
+std::vector<Classification> read_classification_metas(GstBuffer* buffer) {
+  std::vector<Classification> results;
+  gpointer state = nullptr;
+  while (const GstStructure* structure = gst_buffer_iterate_resnet_classification(buffer, &state)) {
+    results.push_back(read(structure));
+  }
+  return results;
+}
+
+std::optional<Classification> read_classification_meta(GstBuffer* buffer) {
+  const GstStructure* structure = gst_buffer_get_resnet_classification(buffer);
+  return structure ? std::optional(read(structure)) : std::nullopt;
+}
+
+void read_drawn(GstBuffer* buffer, std::vector<std::size_t>& sizes) {
+  sizes.clear();
+  gpointer state = nullptr;
+  while (const GstStructure* structure = gst_buffer_iterate_resnet_classification(buffer, &state)) {
+    gboolean drawn = FALSE;
+    gst_structure_get_boolean(structure, "drawn", &drawn);
+    const guint size = gst_resnet_classification_get_size(structure);
+    if (drawn && size > 0) sizes.push_back(size);
+  }
+}
+
 void mark_classification_drawn(GstBuffer* buffer) {
-  if (gst_meta_get_info(GST_RESNET_CLASSIFICATION_META_NAME) == nullptr) return;
-  GstCustomMeta* meta = gst_buffer_get_custom_meta(buffer, GST_RESNET_CLASSIFICATION_META_NAME);
-  if (meta == nullptr) return;
-  gst_structure_set(gst_custom_meta_get_structure(meta), "drawn", G_TYPE_BOOLEAN, TRUE, nullptr);
+  gpointer state = nullptr;
+  while (const GstStructure* structure = gst_buffer_iterate_resnet_classification(buffer, &state)) {
+    // Of a buffer that is writable, and so its metas.
+    gst_structure_set(const_cast<GstStructure*>(structure), "drawn", G_TYPE_BOOLEAN, TRUE, nullptr);
+  }
 }
 
 void caption_lines(const Classification& classification, std::vector<CaptionLine>& lines) {

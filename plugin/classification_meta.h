@@ -40,12 +40,18 @@ std::string valid_utf8(const std::string& text);
 /// Registers the meta once; every element of the plugin calls it.
 void register_classification_meta();
 
-/// Adds the meta, in the place of one that is there; the buffer must be writable. Text that is not UTF-8 is
-/// made so.
+/// Adds the meta, in the place of one of the same stream; the buffer must be writable. Text that is not UTF-8
+/// is made so.
 void add_classification_meta(GstBuffer* buffer, const Classification& classification);
 
-/// What the buffer carries, or nothing.
+/// What the buffer carries, in the order in which elements added it.
+std::vector<Classification> read_classification_metas(GstBuffer* buffer);
+
+/// The first of it, or nothing.
 std::optional<Classification> read_classification_meta(GstBuffer* buffer);
+
+/// The number of classes of each result that the frame shows already.
+void read_drawn(GstBuffer* buffer, std::vector<std::size_t>& sizes);
 
 /// Notes on a writable buffer that its classes are drawn, so that nobody draws them again.
 void mark_classification_drawn(GstBuffer* buffer);

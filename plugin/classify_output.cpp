@@ -172,6 +172,7 @@ GstBuffer* annotate_frame(GstElement* element, GstPad* source_pad, ClassifyState
     prepare_overlay(out, source_pad);
     caption_lines(classification, out.shown.lines);
     out.shown.regions.clear();
+    read_drawn(buffer, out.shown.above);
     buffer = out.overlay.apply(buffer, out.shown, classification.drawn);
   }
   buffer = gst_buffer_make_writable(buffer);

@@ -8,7 +8,8 @@
  * @title: GstResnetClassificationMeta
  * @short_description: what resnetclassify found out about a frame
  *
- * A #GstCustomMeta without tags, so that any language reads it as a #GstStructure:
+ * A #GstCustomMeta without tags, so that any language reads it as a #GstStructure. Each element adds one of
+ * its own, and takes away one that has its name:
  *
  *  - `version` (uint): 1
  *  - `model` (string): the model file's name, without folders
@@ -31,17 +32,35 @@ G_BEGIN_DECLS
 #define GST_RESNET_CLASSIFICATION_META_VERSION 1u
 
 /**
+ * gst_buffer_iterate_resnet_classification:
+ * @buffer: a buffer
+ * @state: (inout): %NULL before the first call
+ *
+ * Where several elements classified a frame it has a result of each, in the order in which they did.
+ *
+ * Returns: (transfer none) (nullable): the next one, with the fields listed above, or %NULL after the last
+ */
+static inline const GstStructure* gst_buffer_iterate_resnet_classification(GstBuffer* buffer,
+                                                                           gpointer* state) {
+  const GstMetaInfo* info = gst_meta_get_info(GST_RESNET_CLASSIFICATION_META_NAME);
+  GstMeta* meta;
+
+  if (buffer == NULL || info == NULL) return NULL;
+  meta = gst_buffer_iterate_meta_filtered(buffer, state, info->api);
+  return meta ? gst_custom_meta_get_structure((GstCustomMeta*)meta) : NULL;
+}
+
+/**
  * gst_buffer_get_resnet_classification:
  * @buffer: a buffer
  *
- * Returns: (transfer none) (nullable): the fields listed above, or %NULL when the buffer was not classified.
+ * Returns: (transfer none) (nullable): the first element's result, or %NULL when the buffer was not
+ * classified.
  */
 static inline const GstStructure* gst_buffer_get_resnet_classification(GstBuffer* buffer) {
-  GstCustomMeta* meta;
+  gpointer state = NULL;
 
-  if (buffer == NULL || gst_meta_get_info(GST_RESNET_CLASSIFICATION_META_NAME) == NULL) return NULL;
-  meta = gst_buffer_get_custom_meta(buffer, GST_RESNET_CLASSIFICATION_META_NAME);
-  return meta ? gst_custom_meta_get_structure(meta) : NULL;
+  return gst_buffer_iterate_resnet_classification(buffer, &state);
 }
 
 /**

@@ -71,7 +71,7 @@ Overlay::Area Overlay::visible(GstBuffer* buffer) const {
 void Overlay::update(GstBuffer* buffer, const OverlayContent& content) {
   const Area area = visible(buffer);
   const bool same = !stale_ && area == area_ && look_alike(content.lines, content_.lines) &&
-                    look_alike(content.regions, content_.regions);
+                    look_alike(content.regions, content_.regions) && content.above == content_.above;
   if (same) return;
   stale_ = false;
   area_ = area;
@@ -88,7 +88,8 @@ void Overlay::compose() {
     region.y -= area_.y;
     regions.push_back(turn.upright(region));
   }
-  for (CaptionBitmap& bitmap : draw_overlay(content_.lines, regions, turn.width(), turn.height())) {
+  for (CaptionBitmap& bitmap :
+       draw_overlay(content_.lines, regions, turn.width(), turn.height(), content_.above)) {
     add(turn.stored(std::move(bitmap)));
   }
 }

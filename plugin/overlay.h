@@ -19,6 +19,7 @@ namespace resnet {
 struct OverlayContent {
   std::vector<CaptionLine> lines;
   std::vector<CaptionRegion> regions;
+  std::vector<std::size_t> above{};  ///< the number of lines of each caption that the frame shows already
 
   bool empty() const { return lines.empty() && regions.empty(); }
 };

@@ -183,7 +183,7 @@ GstFlowReturn transform_ip(GstBaseTransform* transform, GstBuffer* buffer) {
   if (!p.writer.is_open() && !p.posting) return GST_FLOW_OK;
   try {
     const std::string line =
-        resnet::result_json(resnet::read_classification_meta(buffer), resnet::read_region_results(buffer),
+        resnet::result_json(resnet::read_classification_metas(buffer), resnet::read_region_results(buffer),
                             {.stream = p.stream,
                              .number = frame,
                              .pts = GST_BUFFER_PTS(buffer),

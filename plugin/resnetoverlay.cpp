@@ -81,15 +81,13 @@ gboolean sink_event(GstBaseTransform* transform, GstEvent* event) {
   return GST_BASE_TRANSFORM_CLASS(gst_resnet_overlay_parent_class)->sink_event(transform, event);
 }
 
-// The classes on a frame, into lines that keep their memory.
-void read_lines(GstBuffer* buffer, guint max_lines, double threshold,
-                std::vector<resnet::CaptionLine>& lines) {
-  const GstStructure* result = gst_buffer_get_resnet_classification(buffer);
-  gboolean drawn = FALSE;
-  if (result) gst_structure_get_boolean(result, "drawn", &drawn);
-  const guint size = result && !drawn ? gst_resnet_classification_get_size(result) : 0;
-  std::size_t used = 0;
-  for (guint i = 0; i < size && used < max_lines; ++i) {
+// A result's classes, behind the first `used` lines. The lines keep their memory. @return how many are used
+// now
+std::size_t add_lines(const GstStructure* result, guint max_lines, double threshold, std::size_t used,
+                      std::vector<resnet::CaptionLine>& lines) {
+  const guint size = gst_resnet_classification_get_size(result);
+  const std::size_t end = used + max_lines;
+  for (guint i = 0; i < size && used < end; ++i) {
     const gchar* label = nullptr;
     double probability = 0;
     if (!gst_resnet_classification_get_class(result, i, nullptr, &label, &probability)) break;
@@ -98,12 +96,26 @@ void read_lines(GstBuffer* buffer, guint max_lines, double threshold,
     lines[used].label = label ? label : "";
     lines[used++].probability = probability;
   }
+  return used;
+}
+
+// The classes on a frame that it does not show yet.
+void read_lines(GstBuffer* buffer, guint max_lines, double threshold,
+                std::vector<resnet::CaptionLine>& lines) {
+  std::size_t used = 0;
+  gpointer state = nullptr;
+  while (const GstStructure* result = gst_buffer_iterate_resnet_classification(buffer, &state)) {
+    gboolean drawn = FALSE;
+    gst_structure_get_boolean(result, "drawn", &drawn);
+    if (!drawn) used = add_lines(result, max_lines, threshold, used, lines);
+  }
   lines.resize(used);
 }
 
 const resnet::OverlayContent& read_content(Private& p, GstBuffer* buffer) {
   const std::lock_guard lock(p.mutex);
   read_lines(buffer, p.max_lines, p.threshold, p.content.lines);
+  resnet::read_drawn(buffer, p.content.above);
   resnet::read_caption_regions(buffer, p.threshold, p.content.regions);
   return p.content;
 }

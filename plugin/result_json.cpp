@@ -1,9 +1,11 @@
 #include "plugin/result_json.h"
 
 #include <cstdio>
+#include <span>
 
 #include <nlohmann/json.hpp>
 
+#include "model/shortest_double.h"
 #include "plugin/wall_clock.h"
 
 namespace resnet {
@@ -21,7 +23,18 @@ Json time_text(GstClockTime time) {
 }
 
 Json class_json(const ClassScore& score) {
-  return {{"id", score.id}, {"label", score.label}, {"probability", score.probability}};
+  // The network computes in float: more digits would say nothing.
+  return {{"id", score.id},
+          {"label", score.label},
+          {"probability", shortest_double(static_cast<float>(score.probability))}};
+}
+
+Json features_json(GBytes* features) {
+  gsize size = 0;
+  const auto* values = static_cast<const float*>(g_bytes_get_data(features, &size));
+  Json list = Json::array();
+  for (const float value : std::span(values, size / sizeof(float))) list.push_back(shortest_double(value));
+  return list;
 }
 
 Json region_json(const RegionResult& region) {
@@ -30,30 +43,36 @@ Json region_json(const RegionResult& region) {
           {"height", region.height}, {"class", region.best ? class_json(*region.best) : Json(nullptr)}};
 }
 
+void add_result(Json& to, const Classification& result) {
+  Json classes = Json::array();
+  for (const ClassScore& score : result.scores) classes.push_back(class_json(score));
+  to["classes"] = result.has_classes ? std::move(classes) : Json(nullptr);
+  to["age"] = result.age;
+  to["model"] = result.model;
+  to["digest"] = result.digest;
+  if (result.features) to["features"] = features_json(result.features.get());
+}
+
 }  // namespace
 
-std::string result_json(const std::optional<Classification>& result, const std::vector<RegionResult>& regions,
+std::string result_json(const std::vector<Classification>& results, const std::vector<RegionResult>& regions,
                         const JsonFrame& frame) {
   Json line;
   line["version"] = 1;
-  line["stream"] = result && !result->stream.empty() ? result->stream : frame.stream;
+  const bool has_stream = !results.empty() && !results.front().stream.empty();
+  line["stream"] = has_stream ? results.front().stream : frame.stream;
   line["frame"] = frame.number;
   line["pts"] = time_number(frame.pts);
   line["time"] = time_text(frame.pts);
   line["duration"] = time_number(frame.duration);
   line["wall-clock"] = utc_text(frame.wall_clock);
   line["captured"] = GST_CLOCK_TIME_IS_VALID(frame.captured) ? Json(utc_text(frame.captured)) : Json(nullptr);
-  line["classes"] = nullptr;
-  line["age"] = nullptr;
-  line["model"] = nullptr;
-  line["digest"] = nullptr;
-  if (result) {
-    Json classes = Json::array();
-    for (const ClassScore& score : result->scores) classes.push_back(class_json(score));
-    line["classes"] = std::move(classes);
-    line["age"] = result->age;
-    line["model"] = result->model;
-    line["digest"] = result->digest;
+  for (const char* field : {"classes", "age", "model", "digest"}) line[field] = nullptr;
+  if (!results.empty()) add_result(line, results.front());
+  for (std::size_t i = 1; i < results.size(); ++i) {
+    Json other = {{"stream", results[i].stream}};
+    add_result(other, results[i]);
+    line["others"].push_back(std::move(other));
   }
   if (!regions.empty()) {
     Json list = Json::array();

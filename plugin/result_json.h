@@ -2,8 +2,8 @@
 #define RESNET_PLUGIN_RESULT_JSON_H
 
 #include <cstdint>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include <gst/gst.h>
 
@@ -22,7 +22,7 @@ struct JsonFrame {
 };
 
 /// One frame as one line of JSON without a line break, as resnetjson.schema.json describes it.
-std::string result_json(const std::optional<Classification>& result, const std::vector<RegionResult>& regions,
+std::string result_json(const std::vector<Classification>& results, const std::vector<RegionResult>& regions,
                         const JsonFrame& frame);
 
 }  // namespace resnet

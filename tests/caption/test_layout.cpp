@@ -24,6 +24,17 @@ int layers(const std::vector<CaptionBitmap>& bitmaps, int x, int y) {
 // The plate of a region is the bitmap behind the outlines.
 const CaptionBitmap& plate(const std::vector<CaptionBitmap>& bitmaps) { return bitmaps.back(); }
 
+TEST(Layout, ACaptionComesBelowThoseThatAreThere) {
+  const CaptionBitmap first = draw_overlay({{"tulips", 0.9}, {"roses", 0.1}}, {}, 320, 240).front();
+  const CaptionBitmap second = draw_overlay({{"cat", 0.9}}, {}, 320, 240, {2}).front();
+  const CaptionBitmap third = draw_overlay({{"red", 0.9}}, {}, 320, 240, {2, 1}).front();
+  EXPECT_GT(second.y, first.y + first.height);
+  EXPECT_GT(third.y, second.y + second.height);
+  EXPECT_LE(third.y, 240 / 2) << "and not far";
+  const CaptionBitmap last = draw_overlay({{"red", 0.9}}, {}, 320, 240, {9, 9, 9}).front();
+  EXPECT_LE(last.y + last.height, 240) << "as far as there is room";
+}
+
 TEST(Layout, EveryBitmapIsInsideTheFrameWhateverTheRegion) {
   constexpr int far = 1 << 24;
   for (const auto& [width, height] : {std::pair{16, 16}, {64, 48}, {15, 100}, {320, 240}, {1, 1}}) {

@@ -36,7 +36,7 @@ Json parsed(const std::string& text) {
 constexpr GstClockTime wall_clock = GST_SECOND * 1'764'028'273 + 123'456'789;
 
 TEST(ResultJson, HasTheDocumentedFields) {
-  const Json line = parsed(result_json(flowers(), {},
+  const Json line = parsed(result_json({flowers()}, {},
                                        {.stream = "other",
                                         .number = 7,
                                         .pts = 1'040'000'000,
@@ -50,12 +50,12 @@ TEST(ResultJson, HasTheDocumentedFields) {
 }
 
 TEST(ResultJson, UnknownTimesAreNullAndNotClassifiedIsNotNoneOfThese) {
-  const Json line = parsed(result_json(std::nullopt, {}, {.stream = "s"}));
+  const Json line = parsed(result_json({}, {}, {.stream = "s"}));
   for (const char* field : {"pts", "time", "duration", "captured", "classes", "age", "model", "digest"}) {
     EXPECT_TRUE(line.at(field).is_null()) << field;
   }
   EXPECT_EQ(line["stream"], "s");
-  EXPECT_EQ(parsed(result_json(Classification{}, {}, {}))["classes"], Json::array());
+  EXPECT_EQ(parsed(result_json({Classification{}}, {}, {}))["classes"], Json::array());
 }
 
 TEST(ResultJson, RegionsComeWithTheirClasses) {
@@ -64,24 +64,37 @@ TEST(ResultJson, RegionsComeWithTheirClasses) {
   gst_buffer_add_video_region_of_interest_meta(buffer, "flower", 5, 6, 7, 8);
   add_region_result(buffer, 1, {2, "roses", 0.25}, "old.pth");
   add_region_result(buffer, 1, {4, "tulips", 0.75}, "flowers.pth");
-  const Json line = parsed(result_json(std::nullopt, read_region_results(buffer), {}));
+  const Json line = parsed(result_json({}, read_region_results(buffer), {}));
   EXPECT_EQ(line["regions"], Json::parse(R"([{"type":"face","x":1,"y":2,"width":3,"height":4,"class":null},
                             {"type":"flower","x":5,"y":6,"width":7,"height":8,
                              "class":{"id":4,"label":"tulips","probability":0.75}}])"));
-  EXPECT_FALSE(parsed(result_json(flowers(), {}, {})).contains("regions"));
+  EXPECT_FALSE(parsed(result_json({flowers()}, {}, {})).contains("regions"));
   gst_buffer_unref(buffer);
+}
+
+TEST(ResultJson, SeveralElementsAndFeaturesHaveTheirPlace) {
+  Classification embedding{.model = "m.pth", .digest = "sha256:00", .stream = "b"};
+  const float values[] = {0.1F, 0, -2.5F};
+  embedding.has_classes = false;
+  embedding.features = {g_bytes_new(values, sizeof values), g_bytes_unref};
+  const Json line = parsed(result_json({flowers(), embedding}, {}, {}));
+  EXPECT_EQ(line["stream"], "camera 1");
+  EXPECT_FALSE(line.contains("features"));
+  EXPECT_EQ(line["others"], Json::parse(R"([{"stream":"b","classes":null,"age":0,"model":"m.pth",
+    "digest":"sha256:00","features":[0.1,0,-2.5]}])"));
+  EXPECT_FALSE(parsed(result_json({embedding}, {}, {})).contains("others"));
 }
 
 TEST(ResultJson, AnyTextAndNumberMakeOneValidLine) {
   Classification result = flowers();
   result.scores = {{0, "line\nbreak \"quoted\" \xff\xfe", std::numeric_limits<double>::quiet_NaN()}};
-  const std::string line = result_json(result, {}, {});
+  const std::string line = result_json({result}, {}, {});
   EXPECT_EQ(line.find('\n'), std::string::npos);
   EXPECT_TRUE(parsed(line)["classes"][0]["probability"].is_null());
 }
 
 TEST(ResultJson, WhatTheSchemaDoesNotDescribeIsFound) {
-  const Json line = parsed(result_json(flowers(), {}, {}));
+  const Json line = parsed(result_json({flowers()}, {}, {}));
   const auto changed = [&line](const char* pointer, const Json& value) {
     Json copy = line;
     copy[Json::json_pointer(pointer)] = value;

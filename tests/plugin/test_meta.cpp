@@ -100,7 +100,25 @@ TEST(Meta, NoneOfTheseIsNotTheSameAsNotClassified) {
   EXPECT_EQ(read_classification_meta(frame.buffer), none);
 }
 
-TEST(Meta, ASecondResultTakesThePlaceOfTheFirst) {
+TEST(Meta, EachElementsResultStays) {
+  Frame frame;
+  Classification animals = flowers();
+  animals.stream = "animals";
+  animals.drawn = true;
+  animals.scores = {{0, "cat", 1}};
+  add_classification_meta(frame.buffer, flowers());
+  add_classification_meta(frame.buffer, animals);
+  EXPECT_EQ(read_classification_metas(frame.buffer), (std::vector<Classification>{flowers(), animals}));
+  EXPECT_EQ(read_classification_meta(frame.buffer), flowers()) << "the first";
+  std::vector<std::size_t> drawn;
+  read_drawn(frame.buffer, drawn);
+  EXPECT_EQ(drawn, std::vector<std::size_t>{1});
+  mark_classification_drawn(frame.buffer);
+  read_drawn(frame.buffer, drawn);
+  EXPECT_EQ(drawn, (std::vector<std::size_t>{2, 1}));
+}
+
+TEST(Meta, ASecondResultOfAnElementTakesThePlaceOfTheFirst) {
   Frame frame;
   add_classification_meta(frame.buffer, flowers());
   Classification other = flowers();

@@ -54,6 +54,18 @@ launch $(frames 20 RGB) ! tee name=t t. ! queue ! resnetclassify model=flowers.p
 cmp -s same.rgb source.rgb || fail 'overlay=false changed pixels'
 if cmp -s drawn.rgb source.rgb; then fail 'resnetoverlay drew nothing'; fi
 
+# Two classifiers in a row: each result stays, each caption is drawn.
+launch $(frames 5 RGB) ! resnetclassify name=first model=flowers.pth ! \
+  resnetclassify name=second model=flowers.pth activation=sigmoid output=classes+features ! resnetjson location=both.jsonl ! fakesink
+/usr/bin/python3 - <<'END' || fail 'two classifiers did not give two results'
+import json
+for line in open("both.jsonl", encoding="utf-8"):
+    result = json.loads(line)
+    assert result["stream"] == "first" and len(result["classes"]) == 1 and "features" not in result
+    assert [other["stream"] for other in result["others"]] == ["second"]
+    assert len(result["others"][0]["features"]) == 128
+END
+
 # Two files that preroll together on one network, each in a batch that would wait for company.
 for branch in one two; do
   echo "filesrc location=ball.webm ! decodebin ! resnetclassify model=flowers.pth batch-timeout=3600000000000 !
