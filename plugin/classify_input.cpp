@@ -6,6 +6,7 @@
 
 #include "plugin/errors.h"
 #include "plugin/frame_image.h"
+#include "plugin/region_results.h"
 
 namespace resnet {
 
@@ -61,25 +62,22 @@ bool names(std::string_view list, std::string_view name) {
   return false;
 }
 
-bool is_wanted(const GstVideoRegionOfInterestMeta& region, const ClassifySettings::Frame& settings) {
-  if (std::min(region.w, region.h) < settings.min_region_size) return false;
-  const gchar* type = g_quark_to_string(region.roi_type);
+bool is_wanted(const FrameRegion& region, const ClassifySettings::Frame& settings) {
+  if (std::min(region.width, region.height) < settings.min_region_size) return false;
+  const gchar* type = g_quark_to_string(region.type);
   return settings.object_class.empty() || (type != nullptr && names(settings.object_class, type));
 }
 
 void submit_regions(ClassifyJob& job, const Image& image, GstBuffer* buffer,
                     const ClassifySettings::Frame& settings, bool patient) {
-  gpointer state = nullptr;
-  for (gint i = 0;; ++i) {
-    const GstMeta* meta =
-        gst_buffer_iterate_meta_filtered(buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
-    if (meta == nullptr) return;
-    const auto& region = *reinterpret_cast<const GstVideoRegionOfInterestMeta*>(meta);
+  const std::vector<FrameRegion> regions = find_regions(buffer);
+  for (std::size_t i = 0; i < regions.size(); ++i) {
+    const FrameRegion& region = regions[i];
     if (!is_wanted(region, settings)) continue;
-    const std::optional<Image> cropped = crop_image(image, {region.x, region.y, region.w, region.h});
+    const std::optional<Image> cropped = crop_image(image, {region.x, region.y, region.width, region.height});
     if (!cropped) continue;
     ClassifyJob::Part& part = job.add_part();
-    part.region = i;
+    part.region = static_cast<gint>(i);
     job.model->stream->submit(*cropped, part.request, patient);
   }
 }

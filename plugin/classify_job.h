@@ -29,7 +29,7 @@ struct ClassifyJob {
   /// A picture that goes through the network: the frame, or a region of it.
   struct Part {
     std::shared_ptr<EngineRequest> request;
-    gint region = -1;  ///< the id of its GstVideoRegionOfInterestMeta; -1: the whole frame
+    gint region = -1;  ///< its number among the frame's regions (find_regions); -1: the whole frame
   };
 
   Kind kind = Kind::untouched;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "plugin/analytics_meta.h"
 #include "plugin/classification_meta.h"
 #include "plugin/classify_result.h"
 #include "plugin/errors.h"
@@ -145,11 +146,12 @@ void prepare_overlay(ClassifyState::Output& out, GstPad* source_pad) {
 GstBuffer* annotate_regions(GstPad* source_pad, ClassifyState::Output& out, GstBuffer* buffer,
                             const std::shared_ptr<ClassifyJob>& job, const Frame& settings) {
   buffer = gst_buffer_make_writable(buffer);
+  add_region_metas(buffer);
   const std::string& model = job->model->engine->model_name();
   for (std::size_t i = 0; i < job->used; ++i) {
     const ClassifyJob::Part& part = job->parts[i];
     const std::vector<ClassScore> scores = class_scores(*job->model, part.request->probabilities, settings);
-    if (!scores.empty()) add_region_result(buffer, part.region, scores.front(), model);
+    add_region_result(buffer, part.region, scores, model);
     if (const std::shared_ptr<GBytes> features = share_features(job, i)) {
       add_region_features(buffer, part.region, features.get(), model);
     }
@@ -177,6 +179,7 @@ GstBuffer* annotate_frame(GstElement* element, GstPad* source_pad, ClassifyState
   }
   buffer = gst_buffer_make_writable(buffer);
   add_classification_meta(buffer, classification);
+  add_analytics_classes(buffer, classification.scores);
   return buffer;
 }
 

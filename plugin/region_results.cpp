@@ -5,6 +5,8 @@
 
 #include <gst/video/gstvideometa.h>
 
+#include "plugin/analytics_meta.h"
+
 namespace resnet {
 
 namespace {
@@ -61,14 +63,64 @@ Found find(GstVideoRegionOfInterestMeta& region) {
 // Frames are smaller; sums of such numbers are numbers.
 int coordinate(guint value) { return static_cast<int>(std::min(value, 1U << 24)); }
 
+// Takes the object at the region's place from the list. DL Streamer gives both the same id, others do not: it
+// decides between several.
+std::optional<guint> take_object(std::vector<DetectedObject>& objects,
+                                 const GstVideoRegionOfInterestMeta& region) {
+  auto found = objects.end();
+  for (auto object = objects.begin(); object != objects.end(); ++object) {
+    if (object->x != region.x || object->y != region.y || object->width != region.w ||
+        object->height != region.h) {
+      continue;
+    }
+    const bool same_id = region.id >= 0 && object->id == static_cast<guint>(region.id);
+    if (found == objects.end() || same_id) found = object;
+  }
+  if (found == objects.end()) return std::nullopt;
+  const guint id = found->id;
+  objects.erase(found);
+  return id;
+}
+
 }  // namespace
 
-void add_region_result(GstBuffer* buffer, gint region, const ClassScore& score, const std::string& model) {
+std::vector<FrameRegion> find_regions(GstBuffer* buffer) {
+  std::vector<DetectedObject> objects = detected_objects(buffer);
+  std::vector<FrameRegion> regions;
+  for_each_region(buffer, [&](GstVideoRegionOfInterestMeta& region, gint) {
+    regions.push_back(
+        {region.roi_type, region.x, region.y, region.w, region.h, take_object(objects, region)});
+    return true;
+  });
+  for (const DetectedObject& object : objects) {
+    regions.push_back({object.type, object.x, object.y, object.width, object.height, object.id});
+  }
+  return regions;
+}
+
+void add_region_metas(GstBuffer* buffer) {
+  const std::vector<FrameRegion> regions = find_regions(buffer);
+  std::size_t metas = 0;
+  for_each_region(buffer, [&](GstVideoRegionOfInterestMeta&, gint) { return ++metas, true; });
+  for (std::size_t i = metas; i < regions.size(); ++i) {
+    const FrameRegion& region = regions[i];
+    GstVideoRegionOfInterestMeta* meta = gst_buffer_add_video_region_of_interest_meta_id(
+        buffer, region.type, region.x, region.y, region.width, region.height);
+    meta->id = static_cast<gint>(*region.object);
+  }
+}
+
+void add_region_result(GstBuffer* buffer, gint region, const std::vector<ClassScore>& scores,
+                       const std::string& model) {
+  if (scores.empty()) return;
+  const ClassScore& best = scores.front();
   set_parameter(
       buffer, region,
-      gst_structure_new(class_parameter, "label", G_TYPE_STRING, valid_utf8(score.label).c_str(), "label_id",
-                        G_TYPE_INT, score.id, "confidence", G_TYPE_DOUBLE, score.probability, "model_name",
+      gst_structure_new(class_parameter, "label", G_TYPE_STRING, valid_utf8(best.label).c_str(), "label_id",
+                        G_TYPE_INT, best.id, "confidence", G_TYPE_DOUBLE, best.probability, "model_name",
                         G_TYPE_STRING, valid_utf8(model).c_str(), nullptr));
+  const std::optional<guint> object = find_regions(buffer).at(static_cast<std::size_t>(region)).object;
+  if (object) add_analytics_classes(buffer, scores, object);
 }
 
 void add_region_features(GstBuffer* buffer, gint region, GBytes* features, const std::string& model) {

@@ -11,6 +11,22 @@
 
 namespace resnet {
 
+/// A part of a frame that a detector found: a GstVideoRegionOfInterestMeta, a GstAnalyticsODMtd, or one of
+/// each for the same pixels.
+struct FrameRegion {
+  GQuark type = 0;
+  guint x = 0, y = 0, width = 0, height = 0;
+  std::optional<guint> object;  ///< the id of the GstAnalyticsODMtd
+};
+
+/// The buffer's regions: its GstVideoRegionOfInterestMetas in their order, then the GstAnalyticsODMtds
+/// without one.
+std::vector<FrameRegion> find_regions(GstBuffer* buffer);
+
+/// Gives each GstAnalyticsODMtd of a writable buffer a GstVideoRegionOfInterestMeta with its id, where it has
+/// none; the regions keep their order.
+void add_region_metas(GstBuffer* buffer);
+
 /// A GstVideoRegionOfInterestMeta and what was found in it.
 struct RegionResult {
   std::string type;  ///< of the region: "face"
@@ -21,9 +37,12 @@ struct RegionResult {
   bool operator==(const RegionResult&) const = default;
 };
 
-/// Puts a class on the n-th region of a writable buffer: a parameter `classification` with `label`,
-/// `label_id`, `confidence` and `model_name`, which DL Streamer's readers understand. One that is there goes.
-void add_region_result(GstBuffer* buffer, gint region, const ClassScore& score, const std::string& model);
+/// Puts classes, best first, on the n-th GstVideoRegionOfInterestMeta of a writable buffer: the best one in a
+/// parameter `classification` with `label`, `label_id`, `confidence` and `model_name`, which DL Streamer's
+/// readers understand, in the place of one that is there; all of them in a GstAnalyticsClsMtd where there is
+/// a GstAnalyticsODMtd.
+void add_region_result(GstBuffer* buffer, gint region, const std::vector<ClassScore>& scores,
+                       const std::string& model);
 
 /// Puts features on the n-th region of a writable buffer: a parameter `features` with `values` (GBytes of
 /// native-endian 32-bit floats) and `model_name`. One that is there goes.

@@ -22,6 +22,14 @@
  * each GstVideoRegionOfInterestMeta is classified instead of the frame, and gets a parameter `classification`
  * with `label`, `label_id`, `confidence` and `model_name`.
  *
+ * Built with GStreamer 1.24 or newer, it also writes what GStreamer's own analytics elements read: a
+ * GstAnalyticsClsMtd with the classes, best first, in the frame's GstAnalyticsRelationMeta; none for none of
+ * these. With `inference-region=roi-list` each GstAnalyticsODMtd is a region too, its object type the region's
+ * type; its GstAnalyticsClsMtd and it are related to each other (RELATE_TO), and in frames with a classified
+ * region each gets a GstVideoRegionOfInterestMeta with its id. A meta and an object of the same place are one
+ * region. GStreamer removes nothing from a GstAnalyticsRelationMeta: behind several resnetclassify in a row a
+ * frame or object has one GstAnalyticsClsMtd of each, in their order.
+ *
  * Element messages: `resnetclassify-change` with `on-change`: `label` (not there: none of these), `label-id`,
  * `probability`, `previous-label`, `pts`, `running-time`, `stream-time`; `resnetclassify-model` when a
  * `model` set while PLAYING serves: `model`, `digest`, `description`, `pts`; `resnetclassify-stats` each

@@ -62,8 +62,8 @@ TEST(ResultJson, RegionsComeWithTheirClasses) {
   GstBuffer* buffer = gst_buffer_new();
   gst_buffer_add_video_region_of_interest_meta(buffer, "face", 1, 2, 3, 4);
   gst_buffer_add_video_region_of_interest_meta(buffer, "flower", 5, 6, 7, 8);
-  add_region_result(buffer, 1, {2, "roses", 0.25}, "old.pth");
-  add_region_result(buffer, 1, {4, "tulips", 0.75}, "flowers.pth");
+  add_region_result(buffer, 1, {{2, "roses", 0.25}}, "old.pth");
+  add_region_result(buffer, 1, {{4, "tulips", 0.75}}, "flowers.pth");
   const Json line = parsed(result_json({}, read_region_results(buffer), {}));
   EXPECT_EQ(line["regions"], Json::parse(R"([{"type":"face","x":1,"y":2,"width":3,"height":4,"class":null},
                             {"type":"flower","x":5,"y":6,"width":7,"height":8,

@@ -115,7 +115,7 @@ TEST_F(ResnetOverlay, OutlinesRegionsAndLeavesWhatIsInThem) {
   GstBuffer* out = play(nullptr, [](GstBuffer* frame) {
     gst_buffer_add_video_region_of_interest_meta(frame, "flower", 100, 90, 120, 100);
     gst_buffer_add_video_region_of_interest_meta(frame, "face", 10, 200, 20, 20);
-    add_region_result(frame, 0, {4, "tulips", 0.75}, "flowers.pth");
+    add_region_result(frame, 0, {{4, "tulips", 0.75}}, "flowers.pth");
   });
   const std::string bytes = bytes_of(out);
   const auto pixel = [&](int x, int y) {

@@ -80,6 +80,25 @@ done
 launch videotestsrc is-live=true num-buffers=10 ! video/x-raw,width=160,height=120,framerate=50/1 ! \
   resnetclassify model=flowers.pth batch-timeout=20000000 ! fakesink sync=true
 
+# Seen by another process, where GStreamer can send frames with what is known of them.
+if gst-inspect-1.0 unixfdsink 2>/dev/null | grep -q wait-for-connection; then
+  timeout 60 gst-launch-1.0 -q filesrc location=ball.webm ! decodebin ! resnetclassify model=flowers.pth top-k=2 ! \
+    unixfdsink socket-path=socket wait-for-connection=true sync=false >sender.log 2>&1 &
+  sender=$!
+  while [ ! -S socket ] && kill -0 "$sender" 2>/dev/null; do sleep 0.1; done
+  launch unixfdsrc socket-path=socket ! resnetjson location=received.jsonl ! fakesink
+  wait "$sender" || fail "the sender: $(cat sender.log)"
+  /usr/bin/python3 - <<'END' || fail 'the other process saw something else'
+import json
+sent, received = ([json.loads(line) for line in open(name, encoding="utf-8")] for name in ("results.jsonl", "received.jsonl"))
+assert len(received) == 40, len(received)
+for ours, theirs in zip(sent, received):
+    assert all(ours[key] == theirs[key] for key in ("classes", "model", "digest", "age")), (ours, theirs)
+END
+else
+  echo 'unixfdsink was left out: it comes with GStreamer 1.26'
+fi
+
 # Seen by a Python program.
 if /usr/bin/python3 -c 'import gi; gi.require_version("Gst", "1.0")' 2>/dev/null; then
   read_labels=$RESNET_SOURCE_ROOT/pipelines/examples/read_labels.py
