@@ -1,7 +1,8 @@
 # What demo.sh and tests/run.sh share: Debian packages, LibTorch, the build. To be sourced by sh, from the
 # project's root. Downloads go to $cache once; with everything in place nothing here uses the network.
 #
-#   RESNET_LIBTORCH=FOLDER   use this LibTorch (the folder with include/ and lib/) instead of PyPI's
+#   RESNET_LIBTORCH=FOLDER   use this LibTorch (the folder with include/ and lib/) instead of PyPI's; `system`: the
+#                            distribution's package
 
 torch_version=2.15.0
 torchvision_version=0.29.2
@@ -116,6 +117,7 @@ fill_libtorch() {
 setup_libtorch() {
   if [ -n "${RESNET_LIBTORCH:-}" ]; then
     libtorch=$RESNET_LIBTORCH
+    [ "$libtorch" != system ] || libtorch=
     return
   fi
   libtorch=$cache/libtorch-$torch_version/torch

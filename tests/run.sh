@@ -5,8 +5,10 @@
 #   sh tests/run.sh LEG...       default   build in build/ and run all tests
 #                                lint      clang-format, clang-tidy, a build whose warnings are errors
 #                                cuda      nvcc compiles and links everything, in build-cuda/
+#                                trixie    as default, inside a Debian 13 of its own (see tests/debian13.sh), in build-trixie/
 #
 # With CI set and no LEG: every leg, and an environment that is not complete is a failure, not a skip.
+# RESNET_PYTHON=PROGRAM compares with that Python's torch and torchvision instead of PyPI's.
 # Installs what is missing first (see pipelines/setup.sh); the second run uses no network.
 # The last line counts tests: N passed, N failed, N skipped.
 
@@ -14,9 +16,10 @@ set -u
 root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 cd "$root" || exit 1
 . pipelines/setup.sh
-all_legs='default lint cuda'
+. tests/debian13.sh
+all_legs='default lint cuda trixie'
 case ${1:-} in
-  -*) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -*) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
   '') legs=${CI:+$all_legs} legs=${legs:-default} ;;
   *) legs="$*" ;;
 esac
@@ -52,9 +55,13 @@ skip() {
     say "FAILED: $1 (with CI set this is no reason to skip)"
     count 0 1 0
   else
-    say "skipped: $1"
-    count 0 0 1
+    leave_out "$1"
   fi
+}
+# leave_out REASON: one test, that this machine cannot run; in CI too.
+leave_out() {
+  say "skipped: $1"
+  count 0 0 1
 }
 
 # run_tests BUILD [TEST...]: meson test, all of them or those named, counted by GoogleTest's cases.
@@ -80,8 +87,10 @@ if [ -n "${CI:-}" ]; then lint_folder=build lint_options=$ci_options; fi
 export lint_folder
 
 leg_default() {
-  setup_test_python
-  if [ -n "$test_python" ]; then export RESNET_PYTHON="$test_python"; else skip "Python interop: $no_python"; fi
+  if [ -z "${RESNET_PYTHON:-}" ]; then
+    setup_test_python
+    if [ -n "$test_python" ]; then export RESNET_PYTHON="$test_python"; else skip "Python interop: $no_python"; fi
+  fi
   setup_libtorch
   build build $ci_options "-Dlibtorch=$libtorch"
   run_tests build
@@ -152,6 +161,20 @@ leg_cuda() {
       '(targets=$cuda_targets; build build-cuda -Dcuda=enabled "-Dlibtorch=$cuda_torch")' || return
     RESNET_PYTHON="$test_python" run_tests build-cuda model-executor model-preprocess
   fi
+}
+
+leg_trixie() {
+  setup_debian13
+  if [ -z "$debian13" ]; then
+    leave_out "Debian 13: $no_debian13"
+    return
+  fi
+  mkdir -p build-trixie
+  in_debian13 "$debian13" \
+    "$debian13_install && RESNET_LIBTORCH=system RESNET_PYTHON=/usr/bin/python3 sh tests/run.sh default" 2>&1 |
+    tee build-trixie/run.log
+  counts=$(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' build-trixie/run.log)
+  if [ -n "$counts" ]; then count $counts; else check 'the tests run on Debian 13' false; fi
 }
 
 run_start=$(date +%s)
