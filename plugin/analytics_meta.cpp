@@ -6,6 +6,25 @@
 
 namespace resnet {
 
+namespace {
+
+std::optional<guint64> tracking_of(GstAnalyticsRelationMeta* relations, guint object) {
+  gpointer state = nullptr;
+  GstAnalyticsMtd tracking;
+  guint64 id = 0;
+  GstClockTime first_seen = 0, last_seen = 0;
+  gboolean lost = FALSE;
+  if (!gst_analytics_relation_meta_get_direct_related(relations, object, GST_ANALYTICS_REL_TYPE_ANY,
+                                                      gst_analytics_tracking_mtd_get_mtd_type(), &state,
+                                                      &tracking) ||
+      !gst_analytics_tracking_mtd_get_info(&tracking, &id, &first_seen, &last_seen, &lost) || lost) {
+    return std::nullopt;
+  }
+  return id;
+}
+
+}  // namespace
+
 std::vector<DetectedObject> detected_objects(GstBuffer* buffer) {
   std::vector<DetectedObject> objects;
   GstAnalyticsRelationMeta* relations = gst_buffer_get_analytics_relation_meta(buffer);
@@ -21,9 +40,11 @@ std::vector<DetectedObject> detected_objects(GstBuffer* buffer) {
     const auto inside = [](gint from, gint size) {
       return static_cast<guint>(std::max<gint64>(0, size + std::min<gint64>(0, from)));
     };
-    objects.push_back({gst_analytics_mtd_get_id(&object), gst_analytics_od_mtd_get_obj_type(&object),
-                       static_cast<guint>(std::max(0, x)), static_cast<guint>(std::max(0, y)),
-                       inside(x, width), inside(y, height)});
+    objects.push_back({gst_analytics_mtd_get_id(&object),
+                       gst_analytics_od_mtd_get_obj_type(&object),
+                       {static_cast<guint>(std::max(0, x)), static_cast<guint>(std::max(0, y)),
+                        inside(x, width), inside(y, height)},
+                       tracking_of(relations, object.id)});
   }
   return objects;
 }

@@ -7,6 +7,7 @@
 #include <gst/gst.h>
 
 #include "plugin/classification_meta.h"
+#include "plugin/frame_image.h"
 
 namespace resnet {
 
@@ -14,7 +15,8 @@ namespace resnet {
 struct DetectedObject {
   guint id = 0;  ///< in the frame's GstAnalyticsRelationMeta
   GQuark type = 0;
-  guint x = 0, y = 0, width = 0, height = 0;  ///< what lies right of and below the frame's corner
+  Rectangle box;                      ///< what lies right of and below the frame's corner
+  std::optional<guint64> tracking{};  ///< of a GstAnalyticsTrackingMtd that it is related to
 };
 
 #ifdef RESNET_HAS_ANALYTICS

@@ -21,16 +21,6 @@ void take_array(GstStructure* structure, const char* field, GType type, std::siz
   gst_structure_take_value(structure, field, &array);
 }
 
-void set_scores(GstStructure* structure, const std::vector<ClassScore>& scores) {
-  take_array(structure, "label-ids", G_TYPE_INT, scores.size(),
-             [&](GValue* value, std::size_t i) { g_value_set_int(value, scores[i].id); });
-  take_array(structure, "labels", G_TYPE_STRING, scores.size(), [&](GValue* value, std::size_t i) {
-    g_value_set_string(value, valid_utf8(scores[i].label).c_str());
-  });
-  take_array(structure, "probabilities", G_TYPE_DOUBLE, scores.size(),
-             [&](GValue* value, std::size_t i) { g_value_set_double(value, scores[i].probability); });
-}
-
 std::string string_field(const GstStructure* structure, const char* field) {
   const char* text = gst_structure_get_string(structure, field);
   return text ? text : "";
@@ -52,14 +42,7 @@ Classification read(const GstStructure* structure) {
       features != nullptr && G_VALUE_HOLDS(features, G_TYPE_BYTES)) {
     c.features = {static_cast<GBytes*>(g_value_dup_boxed(features)), g_bytes_unref};
   }
-  const guint count = gst_resnet_classification_get_size(structure);
-  for (guint i = 0; i < count; ++i) {
-    ClassScore score;
-    const gchar* label = nullptr;
-    if (!gst_resnet_classification_get_class(structure, i, &score.id, &label, &score.probability)) break;
-    score.label = label ? label : "";
-    c.scores.push_back(std::move(score));
-  }
+  c.scores = read_scores(structure);
   return c;
 }
 
@@ -80,6 +63,29 @@ void remove_result_of(GstBuffer* buffer, const std::string& stream) {
 std::string valid_utf8(const std::string& text) {
   const std::unique_ptr<gchar, decltype(&g_free)> valid(g_utf8_make_valid(text.c_str(), -1), g_free);
   return valid.get();
+}
+
+void set_scores(GstStructure* structure, const std::vector<ClassScore>& scores) {
+  take_array(structure, "label-ids", G_TYPE_INT, scores.size(),
+             [&](GValue* value, std::size_t i) { g_value_set_int(value, scores[i].id); });
+  take_array(structure, "labels", G_TYPE_STRING, scores.size(), [&](GValue* value, std::size_t i) {
+    g_value_set_string(value, valid_utf8(scores[i].label).c_str());
+  });
+  take_array(structure, "probabilities", G_TYPE_DOUBLE, scores.size(),
+             [&](GValue* value, std::size_t i) { g_value_set_double(value, scores[i].probability); });
+}
+
+std::vector<ClassScore> read_scores(const GstStructure* structure) {
+  std::vector<ClassScore> scores;
+  const guint count = gst_resnet_classification_get_size(structure);
+  for (guint i = 0; i < count; ++i) {
+    ClassScore score;
+    const gchar* label = nullptr;
+    if (!gst_resnet_classification_get_class(structure, i, &score.id, &label, &score.probability)) break;
+    score.label = label ? label : "";
+    scores.push_back(std::move(score));
+  }
+  return scores;
 }
 
 void register_classification_meta() {

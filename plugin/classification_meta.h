@@ -37,6 +37,10 @@ struct Classification {
 /// anything.
 std::string valid_utf8(const std::string& text);
 
+/// Sets and reads the arrays `label-ids`, `labels` and `probabilities`.
+void set_scores(GstStructure* structure, const std::vector<ClassScore>& scores);
+std::vector<ClassScore> read_scores(const GstStructure* structure);
+
 /// Registers the meta once; every element of the plugin calls it.
 void register_classification_meta();
 

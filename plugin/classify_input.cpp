@@ -1,7 +1,6 @@
 #include "plugin/classify_input.h"
 
 #include <algorithm>
-#include <string_view>
 #include <utility>
 
 #include "plugin/errors.h"
@@ -50,34 +49,17 @@ Image visible(const Image& image, GstBuffer* buffer) {
   return crop_image(image, {crop->x, crop->y, crop->width, crop->height}).value_or(image);
 }
 
-// Whether a list such as "car, truck" has the name in it.
-bool names(std::string_view list, std::string_view name) {
-  while (!list.empty()) {
-    std::string_view entry = list.substr(0, list.find(','));
-    list.remove_prefix(std::min(entry.size() + 1, list.size()));
-    while (entry.starts_with(' ')) entry.remove_prefix(1);
-    while (entry.ends_with(' ')) entry.remove_suffix(1);
-    if (entry == name) return true;
-  }
-  return false;
-}
-
-bool is_wanted(const FrameRegion& region, const ClassifySettings::Frame& settings) {
-  if (std::min(region.width, region.height) < settings.min_region_size) return false;
-  const gchar* type = g_quark_to_string(region.type);
-  return settings.object_class.empty() || (type != nullptr && names(settings.object_class, type));
-}
-
-void submit_regions(ClassifyJob& job, const Image& image, GstBuffer* buffer,
+void submit_regions(ClassifyState::Input& input, ClassifyJob& job, const Image& image, GstBuffer* buffer,
                     const ClassifySettings::Frame& settings, bool patient) {
+  if (std::exchange(input.model, job.model) != job.model) input.regions.reset();
+  input.regions.next_frame();
   const std::vector<FrameRegion> regions = find_regions(buffer);
   for (std::size_t i = 0; i < regions.size(); ++i) {
-    const FrameRegion& region = regions[i];
-    if (!is_wanted(region, settings)) continue;
-    const std::optional<Image> cropped = crop_image(image, {region.x, region.y, region.width, region.height});
-    if (!cropped) continue;
+    const std::optional<Image> cropped = crop_image(image, regions[i].box);
+    if (!cropped || !input.regions.wants(regions[i], settings)) continue;
     ClassifyJob::Part& part = job.add_part();
-    part.region = static_cast<gint>(i);
+    part.number = static_cast<gint>(i);
+    part.region = regions[i];
     job.model->stream->submit(*cropped, part.request, patient);
   }
 }
@@ -106,7 +88,7 @@ bool submit_pixels(GstElement* element, ClassifyState& s, ClassifyJob& job, GstB
   Image image = frame_image(frame);
   image.orientation = s.input.orientation;
   if (settings.inference_region == InferenceRegion::roi_list) {
-    submit_regions(job, image, buffer, settings, patient);
+    submit_regions(s.input, job, image, buffer, settings, patient);
   } else {
     submit_frame_pixels(job, visible(image, buffer), settings, patient);
   }

@@ -9,7 +9,7 @@ ClassifyJob::Part& ClassifyJob::add_part() {
   Part& part = parts[used++];
   // A request that a flush left behind may still be in the engine.
   if (!part.request || part.request.use_count() > 1) part.request = std::make_shared<EngineRequest>();
-  part.region = -1;
+  part.number = -1;
   return part;
 }
 

@@ -9,6 +9,7 @@
 #include <gst/gst.h>
 
 #include "model/engine.h"
+#include "plugin/region_results.h"
 
 namespace resnet {
 
@@ -29,7 +30,8 @@ struct ClassifyJob {
   /// A picture that goes through the network: the frame, or a region of it.
   struct Part {
     std::shared_ptr<EngineRequest> request;
-    gint region = -1;  ///< its number among the frame's regions (find_regions); -1: the whole frame
+    gint number = -1;  ///< among the frame's regions (find_regions); -1: the whole frame
+    FrameRegion region{};
   };
 
   Kind kind = Kind::untouched;

@@ -4,6 +4,7 @@
 
 #include "plugin/analytics_meta.h"
 #include "plugin/classification_meta.h"
+#include "plugin/classify_regions.h"
 #include "plugin/classify_result.h"
 #include "plugin/errors.h"
 #include "plugin/region_results.h"
@@ -30,21 +31,26 @@ const EngineError* error_of(const ClassifyJob& job) {
 
 void track(ClassifyState::Output& out, const std::shared_ptr<ClassifyJob>& job, GstClockTime pts,
            const Frame& settings) {
-  if (std::exchange(out.tracked_model, job->model) != job->model) out.tracker.reset();
-  for (std::size_t i = 0; i < job->used; ++i) {
-    if (job->parts[i].region >= 0) continue;
-    out.tracker.add(job->parts[i].request->probabilities, pts,
-                    {settings.smoothing, settings.hysteresis, least_probability(*job->model, settings)});
-    out.features = share_features(job, i);
-  }
+  if (job->used == 0) return;
+  out.take_model(job->model);
+  out.tracker.add(job->parts[0].request->probabilities, pts,
+                  {settings.smoothing, settings.hysteresis, least_probability(*job->model, settings)});
+  out.features = share_features(job, 0);
 }
+
+bool is_of_regions(const ClassifyJob& job) { return job.used > 0 && job.parts[0].number >= 0; }
 
 // Results of frames that left without them are the last ones for those behind.
 void track_late_jobs(ClassifyState::Output& out, const Frame& settings) {
   while (!out.late.empty() && out.late.front().job->done()) {
     const ClassifyState::LateJob late = std::move(out.late.front());
     out.late.pop_front();
-    if (!error_of(*late.job)) track(out, late.job, late.pts, settings);
+    if (error_of(*late.job)) continue;
+    if (is_of_regions(*late.job)) {
+      track_late_regions(out, late.job, late.pts, settings);
+    } else {
+      track(out, late.job, late.pts, settings);
+    }
     late.job->model.reset();  // who reads its features must not keep it
   }
 }
@@ -143,19 +149,13 @@ void prepare_overlay(ClassifyState::Output& out, GstPad* source_pad) {
   if (std::exchange(out.ask_downstream, false) || reconfigure) out.overlay.negotiate(source_pad);
 }
 
-GstBuffer* annotate_regions(GstPad* source_pad, ClassifyState::Output& out, GstBuffer* buffer,
-                            const std::shared_ptr<ClassifyJob>& job, const Frame& settings) {
+// @param job with its results, or none
+GstBuffer* annotate_frame_regions(GstElement* element, GstPad* source_pad, ClassifyState::Output& out,
+                                  GstBuffer* buffer, const std::shared_ptr<ClassifyJob>& job,
+                                  const Frame& settings) {
+  if (find_regions(buffer).empty()) return buffer;
   buffer = gst_buffer_make_writable(buffer);
-  add_region_metas(buffer);
-  const std::string& model = job->model->engine->model_name();
-  for (std::size_t i = 0; i < job->used; ++i) {
-    const ClassifyJob::Part& part = job->parts[i];
-    const std::vector<ClassScore> scores = class_scores(*job->model, part.request->probabilities, settings);
-    add_region_result(buffer, part.region, scores, model);
-    if (const std::shared_ptr<GBytes> features = share_features(job, i)) {
-      add_region_features(buffer, part.region, features.get(), model);
-    }
-  }
+  annotate_regions(out, job, buffer, settings, GST_OBJECT_NAME(element));
   if (!settings.overlay) return buffer;
   prepare_overlay(out, source_pad);
   bool drawn = false;
@@ -202,14 +202,14 @@ GstFlowReturn finish_frame(GstElement* element, GstPad* source_pad, ClassifyStat
   }
   if (released) {
     out.late.push_back({item.job, GST_BUFFER_PTS(buffer)});
-  } else if (job.kind == Kind::infer) {
+  } else if (!is_of_regions(job)) {
     track(out, item.job, GST_BUFFER_PTS(buffer), settings);
   }
   if (job.kind != Kind::untouched) {
-    const bool regions = settings.inference_region == InferenceRegion::roi_list;
-    if (regions && !released && job.used > 0) {
-      buffer = annotate_regions(source_pad, out, buffer, item.job, settings);
-    } else if (!regions && !out.tracker.empty()) {
+    if (settings.inference_region == InferenceRegion::roi_list) {
+      buffer = annotate_frame_regions(element, source_pad, out, buffer,
+                                      is_of_regions(job) && !released ? item.job : nullptr, settings);
+    } else if (!out.tracker.empty()) {
       buffer = annotate_frame(element, source_pad, out, buffer, settings);
     }
   }
@@ -225,8 +225,7 @@ void note_event(ClassifyState& s, GstEvent* event) {
   if (GST_EVENT_TYPE(event) == GST_EVENT_CAPS) s.output.ask_downstream = true;
   if (GST_EVENT_TYPE(event) != GST_EVENT_SEGMENT) return;
   gst_event_copy_segment(event, &s.output.segment);
-  s.output.tracker.reset();
-  s.output.late.clear();
+  s.output.forget_results();
 }
 
 GstStructure* make_statistics(ClassifyState& s) {

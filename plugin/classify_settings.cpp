@@ -228,6 +228,12 @@ void install_inference_properties(Installer& installer) {
                         "many pixels",
                         1, G_MAXINT, d.min_region_size, playing),
       false, [](auto& s) -> auto& { return s.frame.min_region_size; });
+  installer.add(
+      g_param_spec_uint("reclassify-interval", "Reclassify interval",
+                        "With inference-region=roi-list: an object that a tracker upstream has numbered is "
+                        "classified each n-th frame, and carries its last result in between (0 = once)",
+                        0, G_MAXUINT, d.reclassify_interval, playing),
+      false, [](auto& s) -> auto& { return s.frame.reclassify_interval; });
 }
 
 void install_result_properties(Installer& installer) {

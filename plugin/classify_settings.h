@@ -33,10 +33,11 @@ struct ClassifySettings {
     bool qos = true;
     double change_threshold = -1;  ///< −1: off
     InferenceRegion inference_region = InferenceRegion::full_frame;
-    std::string object_class;      ///< empty: every region
-    unsigned min_region_size = 1;  ///< pixels, of the shorter side
-    unsigned top_k = 0;            ///< 0: one class, or with a multi-label model all
-    double threshold = -1;         ///< −1: what the model file suggests
+    std::string object_class;          ///< empty: every region
+    unsigned min_region_size = 1;      ///< pixels, of the shorter side
+    unsigned reclassify_interval = 1;  ///< frames; 0: a tracked object is classified once
+    unsigned top_k = 0;                ///< 0: one class, or with a multi-label model all
+    double threshold = -1;             ///< −1: what the model file suggests
     double smoothing = 0;
     double hysteresis = 0;
     bool overlay = true;

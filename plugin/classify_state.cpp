@@ -2,13 +2,26 @@
 
 namespace resnet {
 
+void ClassifyState::Output::forget_results() {
+  tracker.reset();
+  regions.reset();
+  features.reset();
+  tracked_model.reset();
+  late.clear();
+}
+
+void ClassifyState::Output::take_model(const std::shared_ptr<OpenModel>& taken) {
+  if (tracked_model == taken) return;
+  tracker.reset();
+  regions.reset();
+  features.reset();
+  tracked_model = taken;
+}
+
 void ClassifyState::Output::reset() {
   gst_segment_init(&segment, GST_FORMAT_UNDEFINED);
-  tracker.reset();
+  forget_results();
   model.reset();
-  tracked_model.reset();
-  features.reset();
-  late.clear();
   announced.clear();
   has_announced = false;
   stats_posted = 0;

@@ -15,6 +15,8 @@
 #include "plugin/classify_settings.h"
 #include "plugin/classify_statistics.h"
 #include "plugin/overlay.h"
+#include "plugin/region_choice.h"
+#include "plugin/region_tracker.h"
 #include "plugin/result_tracker.h"
 
 GST_DEBUG_CATEGORY_EXTERN(resnet_classify_debug);
@@ -56,6 +58,8 @@ struct ClassifyState {
     Orientation orientation = Orientation::identity;  // by the stream's tags
     GstSegment segment{};
     guint64 frames = 0;  // since the segment began
+    RegionChoice regions;
+    std::shared_ptr<OpenModel> model;  // that regions were given to
   } input;
 
   /// A frame that left before its results were there.
@@ -71,6 +75,7 @@ struct ClassifyState {
     bool ask_downstream = false;  // caps are new: `overlay` has to negotiate
     GstSegment segment{};
     ResultTracker tracker;
+    RegionTracker regions;
     std::shared_ptr<OpenModel> model;          // of the last frame
     std::shared_ptr<OpenModel> tracked_model;  // whose result the tracker holds
     std::shared_ptr<GBytes> features;          // of that result; null: it has none
@@ -82,6 +87,9 @@ struct ClassifyState {
     unsigned latencies = 0;  // that longest_latency is of
 
     void reset();
+    /// The model that results are of from now on: those of another one say nothing any more.
+    void take_model(const std::shared_ptr<OpenModel>& taken);
+    void forget_results();
   } output;
 
   ClassifySettings::Frame frame_settings();

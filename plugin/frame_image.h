@@ -19,6 +19,8 @@ Image frame_image(const GstVideoFrame& frame);
 /// A rectangle of pixels; may reach beyond the picture.
 struct Rectangle {
   guint x = 0, y = 0, width = 0, height = 0;
+
+  bool operator==(const Rectangle&) const = default;
 };
 
 /// The part of the picture inside the rectangle, whose corner moves to a chroma sample's. No copy.

@@ -12,6 +12,7 @@ namespace resnet {
 namespace {
 
 constexpr const char* class_parameter = "classification";
+constexpr const char* features_parameter = "features";
 
 // Calls use(region meta, its number) until that returns false.
 template <typename Use>
@@ -24,34 +25,47 @@ void for_each_region(GstBuffer* buffer, Use use) {
   }
 }
 
-// Puts a parameter on the n-th region, in the place of one of that name.
-void set_parameter(GstBuffer* buffer, gint number, GstStructure* parameter) {
+// Calls use(structure) for each parameter of that name.
+template <typename Use>
+void for_each_parameter(const GstVideoRegionOfInterestMeta& region, const char* name, Use use) {
+  for (const GList* item = region.params; item != nullptr; item = item->next) {
+    auto* structure = static_cast<GstStructure*>(item->data);
+    if (gst_structure_has_name(structure, name)) use(structure);
+  }
+}
+
+// Takes the stream's parameter of that name off the n-th region, and puts the new one on, unless that is
+// null.
+void replace_parameter(GstBuffer* buffer, gint number, const char* name, const std::string& stream,
+                       GstStructure* parameter) {
   for_each_region(buffer, [&](GstVideoRegionOfInterestMeta& region, gint i) {
     if (i != number) return true;
-    GstStructure* old =
-        gst_video_region_of_interest_meta_get_param(&region, gst_structure_get_name(parameter));
+    GstStructure* old = nullptr;
+    for_each_parameter(region, name, [&](GstStructure* s) {
+      const gchar* owner = gst_structure_get_string(s, "stream");
+      if (owner != nullptr && stream == owner) old = s;
+    });
     if (old != nullptr) {
       region.params = g_list_remove(region.params, old);
       gst_structure_free(old);
     }
-    gst_video_region_of_interest_meta_add_param(&region, std::exchange(parameter, nullptr));
+    if (parameter) gst_video_region_of_interest_meta_add_param(&region, std::exchange(parameter, nullptr));
     return false;
   });
   if (parameter) gst_structure_free(parameter);
 }
 
-/// The parameter, as long as the region lives.
+/// A parameter `classification`, as long as the region lives.
 struct Found {
-  const gchar* label = nullptr;  // null: not classified, or none of these
+  const gchar* label = nullptr;  // null: not such a parameter
   int id = 0;
   double probability = 0;
   gboolean drawn = FALSE;
 };
 
-Found find(GstVideoRegionOfInterestMeta& region) {
+Found find(const GstStructure* s) {
   Found found;
-  const GstStructure* s = gst_video_region_of_interest_meta_get_param(&region, class_parameter);
-  if (s == nullptr || !gst_structure_get_int(s, "label_id", &found.id) ||
+  if (!gst_structure_get_int(s, "label_id", &found.id) ||
       !gst_structure_get_double(s, "confidence", &found.probability)) {
     return {};
   }
@@ -60,26 +74,43 @@ Found find(GstVideoRegionOfInterestMeta& region) {
   return found;
 }
 
+// The number that DL Streamer's gvatrack gives an object.
+std::optional<guint64> tracking_of(GstVideoRegionOfInterestMeta& region) {
+  const GstStructure* s = gst_video_region_of_interest_meta_get_param(&region, "object_id");
+  gint id = 0;
+  if (s == nullptr || !gst_structure_get_int(s, "id", &id)) return std::nullopt;
+  return static_cast<guint64>(id);
+}
+
 // Frames are smaller; sums of such numbers are numbers.
 int coordinate(guint value) { return static_cast<int>(std::min(value, 1U << 24)); }
 
 // Takes the object at the region's place from the list. DL Streamer gives both the same id, others do not: it
 // decides between several.
-std::optional<guint> take_object(std::vector<DetectedObject>& objects,
-                                 const GstVideoRegionOfInterestMeta& region) {
+std::optional<DetectedObject> take_object(std::vector<DetectedObject>& objects,
+                                          const GstVideoRegionOfInterestMeta& region) {
+  const Rectangle box{region.x, region.y, region.w, region.h};
   auto found = objects.end();
   for (auto object = objects.begin(); object != objects.end(); ++object) {
-    if (object->x != region.x || object->y != region.y || object->width != region.w ||
-        object->height != region.h) {
-      continue;
-    }
+    if (object->box != box) continue;
     const bool same_id = region.id >= 0 && object->id == static_cast<guint>(region.id);
     if (found == objects.end() || same_id) found = object;
   }
   if (found == objects.end()) return std::nullopt;
-  const guint id = found->id;
+  const DetectedObject object = *found;
   objects.erase(found);
-  return id;
+  return object;
+}
+
+RegionClassification read(const GstStructure* s, const Found& found) {
+  const gchar* stream = gst_structure_get_string(s, "stream");
+  const gchar* model = gst_structure_get_string(s, "model_name");
+  guint64 age = 0;
+  gst_structure_get_uint64(s, "age", &age);
+  RegionClassification result{stream ? stream : "", model ? model : "", age, read_scores(s),
+                              found.drawn != FALSE};
+  if (result.scores.empty()) result.scores.push_back({found.id, found.label, found.probability});
+  return result;
 }
 
 }  // namespace
@@ -87,13 +118,18 @@ std::optional<guint> take_object(std::vector<DetectedObject>& objects,
 std::vector<FrameRegion> find_regions(GstBuffer* buffer) {
   std::vector<DetectedObject> objects = detected_objects(buffer);
   std::vector<FrameRegion> regions;
-  for_each_region(buffer, [&](GstVideoRegionOfInterestMeta& region, gint) {
-    regions.push_back(
-        {region.roi_type, region.x, region.y, region.w, region.h, take_object(objects, region)});
+  for_each_region(buffer, [&](GstVideoRegionOfInterestMeta& meta, gint) {
+    FrameRegion region{meta.roi_type, {meta.x, meta.y, meta.w, meta.h}};
+    if (const std::optional<DetectedObject> object = take_object(objects, meta)) {
+      region.object = object->id;
+      region.tracking = object->tracking;
+    }
+    if (const std::optional<guint64> tracking = tracking_of(meta)) region.tracking = tracking;
+    regions.push_back(region);
     return true;
   });
   for (const DetectedObject& object : objects) {
-    regions.push_back({object.type, object.x, object.y, object.width, object.height, object.id});
+    regions.push_back({object.type, object.box, object.id, object.tracking});
   }
   return regions;
 }
@@ -103,52 +139,56 @@ void add_region_metas(GstBuffer* buffer) {
   std::size_t metas = 0;
   for_each_region(buffer, [&](GstVideoRegionOfInterestMeta&, gint) { return ++metas, true; });
   for (std::size_t i = metas; i < regions.size(); ++i) {
-    const FrameRegion& region = regions[i];
-    GstVideoRegionOfInterestMeta* meta = gst_buffer_add_video_region_of_interest_meta_id(
-        buffer, region.type, region.x, region.y, region.width, region.height);
-    meta->id = static_cast<gint>(*region.object);
+    const auto& [type, box, object, tracking] = regions[i];
+    GstVideoRegionOfInterestMeta* meta =
+        gst_buffer_add_video_region_of_interest_meta_id(buffer, type, box.x, box.y, box.width, box.height);
+    meta->id = static_cast<gint>(*object);
   }
 }
 
-void add_region_result(GstBuffer* buffer, gint region, const std::vector<ClassScore>& scores,
-                       const std::string& model) {
-  if (scores.empty()) return;
-  const ClassScore& best = scores.front();
-  set_parameter(
-      buffer, region,
-      gst_structure_new(class_parameter, "label", G_TYPE_STRING, valid_utf8(best.label).c_str(), "label_id",
-                        G_TYPE_INT, best.id, "confidence", G_TYPE_DOUBLE, best.probability, "model_name",
-                        G_TYPE_STRING, valid_utf8(model).c_str(), nullptr));
+void add_region_result(GstBuffer* buffer, gint region, const RegionClassification& result) {
+  GstStructure* s = nullptr;
+  if (!result.scores.empty()) {
+    const ClassScore& best = result.scores.front();
+    s = gst_structure_new(class_parameter, "label", G_TYPE_STRING, valid_utf8(best.label).c_str(), "label_id",
+                          G_TYPE_INT, best.id, "confidence", G_TYPE_DOUBLE, best.probability, "model_name",
+                          G_TYPE_STRING, valid_utf8(result.model).c_str(), "stream", G_TYPE_STRING,
+                          valid_utf8(result.stream).c_str(), "age", G_TYPE_UINT64,
+                          static_cast<guint64>(result.age), nullptr);
+    if (result.scores.size() > 1) set_scores(s, result.scores);
+  }
+  replace_parameter(buffer, region, class_parameter, result.stream, s);
+  if (result.scores.empty()) return;
   const std::optional<guint> object = find_regions(buffer).at(static_cast<std::size_t>(region)).object;
-  if (object) add_analytics_classes(buffer, scores, object);
+  if (object) add_analytics_classes(buffer, result.scores, object);
 }
 
-void add_region_features(GstBuffer* buffer, gint region, GBytes* features, const std::string& model) {
-  set_parameter(buffer, region,
-                gst_structure_new("features", "values", G_TYPE_BYTES, features, "model_name", G_TYPE_STRING,
-                                  valid_utf8(model).c_str(), nullptr));
+void add_region_features(GstBuffer* buffer, gint region, GBytes* features, const std::string& model,
+                         const std::string& stream) {
+  replace_parameter(buffer, region, features_parameter, stream,
+                    gst_structure_new(features_parameter, "values", G_TYPE_BYTES, features, "model_name",
+                                      G_TYPE_STRING, valid_utf8(model).c_str(), "stream", G_TYPE_STRING,
+                                      valid_utf8(stream).c_str(), nullptr));
 }
 
 std::vector<RegionResult> read_region_results(GstBuffer* buffer) {
-  std::vector<RegionResult> results;
-  for_each_region(buffer, [&](GstVideoRegionOfInterestMeta& region, gint) {
-    const gchar* type = g_quark_to_string(region.roi_type);
-    RegionResult result{type ? type : "", region.x, region.y, region.w, region.h, std::nullopt, false};
-    const Found found = find(region);
-    if (found.label) {
-      result.best = ClassScore{found.id, found.label, found.probability};
-      result.drawn = found.drawn != FALSE;
-    }
-    results.push_back(std::move(result));
+  std::vector<RegionResult> regions;
+  for_each_region(buffer, [&](GstVideoRegionOfInterestMeta& meta, gint) {
+    const gchar* type = g_quark_to_string(meta.roi_type);
+    RegionResult region{type ? type : "", {meta.x, meta.y, meta.w, meta.h}, tracking_of(meta)};
+    for_each_parameter(meta, class_parameter, [&](const GstStructure* s) {
+      if (const Found found = find(s); found.label) region.results.push_back(read(s, found));
+    });
+    regions.push_back(std::move(region));
     return true;
   });
-  return results;
+  return regions;
 }
 
 void mark_regions_drawn(GstBuffer* buffer) {
   for_each_region(buffer, [](GstVideoRegionOfInterestMeta& region, gint) {
-    GstStructure* found = gst_video_region_of_interest_meta_get_param(&region, class_parameter);
-    if (found) gst_structure_set(found, "drawn", G_TYPE_BOOLEAN, TRUE, nullptr);
+    for_each_parameter(region, class_parameter,
+                       [](GstStructure* s) { gst_structure_set(s, "drawn", G_TYPE_BOOLEAN, TRUE, nullptr); });
     return true;
   });
 }
@@ -156,16 +196,18 @@ void mark_regions_drawn(GstBuffer* buffer) {
 void read_caption_regions(GstBuffer* buffer, double threshold, std::vector<CaptionRegion>& captions) {
   std::size_t used = 0;
   for_each_region(buffer, [&](GstVideoRegionOfInterestMeta& region, gint) {
-    const Found found = find(region);
-    if (!found.label || found.drawn || found.probability < threshold) return true;
-    if (used == captions.size()) captions.emplace_back();
-    CaptionRegion& caption = captions[used++];
-    caption.x = coordinate(region.x);
-    caption.y = coordinate(region.y);
-    caption.width = coordinate(region.w);
-    caption.height = coordinate(region.h);
-    caption.line.label = found.label;
-    caption.line.probability = found.probability;
+    for_each_parameter(region, class_parameter, [&](const GstStructure* s) {
+      const Found found = find(s);
+      if (!found.label || found.drawn || found.probability < threshold) return;
+      if (used == captions.size()) captions.emplace_back();
+      CaptionRegion& caption = captions[used++];
+      caption.x = coordinate(region.x);
+      caption.y = coordinate(region.y);
+      caption.width = coordinate(region.w);
+      caption.height = coordinate(region.h);
+      caption.line.label = found.label;
+      caption.line.probability = found.probability;
+    });
     return true;
   });
   captions.resize(used);

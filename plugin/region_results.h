@@ -1,6 +1,7 @@
 #ifndef RESNET_PLUGIN_REGION_RESULTS_H
 #define RESNET_PLUGIN_REGION_RESULTS_H
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,6 +9,7 @@
 #include <gst/gst.h>
 
 #include "plugin/classification_meta.h"
+#include "plugin/frame_image.h"
 
 namespace resnet {
 
@@ -15,8 +17,10 @@ namespace resnet {
 /// each for the same pixels.
 struct FrameRegion {
   GQuark type = 0;
-  guint x = 0, y = 0, width = 0, height = 0;
-  std::optional<guint> object;  ///< the id of the GstAnalyticsODMtd
+  Rectangle box;
+  std::optional<guint> object{};      ///< the id of the GstAnalyticsODMtd
+  std::optional<guint64> tracking{};  ///< its number in a tracker: DL Streamer's `object_id`, or a
+                                      ///< GstAnalyticsTrackingMtd
 };
 
 /// The buffer's regions: its GstVideoRegionOfInterestMetas in their order, then the GstAnalyticsODMtds
@@ -27,26 +31,37 @@ std::vector<FrameRegion> find_regions(GstBuffer* buffer);
 /// none; the regions keep their order.
 void add_region_metas(GstBuffer* buffer);
 
+/// What an element found in a region.
+struct RegionClassification {
+  std::string stream, model;
+  std::uint64_t age = 0;             ///< ns
+  std::vector<ClassScore> scores{};  ///< best first
+  bool drawn = false;                ///< the frame shows it already
+
+  bool operator==(const RegionClassification&) const = default;
+};
+
 /// A GstVideoRegionOfInterestMeta and what was found in it.
 struct RegionResult {
   std::string type;  ///< of the region: "face"
-  guint x = 0, y = 0, width = 0, height = 0;
-  std::optional<ClassScore> best;  ///< nothing: not classified, or none of these
-  bool drawn = false;              ///< the frame shows it already
+  Rectangle box;
+  std::optional<guint64> tracking{};            ///< as in FrameRegion
+  std::vector<RegionClassification> results{};  ///< of each element that classified it
 
   bool operator==(const RegionResult&) const = default;
 };
 
-/// Puts classes, best first, on the n-th GstVideoRegionOfInterestMeta of a writable buffer: the best one in a
-/// parameter `classification` with `label`, `label_id`, `confidence` and `model_name`, which DL Streamer's
-/// readers understand, in the place of one that is there; all of them in a GstAnalyticsClsMtd where there is
-/// a GstAnalyticsODMtd.
-void add_region_result(GstBuffer* buffer, gint region, const std::vector<ClassScore>& scores,
-                       const std::string& model);
+/// Puts classes, best first, on the n-th GstVideoRegionOfInterestMeta of a writable buffer, in the place of
+/// an earlier result of that stream: a parameter `classification` with `label`, `label_id`, `confidence` and
+/// `model_name` of the best one, which DL Streamer's readers understand, `stream`, `age` and, of several
+/// classes, the arrays `label-ids`, `labels` and `probabilities`; where there is a GstAnalyticsODMtd, a
+/// GstAnalyticsClsMtd too. No classes: only the earlier result goes.
+void add_region_result(GstBuffer* buffer, gint region, const RegionClassification& result);
 
-/// Puts features on the n-th region of a writable buffer: a parameter `features` with `values` (GBytes of
-/// native-endian 32-bit floats) and `model_name`. One that is there goes.
-void add_region_features(GstBuffer* buffer, gint region, GBytes* features, const std::string& model);
+/// The same with features: a parameter `features` with `values` (GBytes of native-endian 32-bit floats),
+/// `model_name` and `stream`.
+void add_region_features(GstBuffer* buffer, gint region, GBytes* features, const std::string& model,
+                         const std::string& stream);
 
 /// The buffer's regions in their order.
 std::vector<RegionResult> read_region_results(GstBuffer* buffer);

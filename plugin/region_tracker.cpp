@@ -6,7 +6,6 @@ namespace resnet {
 
 namespace {
 
-constexpr guint64 frames_until_forgotten = 150;
 constexpr double least_overlap = 0.5;
 
 // Intersection over union, 0 to 1.
@@ -27,15 +26,15 @@ void RegionTracker::next_frame() {
 }
 
 // @param also_seen those that this frame has are candidates too
-std::vector<RegionTracker::Track>::iterator RegionTracker::best_match(const RegionIdentity& region,
+std::vector<RegionTracker::Track>::iterator RegionTracker::best_match(const FrameRegion& region,
                                                                       bool also_seen) {
   auto best = tracks_.end();
   double best_overlap = 0;
   for (auto track = tracks_.begin(); track != tracks_.end(); ++track) {
-    const RegionIdentity& known = track->identity;
-    if (known.type != region.type || known.object.has_value() != region.object.has_value()) continue;
-    if (region.object) {
-      if (*known.object == *region.object) return track;
+    const FrameRegion& known = track->region;
+    if (known.type != region.type || known.tracking.has_value() != region.tracking.has_value()) continue;
+    if (region.tracking) {
+      if (*known.tracking == *region.tracking) return track;
       continue;
     }
     const double now = overlap(known.box, region.box);
@@ -46,20 +45,20 @@ std::vector<RegionTracker::Track>::iterator RegionTracker::best_match(const Regi
   return best;
 }
 
-RegionTracker::Track* RegionTracker::find(const RegionIdentity& region) {
+RegionTracker::Track* RegionTracker::find(const FrameRegion& region) {
   const auto track = best_match(region, false);
   if (track == tracks_.end()) return nullptr;
-  track->identity = region;
+  track->region = region;
   track->seen = frame_;
   return &*track;
 }
 
-RegionTracker::Track& RegionTracker::find_or_add(const RegionIdentity& region) {
+RegionTracker::Track& RegionTracker::find_or_add(const FrameRegion& region) {
   Track* track = find(region);
   return track ? *track : tracks_.emplace_back(Track{region, {}, nullptr, frame_});
 }
 
-RegionTracker::Track& RegionTracker::find_late(const RegionIdentity& region) {
+RegionTracker::Track& RegionTracker::find_late(const FrameRegion& region) {
   const auto track = best_match(region, true);
   return track != tracks_.end() ? *track : tracks_.emplace_back(Track{region, {}, nullptr, frame_});
 }

@@ -2,29 +2,24 @@
 #define RESNET_PLUGIN_REGION_TRACKER_H
 
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include <gst/gst.h>
 
-#include "plugin/frame_image.h"
+#include "plugin/region_results.h"
 #include "plugin/result_tracker.h"
 
 namespace resnet {
 
-/// What tells a region from others, and in the next frame again.
-struct RegionIdentity {
-  GQuark type = 0;
-  Rectangle box;
-  std::optional<gint> object{};  ///< as a tracker upstream numbers objects; nothing: there is none
-};
+/// A region that was not seen in so many frames is another one when it comes again.
+constexpr guint64 frames_until_forgotten = 150;
 
 /// What is known of a stream's regions over time, so that frames which are not classified have labels too.
 /// For one thread.
 class RegionTracker {
  public:
   struct Track {
-    RegionIdentity identity;
+    FrameRegion region;
     ResultTracker result;
     std::shared_ptr<GBytes> features;  ///< of the last result; null: it has none
     guint64 seen = 0;                  ///< the number of the last frame that had it
@@ -36,16 +31,16 @@ class RegionTracker {
   /// numbers objects, the one of its type that overlaps it most, if by half at least (intersection over
   /// union).
   /// @return nullptr when there is none
-  Track* find(const RegionIdentity& region);
+  Track* find(const FrameRegion& region);
   /// The same, with a new track where there is none.
-  Track& find_or_add(const RegionIdentity& region);
+  Track& find_or_add(const FrameRegion& region);
   /// The track of a region of an earlier frame, which changes no place; a new one where there is none.
-  Track& find_late(const RegionIdentity& region);
+  Track& find_late(const FrameRegion& region);
   /// Forgets everything.
   void reset() { tracks_.clear(); }
 
  private:
-  std::vector<Track>::iterator best_match(const RegionIdentity& region, bool also_seen);
+  std::vector<Track>::iterator best_match(const FrameRegion& region, bool also_seen);
 
   std::vector<Track> tracks_;
   guint64 frame_ = 0;

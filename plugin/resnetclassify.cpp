@@ -20,15 +20,17 @@
  * No frame is ever dropped. With `inference-interval`, and with `qos` when a frame is late or a live source
  * is faster than the network, frames carry the last result with its age. With `inference-region=roi-list`
  * each GstVideoRegionOfInterestMeta is classified instead of the frame, and gets a parameter `classification`
- * with `label`, `label_id`, `confidence` and `model_name`.
+ * with `label`, `label_id`, `confidence` and `model_name`; frames in between carry the last results of their
+ * regions, which are told from each other by the number of a tracker (DL Streamer's `object_id`,
+ * GstAnalyticsTrackingMtd), else by their type and place. Several elements in a row each add a result.
  *
  * Built with GStreamer 1.24 or newer, it also writes what GStreamer's own analytics elements read: a
  * GstAnalyticsClsMtd with the classes, best first, in the frame's GstAnalyticsRelationMeta; none for none of
- * these. With `inference-region=roi-list` each GstAnalyticsODMtd is a region too, its object type the region's
- * type; its GstAnalyticsClsMtd and it are related to each other (RELATE_TO), and in frames with a classified
- * region each gets a GstVideoRegionOfInterestMeta with its id. A meta and an object of the same place are one
- * region. GStreamer removes nothing from a GstAnalyticsRelationMeta: behind several resnetclassify in a row a
- * frame or object has one GstAnalyticsClsMtd of each, in their order.
+ * these. With `inference-region=roi-list` each GstAnalyticsODMtd is a region too, its object type the
+ * region's type; its GstAnalyticsClsMtd and it are related to each other (RELATE_TO), and in frames with a
+ * classified region each gets a GstVideoRegionOfInterestMeta with its id. A meta and an object of the same
+ * place are one region. GStreamer removes nothing from a GstAnalyticsRelationMeta: behind several
+ * resnetclassify in a row a frame or object has one GstAnalyticsClsMtd of each, in their order.
  *
  * Element messages: `resnetclassify-change` with `on-change`: `label` (not there: none of these), `label-id`,
  * `probability`, `previous-label`, `pts`, `running-time`, `stream-time`; `resnetclassify-model` when a
@@ -137,6 +139,7 @@ bool set_sink_caps(ClassifyState& s, GstEvent* event) {
 void start_segment(ClassifyState& s, GstEvent* event) {
   gst_event_copy_segment(event, &s.input.segment);
   s.input.frames = 0;
+  s.input.regions.reset();
   s.earliest_time = GST_CLOCK_TIME_NONE;
   s.queue.accept_buffers();
 }

@@ -37,16 +37,31 @@ Json features_json(GBytes* features) {
   return list;
 }
 
+Json classes_json(const std::vector<ClassScore>& scores) {
+  Json classes = Json::array();
+  for (const ClassScore& score : scores) classes.push_back(class_json(score));
+  return classes;
+}
+
 Json region_json(const RegionResult& region) {
-  return {{"type", region.type},     {"x", region.x},
-          {"y", region.y},           {"width", region.width},
-          {"height", region.height}, {"class", region.best ? class_json(*region.best) : Json(nullptr)}};
+  Json json = {{"type", region.type},
+               {"x", region.box.x},
+               {"y", region.box.y},
+               {"width", region.box.width},
+               {"height", region.box.height}};
+  if (region.tracking) json["id"] = *region.tracking;
+  json["class"] = region.results.empty() ? Json(nullptr) : class_json(region.results.front().scores.front());
+  for (const RegionClassification& result : region.results) {
+    json["results"].push_back({{"stream", result.stream},
+                               {"classes", classes_json(result.scores)},
+                               {"age", result.age},
+                               {"model", result.model}});
+  }
+  return json;
 }
 
 void add_result(Json& to, const Classification& result) {
-  Json classes = Json::array();
-  for (const ClassScore& score : result.scores) classes.push_back(class_json(score));
-  to["classes"] = result.has_classes ? std::move(classes) : Json(nullptr);
+  to["classes"] = result.has_classes ? classes_json(result.scores) : Json(nullptr);
   to["age"] = result.age;
   to["model"] = result.model;
   to["digest"] = result.digest;

@@ -129,48 +129,6 @@ TEST_F(ClassifyFeatures, UnchangedPicturesAreNotClassifiedAgain) {
   EXPECT_EQ(stat("reused"), 1u);
 }
 
-TEST_F(ClassifyFeatures, RegionsAreClassifiedAndKeepTheirs) {
-  open({{"inference-region", "roi-list"}, {"object-class", "leaf, flower"}, {"min-region-size", "10"}},
-       GST_VIDEO_FORMAT_NV12, 96, 80);
-  GstBuffer* in = frame(2);
-  gst_buffer_add_video_region_of_interest_meta(in, "face", 0, 0, 20, 20);
-  gst_buffer_add_video_region_of_interest_meta(in, "flower", 10, 12, 41, 33);
-  gst_buffer_add_video_region_of_interest_meta(in, "flower", 5, 5, 9, 50);
-  gst_buffer_add_video_region_of_interest_meta(in, "flower", 200, 0, 50, 50);
-  gst_buffer_add_video_region_of_interest_meta(in, "flower", 60, 40, 500, 500);
-  const std::string before = bytes_of(in);
-  GstBuffer* out = gst_harness_push_and_pull(harness_, in);
-  EXPECT_FALSE(read_classification_meta(out)) << "the frame was not asked for";
-  EXPECT_TRUE(bytes_of(out) == before);
-  std::vector<bool> classified;
-  gpointer state = nullptr;
-  while (GstMeta* meta =
-             gst_buffer_iterate_meta_filtered(out, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE)) {
-    const GstStructure* result = gst_video_region_of_interest_meta_get_param(
-        reinterpret_cast<GstVideoRegionOfInterestMeta*>(meta), "classification");
-    classified.push_back(result != nullptr);
-    if (result == nullptr) continue;
-    gint id = -1;
-    gdouble confidence = -1;
-    ASSERT_TRUE(gst_structure_get_int(result, "label_id", &id));
-    ASSERT_TRUE(gst_structure_get_double(result, "confidence", &confidence));
-    EXPECT_EQ(test_classes.at(static_cast<std::size_t>(id)), gst_structure_get_string(result, "label"));
-    EXPECT_STREQ(gst_structure_get_string(result, "model_name"), "flowers.pth");
-    EXPECT_GT(confidence, 0.2);
-  }
-  // Another type, too narrow and outside are left out; one that reaches beyond the frame is cut off.
-  EXPECT_EQ(classified, (std::vector<bool>{false, true, false, false, true}));
-  EXPECT_EQ(stat("inferences"), 2u);
-  gst_buffer_unref(out);
-  g_object_set(element(), "overlay", TRUE, nullptr);
-  in = frame(3);
-  gst_buffer_add_video_region_of_interest_meta(in, "flower", 10, 12, 41, 33);
-  const std::string plain = bytes_of(in);
-  out = gst_harness_push_and_pull(harness_, in);
-  EXPECT_FALSE(bytes_of(out) == plain) << "the region is outlined";
-  gst_buffer_unref(out);
-}
-
 /// A frame of the rectangle's pixels alone is what a region or a crop of it must be taken for.
 GstBuffer* cut(const GstVideoInfo& info, GstBuffer* whole, GstVideoInfo& part_info, int x, int y) {
   GstVideoInfo copy = info;

@@ -62,12 +62,19 @@ TEST(ResultJson, RegionsComeWithTheirClasses) {
   GstBuffer* buffer = gst_buffer_new();
   gst_buffer_add_video_region_of_interest_meta(buffer, "face", 1, 2, 3, 4);
   gst_buffer_add_video_region_of_interest_meta(buffer, "flower", 5, 6, 7, 8);
-  add_region_result(buffer, 1, {{2, "roses", 0.25}}, "old.pth");
-  add_region_result(buffer, 1, {{4, "tulips", 0.75}}, "flowers.pth");
+  add_region_result(buffer, 1, {"a", "old.pth", 0, {{2, "roses", 0.25}}});
+  add_region_result(buffer, 1, {"a", "flowers.pth", 40, {{4, "tulips", 0.75}, {2, "roses", 0.25}}});
+  add_region_result(buffer, 1, {"b", "animals.pth", 0, {{0, "cat", 0.5}}});
   const Json line = parsed(result_json({}, read_region_results(buffer), {}));
   EXPECT_EQ(line["regions"], Json::parse(R"([{"type":"face","x":1,"y":2,"width":3,"height":4,"class":null},
-                            {"type":"flower","x":5,"y":6,"width":7,"height":8,
-                             "class":{"id":4,"label":"tulips","probability":0.75}}])"));
+    {"type":"flower","x":5,"y":6,"width":7,"height":8,"class":{"id":4,"label":"tulips","probability":0.75},
+     "results":[{"stream":"a","model":"flowers.pth","age":40,"classes":[{"id":4,"label":"tulips","probability":0.75},
+                                                                        {"id":2,"label":"roses","probability":0.25}]},
+                {"stream":"b","model":"animals.pth","age":0,"classes":[{"id":0,"label":"cat","probability":0.5}]}]}])"));
+  add_region_result(buffer, 1, {"a", "flowers.pth", 0, {}});
+  add_region_result(buffer, 1, {"b", "flowers.pth", 0, {}});
+  EXPECT_FALSE(parsed(result_json({}, read_region_results(buffer), {}))["regions"][1].contains("results"))
+      << "none of these";
   EXPECT_FALSE(parsed(result_json({flowers()}, {}, {})).contains("regions"));
   gst_buffer_unref(buffer);
 }

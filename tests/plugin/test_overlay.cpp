@@ -115,7 +115,7 @@ TEST_F(ResnetOverlay, OutlinesRegionsAndLeavesWhatIsInThem) {
   GstBuffer* out = play(nullptr, [](GstBuffer* frame) {
     gst_buffer_add_video_region_of_interest_meta(frame, "flower", 100, 90, 120, 100);
     gst_buffer_add_video_region_of_interest_meta(frame, "face", 10, 200, 20, 20);
-    add_region_result(frame, 0, {{4, "tulips", 0.75}}, "flowers.pth");
+    add_region_result(frame, 0, {"camera 1", "flowers.pth", 0, {{4, "tulips", 0.75}}});
   });
   const std::string bytes = bytes_of(out);
   const auto pixel = [&](int x, int y) {
@@ -128,7 +128,7 @@ TEST_F(ResnetOverlay, OutlinesRegionsAndLeavesWhatIsInThem) {
   EXPECT_EQ(pixel(160, 140), grey) << "the middle";
   EXPECT_NE(pixel(105, 85), grey) << "the label stands above";
   EXPECT_EQ(pixel(20, 201), grey) << "a region without a class";
-  EXPECT_TRUE(read_region_results(out)[0].drawn);
+  EXPECT_TRUE(read_region_results(out).at(0).results.at(0).drawn);
   gst_buffer_unref(out);
 }
 

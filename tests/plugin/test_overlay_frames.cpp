@@ -196,7 +196,7 @@ TEST_P(UnchangedOverlay, AllocatesNothing) {
     add_classification_meta(frame, result);
     gst_buffer_add_video_region_of_interest_meta(frame, "a type that does not fit into it either", 90, 80,
                                                  100, 90);
-    add_region_result(frame, 0, {result.scores[0]}, "flowers.pth");
+    add_region_result(frame, 0, {"camera 1", "flowers.pth", 0, {result.scores[0]}});
     const std::size_t before = allocations();
     gst_harness_push(harness, frame);
     used = allocations() - before;

@@ -5,12 +5,12 @@
 namespace resnet {
 namespace {
 
-RegionIdentity box(guint x, guint y, guint width = 40, guint height = 40) {
+FrameRegion box(guint x, guint y, guint width = 40, guint height = 40) {
   return {g_quark_from_static_string("flower"), {x, y, width, height}};
 }
-RegionIdentity numbered(gint object, guint x = 0) {
-  RegionIdentity region = box(x, 0);
-  region.object = object;
+FrameRegion numbered(guint64 number, guint x = 0) {
+  FrameRegion region = box(x, 0);
+  region.tracking = number;
   return region;
 }
 
@@ -43,7 +43,7 @@ TEST(RegionTracker, TheOneThatOverlapsMostIsTakenAndNoneTwice) {
 TEST(RegionTracker, AnotherTypeIsAnotherRegion) {
   RegionTracker tracker;
   tracker.find_or_add(box(0, 0));
-  RegionIdentity face = box(0, 0);
+  FrameRegion face = box(0, 0);
   face.type = g_quark_from_static_string("face");
   tracker.next_frame();
   EXPECT_EQ(tracker.find(face), nullptr);
@@ -72,7 +72,7 @@ TEST(RegionTracker, ALateResultChangesNoPlace) {
   tracker.find_or_add(box(0, 0));
   tracker.next_frame();
   EXPECT_NE(tracker.find(box(10, 0)), nullptr);
-  EXPECT_EQ(tracker.find_late(box(0, 0)).identity.box.x, 10u);
+  EXPECT_EQ(tracker.find_late(box(0, 0)).region.box.x, 10u);
 }
 
 }  // namespace

@@ -1,0 +1,71 @@
+#include "plugin/classify_regions.h"
+
+#include "plugin/classify_result.h"
+
+namespace resnet {
+
+namespace {
+
+using Frame = ClassifySettings::Frame;
+using Track = RegionTracker::Track;
+
+void add_result(Track& track, const std::shared_ptr<ClassifyJob>& job, std::size_t part, GstClockTime pts,
+                const Frame& settings) {
+  track.result.add(job->parts[part].request->probabilities, pts,
+                   {settings.smoothing, settings.hysteresis, least_probability(*job->model, settings)});
+  track.features = share_features(job, part);
+}
+
+// Puts on the n-th region what is known of it.
+void annotate(const OpenModel& model, const Track& track, GstBuffer* buffer, gint number,
+              const Frame& settings, const std::string& stream) {
+  if (track.result.empty()) return;
+  const std::string& name = model.engine->model_name();
+  if (!track.result.probabilities().empty()) {
+    add_region_result(buffer, number,
+                      {stream, name, track.result.age_at(GST_BUFFER_PTS(buffer)),
+                       class_scores(model, track.result, settings)});
+  }
+  if (track.features) add_region_features(buffer, number, track.features.get(), name, stream);
+}
+
+bool has_part(const ClassifyJob* job, gint number) {
+  for (std::size_t i = 0; job != nullptr && i < job->used; ++i) {
+    if (job->parts[i].number == number) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void track_late_regions(ClassifyState::Output& out, const std::shared_ptr<ClassifyJob>& job, GstClockTime pts,
+                        const Frame& settings) {
+  out.take_model(job->model);
+  for (std::size_t i = 0; i < job->used; ++i) {
+    add_result(out.regions.find_late(job->parts[i].region), job, i, pts, settings);
+  }
+}
+
+void annotate_regions(ClassifyState::Output& out, const std::shared_ptr<ClassifyJob>& job, GstBuffer* buffer,
+                      const Frame& settings, const std::string& stream) {
+  out.regions.next_frame();
+  add_region_metas(buffer);
+  if (job && job->used > 0) {
+    out.take_model(job->model);
+    for (std::size_t i = 0; i < job->used; ++i) {
+      const ClassifyJob::Part& part = job->parts[i];
+      Track& track = out.regions.find_or_add(part.region);
+      add_result(track, job, i, GST_BUFFER_PTS(buffer), settings);
+      annotate(*out.tracked_model, track, buffer, part.number, settings, stream);
+    }
+  }
+  const std::vector<FrameRegion> regions = find_regions(buffer);
+  for (std::size_t i = 0; i < regions.size(); ++i) {
+    const gint number = static_cast<gint>(i);
+    if (has_part(job.get(), number)) continue;
+    const Track* track = out.regions.find(regions[i]);
+    if (track) annotate(*out.tracked_model, *track, buffer, number, settings, stream);
+  }
+}
+
+}  // namespace resnet

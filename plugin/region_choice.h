@@ -1,0 +1,33 @@
+#ifndef RESNET_PLUGIN_REGION_CHOICE_H
+#define RESNET_PLUGIN_REGION_CHOICE_H
+
+#include <unordered_map>
+
+#include "plugin/classify_settings.h"
+#include "plugin/region_results.h"
+
+namespace resnet {
+
+/// Which regions of a stream's frames are classified. For one thread.
+class RegionChoice {
+ public:
+  /// Another frame begins.
+  void next_frame();
+  /// Whether the region of this frame is to be classified: of the right type and size, and not one that a
+  /// tracker has numbered and that was classified less than `reclassify_interval` frames ago.
+  bool wants(const FrameRegion& region, const ClassifySettings::Frame& settings);
+  /// No region was classified yet.
+  void reset() { objects_.clear(); }
+
+ private:
+  struct Object {
+    guint64 classified = 0, seen = 0;  // the numbers of the last frames
+  };
+
+  std::unordered_map<guint64, Object> objects_;  // by their numbers in the tracker
+  guint64 frame_ = 0;
+};
+
+}  // namespace resnet
+
+#endif
