@@ -58,7 +58,9 @@ void add_analytics_classes(GstBuffer* buffer, const std::vector<ClassScore>& sco
     confidences.push_back(static_cast<gfloat>(score.probability));
     labels.push_back(g_quark_from_string(valid_utf8(score.label).c_str()));
   }
-  GstAnalyticsRelationMeta* relations = gst_buffer_add_analytics_relation_meta(buffer);
+  // It grows; by default it would begin with 1024 bytes for each frame.
+  GstAnalyticsRelationMetaInitParams room{.initial_relation_order = 5, .initial_buf_size = 256};
+  GstAnalyticsRelationMeta* relations = gst_buffer_add_analytics_relation_meta_full(buffer, &room);
   GstAnalyticsMtd classes;
   if (relations == nullptr || !gst_analytics_relation_meta_add_cls_mtd(
                                   relations, scores.size(), confidences.data(), labels.data(), &classes)) {
