@@ -127,7 +127,8 @@ TensorSource view_of(const PickleValue& tensor, const std::string& where) {
 
 void extract_state_dict(const TorchFile& file, std::size_t file_size, const std::string& where,
                         Checkpoint& checkpoint) {
-  const PickleValue& dict = StateDictFinder().find(*file.root, where, checkpoint.notes);
+  StateDictFinder finder;
+  const PickleValue& dict = finder.find(*file.root, where, checkpoint.notes);
   TensorBuilder builder(file_size, where);
   std::unordered_set<std::string_view> names;
   std::size_t others = 0;
