@@ -23,6 +23,32 @@
  *  - `features` (#GBytes): with `output=features` the pooled vector that the network's head sees, 32-bit
  *    floats in the machine's byte order; use it as an embedding, compared by its cosine
  *
+ * It stays on copies of a buffer, behind tee and queue, and through elements that change the pixels, the
+ * format or the size: videoconvert, videoscale, videoflip, videocrop, videobox, also through an encoder and
+ * decoder that keep metas (vp8enc, vp8dec). Elements that make a picture of several (compositor, deinterlace)
+ * leave it behind, and so do files and the network.
+ *
+ * What was found in a #GstVideoRegionOfInterestMeta is a parameter `classification` on that meta (`label`,
+ * `label_id`, `confidence`, `model_name`). videoscale scales such regions, videoflip and videocrop drop them,
+ * and where videoconvert or videoscale change the pixels GStreamer 1.22 drops their parameters: read regions,
+ * or draw them with resnetoverlay, before that.
+ *
+ * In Python (PyGObject; `pipelines/examples/read_labels.py` is a whole program):
+ *
+ * |[
+ * meta = buffer.get_custom_meta("GstResnetClassificationMeta")
+ * _, labels = meta.get_structure().get_array("labels")
+ * best = labels.get_nth(0)
+ * ]|
+ *
+ * In Rust (the crate `gstreamer` with its feature `v1_20`):
+ *
+ * |[
+ * let meta = gst::meta::CustomMeta::from_buffer(buffer, "GstResnetClassificationMeta").ok()?;
+ * let labels = meta.structure().get::<gst::Array>("labels").ok()?;
+ * let best = labels.first()?.get::<String>().ok()?;
+ * ]|
+ *
  * Since: 0.1
  */
 

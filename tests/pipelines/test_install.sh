@@ -22,7 +22,15 @@ command=$(find "$folder" -name resnet -path '*/bin/*')
 [ -n "$command" ] || fail 'no command resnet installed'
 "$command" --version >"$folder/log" 2>&1 || fail "resnet --version: $(cat "$folder/log")"
 if ldd "$plugin" | grep -E 'libtorch|libc10'; then fail 'the plugin links LibTorch'; fi
-[ -n "$(find "$folder" -name 'gst-resnet*.pc')" ] || fail 'no pkg-config file installed'
+[ -n "$(find "$folder" -path '*/share/gst-resnet/resnetjson.schema.json')" ] || fail 'no resnetjson.schema.json installed'
+# A program that reads the metadata is built with what pkg-config says.
+pc=$(find "$folder" -name gst-resnet-meta.pc)
+[ -n "$pc" ] || fail 'no pkg-config file installed'
+export PKG_CONFIG_PATH="$(dirname "$pc")"
+include=$(pkg-config --variable=includedir gst-resnet-meta)/gst-resnet
+flags=$(pkg-config --cflags --libs gst-resnet-meta | sed "s|-I$include|-I$folder$include|")
+cc "$RESNET_SOURCE_ROOT/pipelines/examples/read_labels.c" -o "$folder/read-labels" $flags >"$folder/log" 2>&1 ||
+  fail "pkg-config gst-resnet-meta: $(cat "$folder/log")"
 unset GST_PLUGIN_PATH
 meson devenv -C "$RESNET_BUILD_ROOT" gst-inspect-1.0 resnetclassify >"$folder/log" 2>&1 || fail "meson devenv: $(cat "$folder/log")"
 echo ok

@@ -168,18 +168,5 @@ TEST(Meta, ForeignFieldsAreNoClasses) {
   EXPECT_EQ(read_classification_meta(frame.buffer), Classification{});
 }
 
-TEST(Meta, OutlivesConversionAndScaling) {
-  GstHarness* h = gst_harness_new_parse("videoconvert ! videoscale");
-  gst_harness_set_src_caps_str(h, caps_text(GST_VIDEO_FORMAT_RGB, 64, 48).c_str());
-  gst_harness_set_sink_caps_str(h, caps_text(GST_VIDEO_FORMAT_I420, 32, 24).c_str());
-  GstBuffer* frame = new_frame(video_info(GST_VIDEO_FORMAT_RGB, 64, 48), 90);
-  add_classification_meta(frame, flowers());
-  GstBuffer* out = gst_harness_push_and_pull(h, frame);
-  ASSERT_NE(out, nullptr);
-  EXPECT_EQ(read_classification_meta(out), flowers());
-  gst_buffer_unref(out);
-  gst_harness_teardown(h);
-}
-
 }  // namespace
 }  // namespace resnet
