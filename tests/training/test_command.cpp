@@ -16,15 +16,13 @@
 #include <unistd.h>
 
 #include "model/checkpoint.h"
-#include "scratch_folder.h"
+#include "tests/temporary_folder.h"
+#include "tests/training/coloured_pictures.h"
 
 namespace resnet {
 namespace {
 
 namespace fs = std::filesystem;
-using test::read_text;
-using test::ScratchFolder;
-using test::write_text;
 
 using Arguments = std::vector<std::string>;
 
@@ -54,9 +52,9 @@ bool contains(const std::string& text, const std::string& part) {
 class Command : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    shared_ = new ScratchFolder;
-    test::write_two_colours(*shared_ / "data/train", 12);
-    test::write_two_colours(*shared_ / "data/val", 4, 1000);
+    shared_ = new TemporaryFolder;
+    write_two_colours(*shared_ / "data/train", 12);
+    write_two_colours(*shared_ / "data/val", 4, 1000);
     trained_ = run(Arguments{"train", data(), "--output", model()} + kSmallNet);
   }
   static void TearDownTestSuite() {
@@ -115,7 +113,7 @@ class Command : public testing::Test {
   }
 
   static Result run(const Arguments& arguments) {
-    const ScratchFolder logs;
+    const TemporaryFolder logs;
     Result result;
     result.code = wait_for(start(arguments, logs / "out", logs / "err"));
     result.out = read_text(logs / "out");
@@ -138,11 +136,11 @@ class Command : public testing::Test {
     return nlohmann::json::parse(run({"inspect", file, "--json"}).out).at("digest");
   }
 
-  static ScratchFolder* shared_;
+  static TemporaryFolder* shared_;
   static Result trained_;
 };
 
-ScratchFolder* Command::shared_ = nullptr;
+TemporaryFolder* Command::shared_ = nullptr;
 Result Command::trained_;
 
 TEST_F(Command, TrainWritesModelClassesAndMetrics) {
@@ -166,7 +164,7 @@ TEST_F(Command, TrainWritesModelClassesAndMetrics) {
 }
 
 TEST_F(Command, ATerminalGetsBarsWithLossRateAndTimeLeft) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string text =
       run_in_terminal(Arguments{"train", data(), "--output", (folder / "m.pth").string()} + kSmallNet);
   const std::string bar = R"( 100%\|#{20}\| \d+/\d+ \[\d\d:\d\d<00:00, \d+\.\d pictures/s\])";
@@ -200,8 +198,8 @@ TEST_F(Command, EvaluateAsText) {
 }
 
 TEST_F(Command, EvaluateSkipsWhatIsNoPictureUnlessStrict) {
-  const ScratchFolder folder;
-  test::write_two_colours(folder.path(), 2);
+  const TemporaryFolder folder;
+  write_two_colours(folder.path(), 2);
   write_text(folder / "red/broken.jpg", "no picture");
   const Arguments command{"evaluate", "--model", model(), folder.path().string(), "--json"};
   const Result result = run(command);
@@ -214,8 +212,8 @@ TEST_F(Command, EvaluateSkipsWhatIsNoPictureUnlessStrict) {
 }
 
 TEST_F(Command, EvaluateRefusesAnUnknownClass) {
-  const ScratchFolder folder;
-  test::write_picture(folder / "green/1.png", {0, 200, 0}, 1);
+  const TemporaryFolder folder;
+  write_picture(folder / "green/1.png", {0, 200, 0}, 1);
   expect_error({"evaluate", "--model", model(), folder.path().string()}, "green");
 }
 
@@ -230,7 +228,7 @@ TEST_F(Command, PredictPrintsTheBestFirst) {
 }
 
 TEST_F(Command, PredictFoldersAsJsonAndSaves) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const Result result =
       run({"predict", "--model", model(), "--json", "--save", folder.path().string(), data() + "/val"});
   ASSERT_EQ(result.code, 0) << result.err;
@@ -247,7 +245,7 @@ TEST_F(Command, PredictFoldersAsJsonAndSaves) {
 }
 
 TEST_F(Command, PredictSaysWhatIsWrong) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   write_text(folder / "bad.jpg", "no picture");
   expect_error({"predict", "--model", model(), (folder / "bad.jpg").string()}, "bad.jpg");
   expect_error({"predict", "--model", model(), (folder / "none.jpg").string()}, "none.jpg");
@@ -275,7 +273,7 @@ TEST_F(Command, InspectShowsArchitectureClassesAndTensors) {
 }
 
 TEST_F(Command, InspectListsWhatIsNoResNetAndFails) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string file = (folder / "other.safetensors").string();
   write_safetensors(file, {{"encoder.weight", at::zeros({3, 4})}}, nullptr);
   const Result result = run({"inspect", file});
@@ -285,7 +283,7 @@ TEST_F(Command, InspectListsWhatIsNoResNetAndFails) {
 }
 
 TEST_F(Command, ConvertStampsAndKeepsTheTensors) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string other = (folder / "other.safetensors").string();
   const std::string labels = (folder / "names.json").string();
   write_text(labels, R"({"0": "azul", "1": "rojo"})");
@@ -304,7 +302,7 @@ TEST_F(Command, ConvertStampsAndKeepsTheTensors) {
 }
 
 TEST_F(Command, TheSameSeedGivesTheSameWeightsWithAnyWorkers) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string other = (folder / "other.pth").string();
   ASSERT_EQ(run(Arguments{"train", data(), "--output", other} + kSmallNet +
                 Arguments{"--workers", "1", "--cache-mb", "0"})
@@ -319,7 +317,7 @@ TEST_F(Command, TheSameSeedGivesTheSameWeightsWithAnyWorkers) {
 }
 
 TEST_F(Command, PartsOfABatchMayBeDoneByAnyNumberOfThreads) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   std::vector<std::string> digests;
   for (const std::string threads : {"1", "2", "3"}) {
     const std::string out = (folder / (threads + ".pth")).string();
@@ -334,7 +332,7 @@ TEST_F(Command, PartsOfABatchMayBeDoneByAnyNumberOfThreads) {
 }
 
 TEST_F(Command, CtrlCExitsWith130AndTheNextRunGoesOnExactly) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   for (const std::string recipe : {"classic", "scratch"}) {
     Arguments settings = kSmallNet + Arguments{"--epochs", "25", "--preset", recipe};
     if (recipe == "scratch") settings = settings + Arguments{"--norm-batch", "4", "--threads", "2"};
@@ -365,7 +363,7 @@ TEST_F(Command, CtrlCExitsWith130AndTheNextRunGoesOnExactly) {
 }
 
 TEST_F(Command, ASecondRunStartsFromTheOutput) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   fs::copy(*shared_ / "out", folder / "out");
   const std::string copy = (folder / "out/small.pth").string();
   const Result result =
@@ -374,8 +372,8 @@ TEST_F(Command, ASecondRunStartsFromTheOutput) {
   EXPECT_TRUE(contains(result.err, "---Loading_Model---")) << result.err;
   EXPECT_TRUE(contains(result.err, "best val_accuracy so far")) << result.err;
   expect_error({"train", data(), "--output", copy, "--arch", "resnet18"}, "--arch asks for resnet18");
-  test::write_two_colours(folder / "data/train", 2);
-  test::write_two_colours(folder / "data/val", 2, 50);
+  write_two_colours(folder / "data/train", 2);
+  write_two_colours(folder / "data/val", 2, 50);
   for (const std::string part : {"train", "val"}) {
     fs::rename(folder / ("data/" + part + "/red"), folder / ("data/" + part + "/green"));
   }
@@ -384,7 +382,7 @@ TEST_F(Command, ASecondRunStartsFromTheOutput) {
 }
 
 TEST_F(Command, TheOutputComesBeforeWeightsUnlessFresh) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   fs::copy(*shared_ / "out", folder / "out");
   const std::string weights = (folder / "weights.pth").string();
   fs::copy(model(), weights);
@@ -403,10 +401,10 @@ TEST_F(Command, TheOutputComesBeforeWeightsUnlessFresh) {
 }
 
 TEST_F(Command, WeightsOfOtherClassesGetANewHead) {
-  const ScratchFolder folder;
-  test::write_two_colours(folder / "data", 12);
-  test::write_picture(folder / "data/green/1.png", {0, 200, 0}, 1);
-  test::write_picture(folder / "data/green/2.png", {0, 200, 0}, 2);
+  const TemporaryFolder folder;
+  write_two_colours(folder / "data", 12);
+  write_picture(folder / "data/green/1.png", {0, 200, 0}, 1);
+  write_picture(folder / "data/green/2.png", {0, 200, 0}, 2);
   const Result result =
       run({"train", (folder / "data").string(), "--output", (folder / "new.pth").string(), "--weights",
            model(), "--epochs", "1", "--image-size", "32", "--batch-size", "8"});
@@ -415,8 +413,8 @@ TEST_F(Command, WeightsOfOtherClassesGetANewHead) {
 }
 
 TEST_F(Command, CorruptFilesAreNamedAndSkippedOrAnErrorWithStrict) {
-  const ScratchFolder folder;
-  test::write_two_colours(folder / "data", 12);
+  const TemporaryFolder folder;
+  write_two_colours(folder / "data", 12);
   write_text(folder / "data/red/broken.jpg", "no picture");
   write_text(folder / "data/blue/notes.txt", "no picture");
   const Arguments train =
@@ -433,7 +431,7 @@ TEST_F(Command, CorruptFilesAreNamedAndSkippedOrAnErrorWithStrict) {
 }
 
 TEST_F(Command, ErrorsComeBeforeTrainingStarts) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string out = (folder / "m.pth").string();
   expect_error({"train", (folder / "none").string(), "--output", out}, "does not exist");
   write_text(folder / "file", "x");
@@ -442,7 +440,7 @@ TEST_F(Command, ErrorsComeBeforeTrainingStarts) {
   expect_error({"train", data(), "--output", "/proc/m.pth"}, "/proc/m.pth cannot be written");
   fs::create_directories(folder / "data/a");
   expect_error({"train", (folder / "data").string(), "--output", out}, "holds no picture");
-  test::write_picture(folder / "data/a/1.png", {0, 0, 0}, 1);
+  write_picture(folder / "data/a/1.png", {0, 0, 0}, 1);
   expect_error({"train", (folder / "data").string(), "--output", out}, "one class");
   expect_error({"train", data(), "--output", out, "--weights", (folder / "none.pth").string()}, "none.pth");
   expect_error({"train", data(), "--output", out, "--device", "tpu"}, "tpu");
@@ -452,7 +450,7 @@ TEST_F(Command, ErrorsComeBeforeTrainingStarts) {
 }
 
 TEST_F(Command, QuietLeavesStderrEmpty) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const Result result = run(Arguments{"train", data(), "--quiet", "--output", (folder / "m.pth").string()} +
                             kSmallNet + Arguments{"--epochs", "1"});
   EXPECT_EQ(result.code, 0);

@@ -5,14 +5,11 @@
 #include <gtest/gtest.h>
 
 #include "model/error.h"
-#include "scratch_folder.h"
+#include "tests/temporary_folder.h"
 #include "training/image_folder.h"
 
 namespace resnet {
 namespace {
-
-using test::ScratchFolder;
-using test::write_text;
 
 /// The Error's sentence, or "" when there was none.
 template <typename Function>
@@ -26,7 +23,7 @@ std::string error_of(Function function) {
 }
 
 TEST(ImageFolder, SortsPlainlyAndSearchesBelow) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   write_text(folder / "2/a.JPG", "x");
   write_text(folder / "10/b/c.png", "x");
   write_text(folder / "10/a.jpeg", "x");
@@ -43,7 +40,7 @@ TEST(ImageFolder, SortsPlainlyAndSearchesBelow) {
 }
 
 TEST(ImageFolder, EachFaultIsNamed) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   EXPECT_NE(error_of([&] { open_training_data(folder / "none"); }).find("does not exist"), std::string::npos);
   EXPECT_NE(error_of([&] { open_training_data(folder.path()); }).find("no class folders"), std::string::npos);
   write_text(folder / "a/1.png", "1");
@@ -56,7 +53,7 @@ TEST(ImageFolder, EachFaultIsNamed) {
 }
 
 TEST(ImageFolder, TrainAndValMustHaveTheSameClasses) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   write_text(folder / "train/a/1.png", "1");
   write_text(folder / "train/b/1.png", "2");
   write_text(folder / "val/a/1.png", "3");
@@ -69,8 +66,8 @@ TEST(ImageFolder, TrainAndValMustHaveTheSameClasses) {
 }
 
 TEST(Split, TakesATenthOfEachClassByContent) {
-  const ScratchFolder folder;
-  const ScratchFolder renamed;
+  const TemporaryFolder folder;
+  const TemporaryFolder renamed;
   for (int i = 0; i < 40; ++i) {
     const std::string name = std::to_string(i) + ".png";
     write_text(folder / ("a/" + name), "a" + name);
@@ -82,7 +79,7 @@ TEST(Split, TakesATenthOfEachClassByContent) {
   }
   const auto contents = [](const std::vector<Sample>& samples) {
     std::set<std::string> result;
-    for (const Sample& sample : samples) result.insert(test::read_text(sample.path));
+    for (const Sample& sample : samples) result.insert(read_text(sample.path));
     return result;
   };
   const TrainingData data = open_training_data(folder.path());
@@ -95,7 +92,7 @@ TEST(Split, TakesATenthOfEachClassByContent) {
 }
 
 TEST(Split, CopiesStayOnOneSideAlsoAcrossClasses) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   for (int i = 0; i < 30; ++i) {
     for (const std::string name : {"a/1_", "a/2_", "b/"}) {
       write_text(folder / (name + std::to_string(i) + ".png"), std::to_string(i));
@@ -103,10 +100,10 @@ TEST(Split, CopiesStayOnOneSideAlsoAcrossClasses) {
   }
   const TrainingData data = open_training_data(folder.path());
   std::set<std::string> val;
-  for (const Sample& sample : data.val) val.insert(test::read_text(sample.path));
+  for (const Sample& sample : data.val) val.insert(read_text(sample.path));
   EXPECT_EQ(val.size(), 3U);
   for (const Sample& sample : data.train) {
-    EXPECT_FALSE(val.contains(test::read_text(sample.path))) << sample.path;
+    EXPECT_FALSE(val.contains(read_text(sample.path))) << sample.path;
   }
 }
 

@@ -3,17 +3,16 @@
 #include <sstream>
 
 #include <gtest/gtest.h>
+#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
 #include "model/crc32.h"
 #include "model/error.h"
-#include "scratch_folder.h"
+#include "tests/temporary_folder.h"
 #include "training/picture.h"
 
 namespace resnet {
 namespace {
-
-using test::ScratchFolder;
 
 std::vector<std::uint8_t> encoded(const std::string& ending, const cv::Mat& picture) {
   std::vector<std::uint8_t> bytes;
@@ -93,7 +92,7 @@ int compare_with_pillow(const std::string& arguments) {
 
 TEST(Picture, EveryKindEqualsPillows) {
   if (std::getenv("RESNET_PYTHON") == nullptr) GTEST_SKIP() << "RESNET_PYTHON names no Python with Pillow";
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   EXPECT_GT(compare_with_pillow("'" + folder.path().string() + "'"), 25);
   // OpenCV rounds each product of CMYK the other way.
   const RgbPicture cmyk = read_picture(folder / "cmyk.jpg");

@@ -1,5 +1,5 @@
-#ifndef RESNET_TESTS_TRAINING_SCRATCH_FOLDER_H
-#define RESNET_TESTS_TRAINING_SCRATCH_FOLDER_H
+#ifndef RESNET_TESTS_TRAINING_COLOURED_PICTURES_H
+#define RESNET_TESTS_TRAINING_COLOURED_PICTURES_H
 
 #include <cstdint>
 #include <filesystem>
@@ -8,13 +8,7 @@
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 
-#include "tests/temporary_folder.h"
-
-namespace resnet::test {
-
-using ScratchFolder = TemporaryFolder;
-using resnet::read_text;
-using resnet::write_text;
+namespace resnet {
 
 /// A picture of one colour (BGR) with a little texture that depends on `seed`.
 inline void write_picture(const std::filesystem::path& path, const cv::Scalar& colour, int seed,
@@ -36,6 +30,6 @@ inline void write_two_colours(const std::filesystem::path& folder, int count, in
   }
 }
 
-}  // namespace resnet::test
+}  // namespace resnet
 
 #endif
