@@ -5,6 +5,8 @@
 #   sh tests/run.sh LEG...       default   build in build/ and run all tests
 #                                lint      clang-format, clang-tidy, a build whose warnings are errors
 #                                cuda      nvcc compiles and links everything, in build-cuda/
+#                                asan      tests under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer, in build-asan/
+#                                tsan      tests of what runs in threads under ThreadSanitizer, in build-tsan/
 #                                trixie    as default, inside a Debian 13 of its own (see tests/debian13.sh), in build-trixie/
 #
 # With CI set and no LEG: every leg, and an environment that is not complete is a failure, not a skip.
@@ -17,9 +19,9 @@ root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 cd "$root" || exit 1
 . pipelines/setup.sh
 . tests/debian13.sh
-all_legs='default lint cuda trixie'
+all_legs='default lint cuda asan tsan trixie'
 case ${1:-} in
-  -*) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -*) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
   '') legs=${CI:+$all_legs} legs=${legs:-default} ;;
   *) legs="$*" ;;
 esac
@@ -175,6 +177,49 @@ leg_trixie() {
     tee build-trixie/run.log
   counts=$(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' build-trixie/run.log)
   if [ -n "$counts" ]; then count $counts; else check 'the tests run on Debian 13' false; fi
+}
+
+# The sanitizers' legs run programs of our own only: gst-launch-1.0 and Python are not built with a sanitizer, and what
+# they run of ours (tests/pipelines, plugin-pipelines, plugin-example-*) these programs run too.
+# -O1 and line tables only: the build is most of the time.
+sanitizer_options='-Db_lundef=false -Db_ndebug=false -Doptimization=1 -Dc_args=-g1 -Dcpp_args=-g1'
+
+# run_sanitized FOLDER SANITIZERS TEST...: builds the tests and what they load, and runs them.
+run_sanitized() {
+  sanitized=$1
+  sanitizers=$2
+  shift 2
+  setup_libtorch
+  sanitized_targets='plugin/libgstresnet.so model/libresnet-engine.so'
+  for name in "$@"; do sanitized_targets="$sanitized_targets tests/${name%%-*}/test-$name"; done
+  check "the tests build with $sanitizers" eval \
+    '(targets=$sanitized_targets; build "$sanitized" "-Db_sanitize=$sanitizers" $sanitizer_options "-Dlibtorch=$libtorch")' ||
+    return
+  # The registry is made in the program itself: GStreamer's scanner cannot load an instrumented plugin. A process whose
+  # memory is watched grows.
+  GST_REGISTRY_FORK=no GTEST_FILTER=-ClassifyStress.ALongStreamDoesNotGrow run_tests "$sanitized" "$@"
+}
+
+# Left out: plugin-allocations, which cannot count under a sanitizer; model-torchvision, whose ten large networks are
+# read as small ones are; training-command, which trains networks in many programs of their own.
+asan_tests='caption model-architecture model-checkpoint model-engine model-executor model-labels model-model-file
+  model-model-info model-preprocess plugin-classify plugin-json plugin-meta plugin-overlay plugin-playback
+  plugin-region-tracker plugin-result-tracker training-augment training-image-folder training-loader training-metrics
+  training-picture training-recipe training-team'
+
+leg_asan() {
+  # Slow stacks, whole ones: GLib's functions keep no frame pointers, and a suppression must see past them.
+  ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:fast_unwind_on_malloc=0 \
+    LSAN_OPTIONS="suppressions=$root/tests/lsan.supp:print_suppressions=0" \
+    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 run_sanitized build-asan address,undefined $asan_tests
+}
+
+# All that has threads of its own.
+tsan_tests='model-engine plugin-classify plugin-json plugin-meta plugin-overlay plugin-playback training-loader
+  training-team'
+
+leg_tsan() {
+  TSAN_OPTIONS="suppressions=$root/tests/tsan.supp:history_size=7" run_sanitized build-tsan thread $tsan_tests
 }
 
 run_start=$(date +%s)
