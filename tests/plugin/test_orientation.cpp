@@ -100,7 +100,7 @@ TEST_P(Orientations, TheCaptionIsUprightAndTheRegionWhereItIs) {
   const Box box = find_white(frame, static_cast<guint>(stored_width()));
   add_classification_meta(frame, flowers());
   gst_buffer_add_video_region_of_interest_meta(frame, "face", box.left, box.top, box.width, box.height);
-  add_region_result(frame, 0, {{2, "roses", 0.5}}, "flowers.pth");
+  add_region_result(frame, 0, {"camera 1", "flowers.pth", 0, {{2, "roses", 0.5}}});
   GstBuffer* out = play("resnetoverlay ! videoflip video-direction=auto", GetParam().tag, frame,
                         stored_width(), stored_height());
 
@@ -108,7 +108,7 @@ TEST_P(Orientations, TheCaptionIsUprightAndTheRegionWhereItIs) {
   add_classification_meta(expected, flowers());
   gst_buffer_add_video_region_of_interest_meta(expected, "face", box_.left, box_.top, box_.width,
                                                box_.height);
-  add_region_result(expected, 0, {{2, "roses", 0.5}}, "flowers.pth");
+  add_region_result(expected, 0, {"camera 1", "flowers.pth", 0, {{2, "roses", 0.5}}});
   expected = play("resnetoverlay", "rotate-0", expected, width, height);
   EXPECT_TRUE(bytes_of(out) == bytes_of(expected));
   gst_buffer_unref(out);
