@@ -7,6 +7,8 @@
 #include "plugin/frame_image.h"
 #include "plugin/region_results.h"
 
+#define GST_CAT_DEFAULT resnet_classify_debug
+
 namespace resnet {
 
 namespace {
@@ -32,14 +34,18 @@ bool is_late(const ClassifyState& s, GstBuffer* buffer) {
   return GST_CLOCK_TIME_IS_VALID(time) && time < earliest;
 }
 
-Kind kind_of(ClassifyState& s, const ClassifySettings::Frame& settings, GstBuffer* buffer) {
+Kind kind_of(GstElement* element, ClassifyState& s, const ClassifySettings::Frame& settings,
+             GstBuffer* buffer) {
   if (!settings.enabled) return Kind::untouched;
   const bool due = s.input.frames++ % settings.inference_interval == 0;
   if (!due || GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)) return Kind::reuse;
   if (!settings.qos) return Kind::infer;
   // A live source that is faster than the network gets a batch's worth of results at a time.
   const bool overloaded = s.live && s.queue.waiting() >= s.batch_size;
-  return overloaded || is_late(s, buffer) ? Kind::reuse : Kind::infer;
+  if (!overloaded && !is_late(s, buffer)) return Kind::infer;
+  GST_DEBUG_OBJECT(element, "frame %" GST_TIME_FORMAT " is not classified: %s",
+                   GST_TIME_ARGS(GST_BUFFER_PTS(buffer)), overloaded ? "the network is too slow" : "late");
+  return Kind::reuse;
 }
 
 // What of the frame a GstVideoCropMeta shows.
@@ -107,7 +113,7 @@ GstFlowReturn submit_frame(GstElement* element, ClassifyState& s, GstBuffer* buf
   const ClassifySettings::Frame settings = s.frame_settings();
   const std::shared_ptr<ClassifyJob> job = s.jobs.take();
   job->arrival = gst_util_get_timestamp();
-  job->kind = kind_of(s, settings, buffer);
+  job->kind = kind_of(element, s, settings, buffer);
   job->model = take_model(s);
   GstClock* clock = nullptr;
   if (job->kind == Kind::infer) {
@@ -119,6 +125,8 @@ GstFlowReturn submit_frame(GstElement* element, ClassifyState& s, GstBuffer* buf
       return GST_FLOW_ERROR;
     }
   }
+  GST_LOG_OBJECT(element, "frame %" GST_TIME_FORMAT " in: %u pictures for the network",
+                 GST_TIME_ARGS(GST_BUFFER_PTS(buffer)), static_cast<guint>(job->used));
   const bool queued = s.queue.push({.object = GST_MINI_OBJECT_CAST(buffer), .job = job});
   if (clock) {
     s.timer.arm(clock, job->deadline);

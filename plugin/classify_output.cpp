@@ -135,6 +135,7 @@ void note_passed(GstElement* element, ClassifyState& s, const ClassifyJob& job, 
                  bool released) {
   const guint64 now = gst_util_get_timestamp();
   const guint64 latency = now - job.arrival;
+  GST_LOG_OBJECT(element, "out after %" G_GUINT64_FORMAT " us", latency / 1000);
   s.statistics.add(job, now, latency, released);
   if (s.live && job.kind != Kind::untouched) update_latency(element, s, latency);
   if (settings.stats_interval > 0 && now - s.output.stats_posted >= settings.stats_interval) {
@@ -169,6 +170,12 @@ GstBuffer* annotate_frame_regions(GstElement* element, GstPad* source_pad, Class
 GstBuffer* annotate_frame(GstElement* element, GstPad* source_pad, ClassifyState::Output& out,
                           GstBuffer* buffer, const Frame& settings) {
   Classification classification = make_classification(element, out, buffer, settings);
+  if (classification.scores.empty()) {
+    GST_LOG_OBJECT(element, "none of the classes");
+  } else {
+    const ClassScore& best = classification.scores.front();
+    GST_LOG_OBJECT(element, "%s %.3f", best.label.c_str(), best.probability);
+  }
   if (settings.on_change && classification.has_classes) announce_change(element, out, buffer, classification);
   if (settings.overlay && classification.has_classes) {
     prepare_overlay(out, source_pad);
@@ -201,6 +208,8 @@ GstFlowReturn finish_frame(GstElement* element, GstPad* source_pad, ClassifyStat
     return GST_FLOW_ERROR;
   }
   if (released) {
+    GST_DEBUG_OBJECT(element, "frame %" GST_TIME_FORMAT " leaves without its result: the next one needs room",
+                     GST_TIME_ARGS(GST_BUFFER_PTS(buffer)));
     out.late.push_back({item.job, GST_BUFFER_PTS(buffer)});
   } else if (!is_of_regions(job)) {
     track(out, item.job, GST_BUFFER_PTS(buffer), settings);

@@ -126,12 +126,14 @@ GstFlowReturn chain(GstPad*, GstObject* parent, GstBuffer* buffer) {
   return guarded(self, [&] { return resnet::submit_frame(GST_ELEMENT(self), s, buffer); });
 }
 
-bool set_sink_caps(ClassifyState& s, GstEvent* event) {
+bool set_sink_caps(GstResnetClassify* self, GstEvent* event) {
+  ClassifyState& s = *self->state;
   GstCaps* caps = nullptr;
   gst_event_parse_caps(event, &caps);
   s.input.have_caps = gst_video_info_from_caps(&s.input.info, caps) != FALSE;
   if (!s.input.have_caps) return false;
   const gint fps_n = GST_VIDEO_INFO_FPS_N(&s.input.info), fps_d = GST_VIDEO_INFO_FPS_D(&s.input.info);
+  GST_DEBUG_OBJECT(self, "frames will be %" GST_PTR_FORMAT, static_cast<void*>(caps));
   s.frame_duration = fps_n > 0 ? gst_util_uint64_scale_int(GST_SECOND, fps_d, fps_n) : 0;
   return true;
 }
@@ -176,7 +178,7 @@ gboolean sink_event(GstPad* pad, GstObject* parent, GstEvent* event) {
     case GST_EVENT_FLUSH_STOP:
       return flush_stop(self, event);
     case GST_EVENT_CAPS:
-      if (!set_sink_caps(s, event)) {
+      if (!set_sink_caps(self, event)) {
         gst_event_unref(event);
         return FALSE;
       }
