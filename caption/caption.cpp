@@ -124,8 +124,7 @@ std::vector<Row> lay_out(const std::vector<CaptionLine>& lines, cairo_t* context
   std::vector<Row> rows;
   for (const CaptionLine& line : lines) {
     if (static_cast<int>(rows.size()) >= inner_height) break;
-    Row row{new_layout(context, font.get(), clean(line.label)), nullptr, label_colour(line.label),
-            line.probability};
+    Row row{new_layout(context, font.get(), clean(line.label)), nullptr, line_colour(line), line.probability};
     if (m.number_width > 0 && !std::isnan(line.probability)) {
       row.number = new_layout(context, font.get(), percent(line.probability));
     }
@@ -187,11 +186,13 @@ void draw_plate(cairo_t* context, int width, int height, int radius) {
 
 }  // namespace
 
-// FNV-1a for the hue.
-std::array<double, 3> label_colour(const std::string& label) {
+std::array<double, 3> line_colour(const CaptionLine& line) {
+  // The golden angle keeps the hues of any number of indices apart; FNV-1a makes a number of a label.
+  constexpr double golden_angle = 137.50776;
   std::uint32_t hash = 2166136261u;
-  for (const char c : label) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
-  const double hue = static_cast<double>((hash ^ (hash >> 16)) % 360) / 60.0;
+  for (const char c : line.label) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+  const double degrees = line.id >= 0 ? 40 + golden_angle * line.id : (hash ^ (hash >> 16)) % 360;
+  const double hue = std::fmod(degrees, 360.0) / 60.0;
   std::array<double, 3> colour{};
   for (int i = 0; i < 3; ++i) {
     const double k = std::fmod(5.0 - 2.0 * i + hue, 6.0);

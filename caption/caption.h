@@ -13,6 +13,7 @@ namespace resnet {
 struct CaptionLine {
   std::string label;       ///< UTF-8, any script; control characters and line breaks are shown as spaces
   double probability = 0;  ///< 0…1; its bar's length; NaN draws no bar and no number
+  int id = -1;  ///< the class's index in the model, which gives it its colour; −1: its label does
 
   bool operator==(const CaptionLine&) const = default;
 };
@@ -27,7 +28,7 @@ struct CaptionBitmap {
 
 /// Draws lines as text over a translucent plate with a probability bar each, sized and placed for a frame of
 /// frame_width × frame_height: readable on any background and always inside the frame. Long labels are
-/// ellipsised. A label has the same colour in every frame. Frames too small for text (below 16×16) give an
+/// ellipsised. A class has the same colour in every frame. Frames too small for text (below 16×16) give an
 /// empty bitmap.
 CaptionBitmap draw_caption(const std::vector<CaptionLine>& lines, int frame_width, int frame_height);
 
@@ -39,7 +40,7 @@ struct CaptionRegion {
   bool operator==(const CaptionRegion&) const = default;
 };
 
-/// Draws the lines as draw_caption does, each region's outline in its label's colour with dark edges, and its
+/// Draws the lines as draw_caption does, each region's outline in its line's colour with dark edges, and its
 /// line on a plate: above the region, else at its upper or lower edge inside, else below it, where it hides
 /// the least of the plates before. Nothing else covers a region's pixels. The bitmaps lie inside the frame;
 /// where plates meet one is in front, and nothing shines through it.
@@ -48,8 +49,8 @@ std::vector<CaptionBitmap> draw_overlay(const std::vector<CaptionLine>& lines,
                                         const std::vector<CaptionRegion>& regions, int frame_width,
                                         int frame_height, const std::vector<std::size_t>& above = {});
 
-/// A bright colour (red, green, blue, 0…1) that depends on the label alone.
-std::array<double, 3> label_colour(const std::string& label);
+/// The line's colour (red, green, blue, 0…1), bright: classes of neighbouring indices are far apart.
+std::array<double, 3> line_colour(const CaptionLine& line);
 
 }  // namespace resnet
 

@@ -74,7 +74,7 @@ struct Outline {
 void add_outline(const CaptionRegion& region, int frame_width, int frame_height,
                  std::vector<CaptionBitmap>& bitmaps) {
   const auto [line, edge] = measures_for(frame_width, frame_height);
-  const std::array<double, 3> colour = label_colour(region.line.label);
+  const std::array<double, 3> colour = line_colour(region.line);
   const auto byte = [&colour](std::size_t i) {
     return static_cast<std::uint8_t>(std::lround(colour[i] * 255));
   };

@@ -152,6 +152,7 @@ void caption_lines(const Classification& classification, std::vector<CaptionLine
   for (std::size_t i = 0; i < lines.size(); ++i) {
     lines[i].label = classification.scores[i].label;
     lines[i].probability = classification.scores[i].probability;
+    lines[i].id = classification.scores[i].id;
   }
 }
 

@@ -14,7 +14,7 @@ namespace {
 long shown(double probability) { return std::isnan(probability) ? -1 : std::lround(probability * 1000); }
 
 bool look_alike(const CaptionLine& a, const CaptionLine& b) {
-  return a.label == b.label && shown(a.probability) == shown(b.probability);
+  return a.label == b.label && a.id == b.id && shown(a.probability) == shown(b.probability);
 }
 
 bool look_alike(const CaptionRegion& a, const CaptionRegion& b) {

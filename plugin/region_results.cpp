@@ -207,6 +207,7 @@ void read_caption_regions(GstBuffer* buffer, double threshold, std::vector<Capti
       caption.height = coordinate(region.h);
       caption.line.label = found.label;
       caption.line.probability = found.probability;
+      caption.line.id = found.id;
     });
     return true;
   });

@@ -90,10 +90,12 @@ std::size_t add_lines(const GstStructure* result, guint max_lines, double thresh
   for (guint i = 0; i < size && used < end; ++i) {
     const gchar* label = nullptr;
     double probability = 0;
-    if (!gst_resnet_classification_get_class(result, i, nullptr, &label, &probability)) break;
+    gint id = -1;
+    if (!gst_resnet_classification_get_class(result, i, &id, &label, &probability)) break;
     if (probability < threshold) continue;
     if (used == lines.size()) lines.emplace_back();
     lines[used].label = label ? label : "";
+    lines[used].id = id;
     lines[used++].probability = probability;
   }
   return used;

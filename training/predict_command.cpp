@@ -75,7 +75,7 @@ class Output {
     nlohmann::json predictions = nlohmann::json::array();
     for (const std::size_t i : best_classes(probabilities, static_cast<std::size_t>(options_.top_k))) {
       const std::string& name = classifier_.classes()[i];
-      lines.push_back({name, probabilities[i]});
+      lines.push_back({name, probabilities[i], static_cast<int>(i)});
       predictions.push_back({{"class", name}, {"index", i}, {"probability", probabilities[i]}});
     }
     if (options_.json) {

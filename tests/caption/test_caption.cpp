@@ -156,7 +156,14 @@ TEST(Caption, BarGrowsWithTheProbabilityAndKeepsItsColour) {
 }
 
 TEST(Caption, NoTwoFlowersShareTheirColour) {
-  EXPECT_NE(draw_caption({{"daisy", 1}}, 640, 480).pixels, draw_caption({{"roses", 1}}, 640, 480).pixels);
+  for (int id = 0; id < 5; ++id) {
+    EXPECT_EQ(line_colour({"daisy", 1, id}), line_colour({"roses", 0.5, id}));
+    for (int other = 0; other < id; ++other) {
+      const auto a = line_colour({"", 1, id}), b = line_colour({"", 1, other});
+      EXPECT_GT(std::abs(a[0] - b[0]) + std::abs(a[1] - b[1]) + std::abs(a[2] - b[2]), 0.4) << id << other;
+    }
+  }
+  EXPECT_NE(line_colour({"daisy", 1}), line_colour({"roses", 1})) << "without an index";
 }
 
 TEST(Caption, LinesThatDoNotFitAreLeftOut) {

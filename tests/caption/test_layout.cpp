@@ -69,7 +69,7 @@ TEST(Layout, AnOutlineHasItsColourBetweenDarkEdgesAndNothingInside) {
     }
     return std::array<int, 4>{};
   };
-  const std::array<double, 3> colour = label_colour("tulips");
+  const std::array<double, 3> colour = line_colour({"tulips", 0.5});
   const std::array<int, 4> line{static_cast<int>(colour[0] * 255 + 0.5),
                                 static_cast<int>(colour[1] * 255 + 0.5),
                                 static_cast<int>(colour[2] * 255 + 0.5), 255};
