@@ -1,6 +1,7 @@
 #include "plugin/classification_meta.h"
 
 #include <memory>
+#include <stdexcept>
 
 #include "plugin/gstresnetmeta.h"
 
@@ -39,8 +40,8 @@ Classification read(const GstStructure* structure) {
   c.drawn = drawn != FALSE;
   c.has_classes = gst_structure_has_field(structure, "labels") != FALSE;
   if (const GValue* features = gst_structure_get_value(structure, "features");
-      features != nullptr && G_VALUE_HOLDS(features, G_TYPE_BYTES)) {
-    c.features = {static_cast<GBytes*>(g_value_dup_boxed(features)), g_bytes_unref};
+      features != nullptr && GST_VALUE_HOLDS_BUFFER(features)) {
+    c.features = {static_cast<GstBuffer*>(g_value_dup_boxed(features)), gst_buffer_unref};
   }
   c.scores = read_scores(structure);
   return c;
@@ -88,6 +89,15 @@ std::vector<ClassScore> read_scores(const GstStructure* structure) {
   return scores;
 }
 
+std::vector<float> read_features(GstBuffer* features) {
+  std::vector<float> values(gst_buffer_get_size(features) / sizeof(float));
+  const gsize bytes = values.size() * sizeof(float);
+  if (gst_buffer_extract(features, 0, values.data(), bytes) != bytes) {
+    throw std::runtime_error("features cannot be read");
+  }
+  return values;
+}
+
 void register_classification_meta() {
   static const bool registered = [] {
     // An application or a second copy of the plugin may have registered it before.
@@ -111,7 +121,7 @@ void add_classification_meta(GstBuffer* buffer, const Classification& c) {
                     G_TYPE_STRING, valid_utf8(c.stream).c_str(), "drawn", G_TYPE_BOOLEAN,
                     static_cast<gboolean>(c.drawn), nullptr);
   if (c.has_classes) set_scores(structure, c.scores);
-  if (c.features) gst_structure_set(structure, "features", G_TYPE_BYTES, c.features.get(), nullptr);
+  if (c.features) gst_structure_set(structure, "features", GST_TYPE_BUFFER, c.features.get(), nullptr);
 }
 
 std::vector<Classification> read_classification_metas(GstBuffer* buffer) {

@@ -26,9 +26,9 @@ struct Classification {
   std::string model, digest, stream;
   std::uint64_t age = 0;
   bool drawn = false;
-  std::vector<ClassScore> scores{};    ///< best first
-  bool has_classes = true;             ///< false: it is not about classes
-  std::shared_ptr<GBytes> features{};  ///< native-endian 32-bit floats; null: none
+  std::vector<ClassScore> scores{};       ///< best first
+  bool has_classes = true;                ///< false: it is not about classes
+  std::shared_ptr<GstBuffer> features{};  ///< native-endian 32-bit floats; null: none
 
   bool operator==(const Classification&) const = default;
 };
@@ -36,6 +36,9 @@ struct Classification {
 /// The text with what is not UTF-8 replaced: GStreamer refuses other strings, and a file's name may be
 /// anything.
 std::string valid_utf8(const std::string& text);
+
+/// The floats of a buffer of features. @throws std::runtime_error when its memory cannot be read
+std::vector<float> read_features(GstBuffer* features);
 
 /// Sets and reads the arrays `label-ids`, `labels` and `probabilities`.
 void set_scores(GstStructure* structure, const std::vector<ClassScore>& scores);

@@ -23,14 +23,14 @@ bool ClassifyJob::waiting() const {
                      [](const Part& part) { return part.request->state == EngineRequest::State::waiting; });
 }
 
-std::shared_ptr<GBytes> share_features(const std::shared_ptr<ClassifyJob>& job, std::size_t part) {
-  const std::vector<float>& features = job->parts[part].request->features;
+std::shared_ptr<GstBuffer> share_features(const std::shared_ptr<ClassifyJob>& job, std::size_t part) {
+  std::vector<float>& features = job->parts[part].request->features;
   if (features.empty()) return nullptr;
-  GBytes* bytes = g_bytes_new_with_free_func(
-      features.data(), features.size() * sizeof(float),
-      [](gpointer owner) { delete static_cast<std::shared_ptr<ClassifyJob>*>(owner); },
-      new std::shared_ptr<ClassifyJob>(job));
-  return {bytes, g_bytes_unref};
+  const gsize bytes = features.size() * sizeof(float);
+  GstBuffer* buffer = gst_buffer_new_wrapped_full(
+      GST_MEMORY_FLAG_READONLY, features.data(), bytes, 0, bytes, new std::shared_ptr<ClassifyJob>(job),
+      [](gpointer owner) { delete static_cast<std::shared_ptr<ClassifyJob>*>(owner); });
+  return {buffer, gst_buffer_unref};
 }
 
 struct ClassifyJobPool::Shared {

@@ -52,7 +52,7 @@ struct ClassifyJob {
 /// The features of one of a job's parts, native-endian 32-bit floats; nullptr: it has none. They keep the job
 /// from being used again until the last reader lets them go, which may be long after the element is gone: the
 /// job must have let go of its model by then.
-std::shared_ptr<GBytes> share_features(const std::shared_ptr<ClassifyJob>& job, std::size_t part);
+std::shared_ptr<GstBuffer> share_features(const std::shared_ptr<ClassifyJob>& job, std::size_t part);
 
 /// Keeps jobs and their requests for the next frames, so that frames allocate nothing that grows with them.
 class ClassifyJobPool {

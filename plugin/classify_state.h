@@ -78,7 +78,7 @@ struct ClassifyState {
     RegionTracker regions;
     std::shared_ptr<OpenModel> model;          // of the last frame
     std::shared_ptr<OpenModel> tracked_model;  // whose result the tracker holds
-    std::shared_ptr<GBytes> features;          // of that result; null: it has none
+    std::shared_ptr<GstBuffer> features;       // of that result; null: it has none
     std::deque<LateJob> late;
     std::string announced;  // the class of the last message on change
     bool has_announced = false;

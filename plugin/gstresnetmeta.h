@@ -20,7 +20,7 @@
  *  - `label-ids` (array of int), `labels` (array of string), `probabilities` (array of double, 0…1):
  *    the classes, best first. Empty arrays mean "none of these"; no meta means not classified, and no arrays
  *    that classes were not asked for.
- *  - `features` (#GBytes): with `output=features` the pooled vector that the network's head sees, 32-bit
+ *  - `features` (#GstBuffer): with `output=features` the pooled vector that the network's head sees, 32-bit
  *    floats in the machine's byte order; use it as an embedding, compared by its cosine
  *
  * It stays on copies of a buffer, behind tee and queue, and through elements that change the pixels, the
@@ -136,21 +136,14 @@ static inline gboolean gst_resnet_classification_get_class(const GstStructure* c
 /**
  * gst_resnet_classification_get_features:
  * @classification: from gst_buffer_get_resnet_classification()
- * @size: (out): the number of features, or 0
  *
- * Returns: (transfer none) (nullable) (array length=size): the features, or %NULL when it has none; theirs
- * for as long as the structure is
+ * Returns: (transfer none) (nullable): the features as #gfloat values, or %NULL when it has none; a reference
+ * of one's own keeps them longer than the frame
  */
-static inline const gfloat* gst_resnet_classification_get_features(const GstStructure* classification,
-                                                                   gsize* size) {
+static inline GstBuffer* gst_resnet_classification_get_features(const GstStructure* classification) {
   const GValue* features = gst_structure_get_value(classification, "features");
-  gconstpointer values;
 
-  *size = 0;
-  if (!features || !G_VALUE_HOLDS(features, G_TYPE_BYTES) || !g_value_get_boxed(features)) return NULL;
-  values = g_bytes_get_data((GBytes*)g_value_get_boxed(features), size);
-  *size /= sizeof(gfloat);
-  return (const gfloat*)values;
+  return features && GST_VALUE_HOLDS_BUFFER(features) ? gst_value_get_buffer(features) : NULL;
 }
 
 G_END_DECLS

@@ -163,10 +163,10 @@ void add_region_result(GstBuffer* buffer, gint region, const RegionClassificatio
   if (object) add_analytics_classes(buffer, result.scores, object);
 }
 
-void add_region_features(GstBuffer* buffer, gint region, GBytes* features, const std::string& model,
+void add_region_features(GstBuffer* buffer, gint region, GstBuffer* features, const std::string& model,
                          const std::string& stream) {
   replace_parameter(buffer, region, features_parameter, stream,
-                    gst_structure_new(features_parameter, "values", G_TYPE_BYTES, features, "model_name",
+                    gst_structure_new(features_parameter, "values", GST_TYPE_BUFFER, features, "model_name",
                                       G_TYPE_STRING, valid_utf8(model).c_str(), "stream", G_TYPE_STRING,
                                       valid_utf8(stream).c_str(), nullptr));
 }

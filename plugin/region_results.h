@@ -58,9 +58,9 @@ struct RegionResult {
 /// GstAnalyticsClsMtd too. No classes: only the earlier result goes.
 void add_region_result(GstBuffer* buffer, gint region, const RegionClassification& result);
 
-/// The same with features: a parameter `features` with `values` (GBytes of native-endian 32-bit floats),
+/// The same with features: a parameter `features` with `values` (a GstBuffer of native-endian 32-bit floats),
 /// `model_name` and `stream`.
-void add_region_features(GstBuffer* buffer, gint region, GBytes* features, const std::string& model,
+void add_region_features(GstBuffer* buffer, gint region, GstBuffer* features, const std::string& model,
                          const std::string& stream);
 
 /// The buffer's regions in their order.

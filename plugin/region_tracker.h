@@ -21,8 +21,8 @@ class RegionTracker {
   struct Track {
     FrameRegion region;
     ResultTracker result;
-    std::shared_ptr<GBytes> features;  ///< of the last result; null: it has none
-    guint64 seen = 0;                  ///< the number of the last frame that had it
+    std::shared_ptr<GstBuffer> features;  ///< of the last result; null: it has none
+    guint64 seen = 0;                     ///< the number of the last frame that had it
   };
 
   /// Another frame begins: what was not seen for long is forgotten.

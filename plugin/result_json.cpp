@@ -1,7 +1,6 @@
 #include "plugin/result_json.h"
 
 #include <cstdio>
-#include <span>
 
 #include <nlohmann/json.hpp>
 
@@ -29,11 +28,9 @@ Json class_json(const ClassScore& score) {
           {"probability", shortest_double(static_cast<float>(score.probability))}};
 }
 
-Json features_json(GBytes* features) {
-  gsize size = 0;
-  const auto* values = static_cast<const float*>(g_bytes_get_data(features, &size));
+Json features_json(GstBuffer* features) {
   Json list = Json::array();
-  for (const float value : std::span(values, size / sizeof(float))) list.push_back(shortest_double(value));
+  for (const float value : read_features(features)) list.push_back(shortest_double(value));
   return list;
 }
 

@@ -35,9 +35,7 @@ class ClassifyResults : public ResnetClassify {
     return executor->run(input);
   }
   static std::vector<float> floats(const Classification& result) {
-    gsize size = 0;
-    const auto* data = static_cast<const float*>(g_bytes_get_data(result.features.get(), &size));
-    return {data, data + size / sizeof(float)};
+    return read_features(result.features.get());
   }
   /// The tests' network as a file that says what is to be said of it.
   std::string model_with(const ModelInfo& wanted, const ResNet& network = test_network()) {
@@ -168,11 +166,11 @@ TEST_F(ClassifyResults, RegionsGetFeaturesToo) {
   EXPECT_NE(gst_video_region_of_interest_meta_get_param(region, "classification"), nullptr);
   const GstStructure* features = gst_video_region_of_interest_meta_get_param(region, "features");
   ASSERT_NE(features, nullptr);
-  GBytes* values = nullptr;
-  ASSERT_TRUE(gst_structure_get(features, "values", G_TYPE_BYTES, &values, nullptr));
-  EXPECT_EQ(g_bytes_get_size(values),
+  GstBuffer* values = nullptr;
+  ASSERT_TRUE(gst_structure_get(features, "values", GST_TYPE_BUFFER, &values, nullptr));
+  EXPECT_EQ(gst_buffer_get_size(values),
             static_cast<std::size_t>(test_network()->architecture().features()) * sizeof(float));
-  g_bytes_unref(values);
+  gst_buffer_unref(values);
   gst_buffer_unref(out);
 }
 

@@ -83,7 +83,7 @@ TEST(ResultJson, SeveralElementsAndFeaturesHaveTheirPlace) {
   Classification embedding{.model = "m.pth", .digest = "sha256:00", .stream = "b"};
   const float values[] = {0.1F, 0, -2.5F};
   embedding.has_classes = false;
-  embedding.features = {g_bytes_new(values, sizeof values), g_bytes_unref};
+  embedding.features = {gst_buffer_new_memdup(values, sizeof values), gst_buffer_unref};
   const Json line = parsed(result_json({flowers(), embedding}, {}, {}));
   EXPECT_EQ(line["stream"], "camera 1");
   EXPECT_FALSE(line.contains("features"));

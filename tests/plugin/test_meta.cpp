@@ -65,19 +65,38 @@ TEST(Meta, FeaturesComeBackAsTheyWereWritten) {
   Classification embedding = flowers();
   embedding.scores.clear();
   embedding.has_classes = false;
-  embedding.features = {g_bytes_new(values, sizeof values), g_bytes_unref};
+  embedding.features = {gst_buffer_new_memdup(values, sizeof values), gst_buffer_unref};
   add_classification_meta(frame.buffer, embedding);
   EXPECT_EQ(read_classification_meta(frame.buffer), embedding);
   const GstStructure* s = gst_buffer_get_resnet_classification(frame.buffer);
-  gsize size = 0;
-  const gfloat* features = gst_resnet_classification_get_features(s, &size);
-  ASSERT_EQ(size, 3u);
-  EXPECT_EQ(std::vector<float>(features, features + size), (std::vector<float>{0.5f, 0, 3.25f}));
+  GstBuffer* features = gst_resnet_classification_get_features(s);
+  ASSERT_NE(features, nullptr);
+  EXPECT_EQ(read_features(features), (std::vector<float>{0.5f, 0, 3.25f}));
   EXPECT_FALSE(gst_structure_has_field(s, "labels")) << "classes were not asked for";
   add_classification_meta(frame.buffer, flowers());
-  EXPECT_EQ(gst_resnet_classification_get_features(gst_buffer_get_resnet_classification(frame.buffer), &size),
+  EXPECT_EQ(gst_resnet_classification_get_features(gst_buffer_get_resnet_classification(frame.buffer)),
             nullptr);
-  EXPECT_EQ(size, 0u);
+}
+
+// As unixfdsink sends it to other processes.
+TEST(Meta, ItsTextSaysAllOfIt) {
+  Frame frame;
+  const float values[] = {0.5f, 0, 3.25f};
+  Classification all = flowers();
+  all.features = {gst_buffer_new_memdup(values, sizeof values), gst_buffer_unref};
+  add_classification_meta(frame.buffer, all);
+  gchar* text =
+      gst_structure_serialize(gst_buffer_get_resnet_classification(frame.buffer), GST_SERIALIZE_FLAG_NONE);
+  ASSERT_NE(text, nullptr);
+  GstStructure* back = gst_structure_from_string(text, nullptr);
+  ASSERT_NE(back, nullptr) << text;
+  EXPECT_EQ(read_features(gst_resnet_classification_get_features(back)),
+            (std::vector<float>{0.5f, 0, 3.25f}));
+  const gchar* label = nullptr;
+  EXPECT_TRUE(gst_resnet_classification_get_class(back, 1, nullptr, &label, nullptr));
+  EXPECT_STREQ(label, "蒲公英");
+  gst_structure_free(back);
+  g_free(text);
 }
 
 TEST(Meta, AnIndexPastTheEndIsNoClass) {

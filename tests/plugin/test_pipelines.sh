@@ -82,8 +82,8 @@ launch videotestsrc is-live=true num-buffers=10 ! video/x-raw,width=160,height=1
 
 # Seen by another process, where GStreamer can send frames with what is known of them.
 if gst-inspect-1.0 unixfdsink 2>/dev/null | grep -q wait-for-connection; then
-  timeout 60 gst-launch-1.0 -q filesrc location=ball.webm ! decodebin ! resnetclassify model=flowers.pth top-k=2 ! \
-    unixfdsink socket-path=socket wait-for-connection=true sync=false >sender.log 2>&1 &
+  timeout 60 gst-launch-1.0 -q filesrc location=ball.webm ! decodebin ! resnetclassify model=flowers.pth top-k=2 \
+    output=classes+features ! unixfdsink socket-path=socket wait-for-connection=true sync=false >sender.log 2>&1 &
   sender=$!
   while [ ! -S socket ] && kill -0 "$sender" 2>/dev/null; do sleep 0.1; done
   launch unixfdsrc socket-path=socket ! resnetjson location=received.jsonl ! fakesink
@@ -94,6 +94,7 @@ sent, received = ([json.loads(line) for line in open(name, encoding="utf-8")] fo
 assert len(received) == 40, len(received)
 for ours, theirs in zip(sent, received):
     assert all(ours[key] == theirs[key] for key in ("classes", "model", "digest", "age")), (ours, theirs)
+    assert len(theirs["features"]) == 128
 END
 else
   echo 'unixfdsink was left out: it comes with GStreamer 1.26'
