@@ -107,6 +107,29 @@ void ResnetClassify::open(const Properties& properties, GstVideoFormat format, i
   send_caps(format, width, height);
 }
 
+guint64 ResnetClassify::stat(const char* name) const {
+  GstStructure* stats = nullptr;
+  guint64 value = 0;
+  g_object_get(element(), "stats", &stats, nullptr);
+  EXPECT_TRUE(gst_structure_get_uint64(stats, name, &value)) << name;
+  gst_structure_free(stats);
+  return value;
+}
+
+void ResnetClassify::start_segment() {
+  GstSegment segment;
+  gst_segment_init(&segment, GST_FORMAT_TIME);
+  gst_harness_push_event(harness_, gst_event_new_segment(&segment));
+}
+
+void ResnetClassify::restart(GstVideoFormat format, int width, int height) {
+  gst_element_set_state(element(), GST_STATE_NULL);
+  gst_element_set_state(element(), GST_STATE_PLAYING);
+  gst_harness_push_event(harness_, gst_event_new_stream_start("again"));
+  send_caps(format, width, height);
+  start_segment();
+}
+
 void ResnetClassify::TearDown() {
   if (harness_ != nullptr) gst_harness_teardown(harness_);
   harness_ = nullptr;

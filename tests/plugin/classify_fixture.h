@@ -44,6 +44,12 @@ class ResnetClassify : public testing::Test {
   /// Pushes the frame and returns what comes out.
   GstBuffer* play(int number) { return gst_harness_push_and_pull(harness_, frame(number)); }
   GstElement* element() const { return harness_->element; }
+  /// A counter of the property `stats`.
+  guint64 stat(const char* name) const;
+  /// A segment from 0 on.
+  void start_segment();
+  /// Stops the element and starts it anew, with caps and a segment.
+  void restart(GstVideoFormat format = GST_VIDEO_FORMAT_RGB, int width = 64, int height = 48);
   /// Everything that came out so far: "frame 0", "caps", "custom", "eos", …
   std::vector<std::string> passed();
   /// Waits until `count` things have come out.

@@ -71,14 +71,6 @@ GstVideoRegionOfInterestMeta* region_meta(GstBuffer* buffer, guint number) {
 class Analytics : public ResnetClassify {
  protected:
   GstBuffer* classify(GstBuffer* frame) { return gst_harness_push_and_pull(harness_, frame); }
-  guint64 inferences() {
-    GstStructure* stats = nullptr;
-    guint64 value = 0;
-    g_object_get(element(), "stats", &stats, nullptr);
-    EXPECT_TRUE(gst_structure_get_uint64(stats, "inferences", &value));
-    gst_structure_free(stats);
-    return value;
-  }
 };
 
 TEST_F(Analytics, AFrameHasItsClassesBestFirst) {
@@ -155,7 +147,7 @@ TEST_F(Analytics, DetectedObjectsAreRegions) {
   EXPECT_EQ(found[0].objects, std::vector<guint>{inside});
   EXPECT_EQ(found[1].objects, std::vector<guint>{across});
   EXPECT_EQ(found[0].labels.size(), 2u);
-  EXPECT_EQ(inferences(), 2u);
+  EXPECT_EQ(stat("inferences"), 2u);
   const std::vector<RegionResult> regions = read_region_results(out);
   ASSERT_EQ(regions.size(), 7u) << "for readers of GstVideoRegionOfInterestMeta";
   EXPECT_EQ(regions[1].type, "flower");
@@ -195,7 +187,7 @@ TEST_F(Analytics, ARegionThatIsAnObjectIsClassifiedOnce) {
   gst_buffer_add_video_region_of_interest_meta(in, "flower", 20, 10, 30, 30)->id = 77;
   gst_buffer_add_video_region_of_interest_meta(in, "sky", 0, 0, 64, 20);
   GstBuffer* out = classify(in);
-  EXPECT_EQ(inferences(), 4u);
+  EXPECT_EQ(stat("inferences"), 4u);
   const std::vector<Classes> found = classes_of(out);
   ASSERT_EQ(found.size(), 3u);
   EXPECT_EQ(found[0].objects, std::vector<guint>{second});
@@ -287,7 +279,7 @@ TEST_F(Analytics, ObjectsStayTheirRegionsWhenTheFrameIsScaled) {
         ->id = static_cast<gint>(id);
   }
   GstBuffer* out = classify(gst_harness_push_and_pull(scale, in));
-  EXPECT_EQ(inferences(), 20u) << "not once more as objects";
+  EXPECT_EQ(stat("inferences"), 20u) << "not once more as objects";
   EXPECT_EQ(read_region_results(out).size(), 20u);
   gst_buffer_unref(out);
   gst_harness_teardown(scale);

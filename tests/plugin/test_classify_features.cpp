@@ -34,14 +34,6 @@ class ClassifyFeatures : public ResnetClassify {
     gst_buffer_unref(out);
     return result;
   }
-  guint64 stat(const char* name) {
-    GstStructure* stats = nullptr;
-    guint64 value = 0;
-    g_object_get(element(), "stats", &stats, nullptr);
-    EXPECT_TRUE(gst_structure_get_uint64(stats, name, &value)) << name;
-    gst_structure_free(stats);
-    return value;
-  }
   /// Another network with other class names.
   std::string other_model() {
     const std::filesystem::path path = folder_ / "other.safetensors";

@@ -135,13 +135,7 @@ TEST_F(ClassifyLimits, OutOfMemoryIsAnErrorOfTheElementAndNotTheEndOfTheProcess)
   gst_object_unref(bus);
   gst_harness_teardown(small);
   // Started again with memory to be had it works.
-  gst_element_set_state(element(), GST_STATE_NULL);
-  gst_element_set_state(element(), GST_STATE_PLAYING);
-  gst_harness_push_event(harness_, gst_event_new_stream_start("again"));
-  send_caps(GST_VIDEO_FORMAT_RGB, 64, 48);
-  GstSegment segment;
-  gst_segment_init(&segment, GST_FORMAT_TIME);
-  gst_harness_push_event(harness_, gst_event_new_segment(&segment));
+  restart();
   GstBuffer* out = play(0);
   EXPECT_TRUE(out != nullptr && read_classification_meta(out));
   if (out) gst_buffer_unref(out);
@@ -253,21 +247,15 @@ TEST_F(ClassifyLimits, SixteenElementsHoldOneNetwork) {
 
 TEST_F(ClassifyLimits, StoppingAndStartingDoesNotGrow) {
   open({{"batch-size", "1"}, {"threads", "1"}});
-  const auto restart = [&](int count) {
+  const auto restart_often = [&](int count) {
     for (int i = 0; i < count; ++i) {
-      gst_element_set_state(element(), GST_STATE_NULL);
-      gst_element_set_state(element(), GST_STATE_PLAYING);
-      gst_harness_push_event(harness_, gst_event_new_stream_start("again"));
-      send_caps(GST_VIDEO_FORMAT_RGB, 64, 48);
-      GstSegment segment;
-      gst_segment_init(&segment, GST_FORMAT_TIME);
-      gst_harness_push_event(harness_, gst_event_new_segment(&segment));
+      restart();
       gst_buffer_unref(play(0));
     }
   };
-  restart(20);
+  restart_often(20);
   const long before = resident_kilobytes();
-  restart(100);
+  restart_often(100);
   const long growth = resident_kilobytes() - before;
   std::printf("100 restarts: %ld kB more\n", growth);
   EXPECT_LT(growth, 2048);

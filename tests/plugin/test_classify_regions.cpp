@@ -9,14 +9,6 @@ namespace {
 
 class ClassifyRegions : public ResnetClassify {
  protected:
-  guint64 stat(const char* name) {
-    GstStructure* stats = nullptr;
-    guint64 value = 0;
-    g_object_get(element(), "stats", &stats, nullptr);
-    EXPECT_TRUE(gst_structure_get_uint64(stats, name, &value)) << name;
-    gst_structure_free(stats);
-    return value;
-  }
   /// A frame with a region of 32 pixels at that place, which a tracker has numbered unless that is negative.
   GstBuffer* frame_with_region(int number, guint x, int object = -1) {
     GstBuffer* buffer = frame(number);
@@ -131,9 +123,7 @@ TEST_F(ClassifyRegions, ANewSegmentStartsAnew) {
   classify(frame_with_region(0, 0, 7));
   classify(frame_with_region(1, 0, 7));
   EXPECT_EQ(stat("inferences"), 1u);
-  GstSegment segment;
-  gst_segment_init(&segment, GST_FORMAT_TIME);
-  gst_harness_push_event(harness_, gst_event_new_segment(&segment));
+  start_segment();
   EXPECT_EQ(classify(frame_with_region(0, 0, 7)).at(0).results.at(0).age, 0u);
   EXPECT_EQ(stat("inferences"), 2u);
 }

@@ -21,12 +21,6 @@ GstEvent* custom_event() {
   return gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM, gst_structure_new_empty("test"));
 }
 
-GstEvent* segment_event() {
-  GstSegment segment;
-  gst_segment_init(&segment, GST_FORMAT_TIME);
-  return gst_event_new_segment(&segment);
-}
-
 TEST_F(ResnetClassify, FramesComeInOrderWhateverTheBatches) {
   open({{"batch-size", "4"}, {"max-in-flight", "6"}});
   Passed expected{"caps"};
@@ -134,7 +128,7 @@ TEST_F(ResnetClassify, AFlushDropsWhatWaitsAndTheStreamGoesOn) {
   gst_harness_push_event(harness_, gst_event_new_flush_start());
   EXPECT_EQ(gst_harness_push(harness_, frame(3)), GST_FLOW_FLUSHING);
   gst_harness_push_event(harness_, gst_event_new_flush_stop(TRUE));
-  gst_harness_push_event(harness_, segment_event());
+  start_segment();
   for (int i = 10; i < 12; ++i) gst_harness_push(harness_, frame(i));
   gst_harness_push_event(harness_, gst_event_new_eos());
   EXPECT_EQ(wait_until_passed(6),
@@ -154,7 +148,7 @@ TEST_F(ResnetClassify, AFlushKeepsCapsThatHaveNotPassedYet) {
   gst_pad_remove_probe(source, block);
   gst_object_unref(source);
   gst_harness_push_event(harness_, gst_event_new_flush_stop(TRUE));
-  gst_harness_push_event(harness_, segment_event());
+  start_segment();
   gst_harness_push(harness_, frame(1));
   gst_harness_push_event(harness_, gst_event_new_eos());
   EXPECT_EQ(wait_until_passed(5), (Passed{"flush-start", "flush-stop", "caps", "frame 1", "eos"}));
@@ -165,7 +159,7 @@ TEST_F(ResnetClassify, ANewStreamMayFollowEos) {
   gst_harness_push(harness_, frame(0));
   gst_harness_push_event(harness_, gst_event_new_eos());
   gst_harness_push_event(harness_, gst_event_new_stream_start("second"));
-  gst_harness_push_event(harness_, segment_event());
+  start_segment();
   gst_harness_push(harness_, frame(1));
   EXPECT_EQ(wait_until_passed(4), (Passed{"caps", "frame 0", "eos", "frame 1"}));
 }
@@ -181,9 +175,7 @@ TEST_F(ResnetClassify, StoppingWithFramesInsideDoesNotHang) {
 TEST_F(ResnetClassify, StartsAgainAfterNull) {
   open();
   gst_buffer_unref(play(0));
-  gst_element_set_state(element(), GST_STATE_NULL);
-  gst_element_set_state(element(), GST_STATE_PLAYING);
-  gst_harness_set_src_caps_str(harness_, caps_text(GST_VIDEO_FORMAT_RGB, 64, 48).c_str());
+  restart();
   GstBuffer* out = play(1);
   ASSERT_NE(out, nullptr);
   EXPECT_TRUE(read_classification_meta(out).has_value());
@@ -203,10 +195,8 @@ TEST_F(ResnetClassify, PropertiesSetInReadyTakeEffect) {
 TEST_F(ResnetClassify, FramesBeforeCapsAreNotNegotiated) {
   make({});
   info_ = video_info(GST_VIDEO_FORMAT_RGB, 64, 48);
-  GstSegment segment;
-  gst_segment_init(&segment, GST_FORMAT_TIME);
   gst_harness_push_event(harness_, gst_event_new_stream_start("test"));
-  gst_harness_push_event(harness_, segment_event());
+  start_segment();
   EXPECT_EQ(gst_harness_push(harness_, frame(0)), GST_FLOW_NOT_NEGOTIATED);
 }
 
