@@ -45,7 +45,8 @@ void track_late_jobs(ClassifyState::Output& out, const Frame& settings) {
   while (!out.late.empty() && out.late.front().job->done()) {
     const ClassifyState::LateJob late = std::move(out.late.front());
     out.late.pop_front();
-    if (error_of(*late.job)) continue;
+    // A model that does not serve any more has nothing to say, however late it is.
+    if (error_of(*late.job) || late.job->model != out.model) continue;
     if (is_of_regions(*late.job)) {
       track_late_regions(out, late.job, late.pts, settings);
     } else {

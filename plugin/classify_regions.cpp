@@ -1,5 +1,6 @@
 #include "plugin/classify_regions.h"
 
+#include "plugin/analytics_meta.h"
 #include "plugin/classify_result.h"
 
 namespace resnet {
@@ -22,9 +23,10 @@ void annotate(const OpenModel& model, const Track& track, GstBuffer* buffer, gin
   if (track.result.empty()) return;
   const std::string& name = model.engine->model_name();
   if (!track.result.probabilities().empty()) {
-    add_region_result(buffer, number,
-                      {stream, name, track.result.age_at(GST_BUFFER_PTS(buffer)),
-                       class_scores(model, track.result, settings)});
+    const RegionClassification result{stream, name, track.result.age_at(GST_BUFFER_PTS(buffer)),
+                                      class_scores(model, track.result, settings)};
+    add_region_result(buffer, number, result);
+    if (track.region.object) add_analytics_classes(buffer, result.scores, track.region.object);
   }
   if (track.features) add_region_features(buffer, number, track.features.get(), name, stream);
 }

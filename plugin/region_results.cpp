@@ -158,9 +158,6 @@ void add_region_result(GstBuffer* buffer, gint region, const RegionClassificatio
     if (result.scores.size() > 1) set_scores(s, result.scores);
   }
   replace_parameter(buffer, region, class_parameter, result.stream, s);
-  if (result.scores.empty()) return;
-  const std::optional<guint> object = find_regions(buffer).at(static_cast<std::size_t>(region)).object;
-  if (object) add_analytics_classes(buffer, result.scores, object);
 }
 
 void add_region_features(GstBuffer* buffer, gint region, GstBuffer* features, const std::string& model,

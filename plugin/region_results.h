@@ -54,8 +54,7 @@ struct RegionResult {
 /// Puts classes, best first, on the n-th GstVideoRegionOfInterestMeta of a writable buffer, in the place of
 /// an earlier result of that stream: a parameter `classification` with `label`, `label_id`, `confidence` and
 /// `model_name` of the best one, which DL Streamer's readers understand, `stream`, `age` and, of several
-/// classes, the arrays `label-ids`, `labels` and `probabilities`; where there is a GstAnalyticsODMtd, a
-/// GstAnalyticsClsMtd too. No classes: only the earlier result goes.
+/// classes, the arrays `label-ids`, `labels` and `probabilities`. No classes: only the earlier result goes.
 void add_region_result(GstBuffer* buffer, gint region, const RegionClassification& result);
 
 /// The same with features: a parameter `features` with `values` (a GstBuffer of native-endian 32-bit floats),
