@@ -142,7 +142,7 @@ void add_region_metas(GstBuffer* buffer) {
     const auto& [type, box, object, tracking] = regions[i];
     GstVideoRegionOfInterestMeta* meta =
         gst_buffer_add_video_region_of_interest_meta_id(buffer, type, box.x, box.y, box.width, box.height);
-    meta->id = static_cast<gint>(*object);
+    meta->id = static_cast<gint>(object.value_or(0));
   }
 }
 

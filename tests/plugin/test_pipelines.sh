@@ -112,6 +112,11 @@ for line in open("results.jsonl", encoding="utf-8"):
     classes = ["%s %.3f" % (c["label"], c["probability"]) for c in result["classes"]]
     print("%.3f s" % (result["pts"] / 1e9), *classes)
 END
+  # A picture of the video is most like its own moment.
+  launch filesrc location=ball.webm ! decodebin ! videoconvert ! pngenc snapshot=true ! filesink location=first.png
+  /usr/bin/python3 "$RESNET_SOURCE_ROOT/pipelines/examples/find_similar.py" flowers.pth first.png ball.webm >similar || fail 'find_similar.py'
+  grep -qE '^0\.[01][0-9]* s (0\.99|1\.0)' similar || fail "find_similar.py found $(cat similar)"
+  [ "$(wc -l <similar)" -eq 5 ] || fail "find_similar.py found $(cat similar)"
   cmp -s seen expected || fail "Python saw $(head -n 3 seen), resnetjson wrote $(head -n 3 expected)"
 else
   echo 'read_labels.py was left out: /usr/bin/python3 has no PyGObject with GStreamer'
