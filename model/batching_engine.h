@@ -1,6 +1,7 @@
 #ifndef RESNET_MODEL_BATCHING_ENGINE_H
 #define RESNET_MODEL_BATCHING_ENGINE_H
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>

@@ -1,6 +1,7 @@
 #ifndef RESNET_MODEL_CHECKPOINT_H
 #define RESNET_MODEL_CHECKPOINT_H
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <utility>

@@ -1,5 +1,6 @@
 #include "model/lowered_executor.h"
 
+#include <algorithm>
 #include <array>
 
 #include <ATen/Parallel.h>

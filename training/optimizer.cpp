@@ -1,5 +1,6 @@
 #include "training/optimizer.h"
 
+#include <functional>
 #include <map>
 
 #include <torch/optim/adam.h>

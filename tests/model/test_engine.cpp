@@ -1,4 +1,5 @@
 // The batching of the engine, over an executor whose runs the test holds back.
+#include <chrono>
 #include <cmath>
 #include <condition_variable>
 #include <mutex>

@@ -28,10 +28,12 @@ void note(std::size_t size) {
 
 // In place of the C library's for the whole process, the plugin and LibTorch included.
 extern "C" {
+// NOLINTBEGIN(bugprone-reserved-identifier): the C library's names for its own.
 void* __libc_malloc(std::size_t size);
 void* __libc_calloc(std::size_t count, std::size_t size);
 void* __libc_realloc(void* block, std::size_t size);
 void* __libc_memalign(std::size_t alignment, std::size_t size);
+// NOLINTEND(bugprone-reserved-identifier)
 
 __attribute__((visibility("default"))) void* malloc(std::size_t size) {
   note(size);

@@ -1,5 +1,7 @@
 // Which frames resnetclassify classifies, what it says about the others, and what it tells the application.
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <thread>
 
 #include "model/model_file.h"

@@ -1,4 +1,6 @@
 // resnetclassify where something runs out: buffers, room, memory, a peer, a device.
+#include <atomic>
+#include <chrono>
 #include <fstream>
 #include <thread>
 

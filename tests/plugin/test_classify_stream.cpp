@@ -1,4 +1,5 @@
 // Order, batches, events, flushes and states of resnetclassify.
+#include <chrono>
 #include <thread>
 
 #include <gst/check/gsttestclock.h>

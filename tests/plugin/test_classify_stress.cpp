@@ -3,6 +3,7 @@
 //   RESNET_STRESS_SECONDS   how long the streams run; default 3
 //   RESNET_SOAK_FRAMES      frames of the long stream; default 4000
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <random>

@@ -1,4 +1,5 @@
 #include <functional>
+#include <limits>
 
 #include "plugin/overlay.h"
 #include "plugin/region_results.h"

@@ -1,4 +1,5 @@
 // Frames that are not just rows of opaque pixels: padded, interlaced, cropped, translucent, of rare formats.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
