@@ -1,10 +1,10 @@
 #include "model/preprocess.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "model/error.h"
 #include "model/resample.h"
+#include "model/rgb_rows.h"
 #include "model/vectorise.h"
 #include "model/yuv.h"
 
@@ -20,23 +20,6 @@ RESNET_VECTORISE void add_row(const std::uint8_t* row, std::int32_t weight, std:
 
 RESNET_VECTORISE void clip_row(const std::int32_t* sums, std::size_t count, std::uint8_t* __restrict out) {
   for (std::size_t i = 0; i < count; ++i) out[i] = clip_coefficient_sum(sums[i]);
-}
-
-// The horizontal pass of one row whose first pixel is column `first_column`.
-void narrow_row(const std::uint8_t* row, const Coefficients& c, int first_column, std::uint8_t* to) {
-  for (std::size_t x = 0; x < c.first.size(); ++x, to += 3) {
-    const std::int32_t* weight = &c.weights[x * static_cast<std::size_t>(c.taps)];
-    const std::uint8_t* from = row + std::ptrdiff_t{3} * (c.first[x] - first_column);
-    std::int32_t red = coefficient_half, green = coefficient_half, blue = coefficient_half;
-    for (std::int32_t k = 0; k < c.count[x]; ++k, from += 3) {
-      red += from[0] * weight[k];
-      green += from[1] * weight[k];
-      blue += from[2] * weight[k];
-    }
-    to[0] = clip_coefficient_sum(red);
-    to[1] = clip_coefficient_sum(green);
-    to[2] = clip_coefficient_sum(blue);
-  }
 }
 
 // Where pixel (x, y) of a square of `side` pixels is when it stands upright.
@@ -90,6 +73,7 @@ struct Preprocessor::Tables {
   int width = 0, height = 0;
   double pixel_aspect = 1;
   ResamplePlan plan;
+  RowNarrower narrower;  // of the plan's columns
   RowConverter converter;
   std::vector<std::uint8_t> source_rows;  // converted to RGB: one, or all that a vertical-first pass needs
   std::vector<std::uint8_t> between;      // narrowed source rows
@@ -109,6 +93,7 @@ void Preprocessor::Tables::build(const Image& image) {
   if (image.width == width && image.height == height && image.pixel_aspect == pixel_aspect) return;
   width = height = 0;  // should memory run out below
   plan = make_resample_plan(image.width, image.height, image.pixel_aspect, preprocessing);
+  narrower = RowNarrower(plan.columns);
   const auto columns = static_cast<std::size_t>(plan.columns.end() - plan.columns.begin());
   const auto crop = static_cast<std::size_t>(preprocessing.crop_size);
   row.resize(crop * 3);
@@ -153,7 +138,7 @@ void Preprocessor::Tables::prepare(const PixelSource& source) {
   if (!plan.job.vertical_first) {
     std::uint8_t* to = between.data();
     for (int y = begin; y < end; ++y, to += row.size()) {
-      narrow_row(source_row(source, y, source_rows.data()), plan.columns, plan.columns.begin(), to);
+      narrower.run(source_row(source, y, source_rows.data()), to);
     }
     return;
   }
@@ -173,7 +158,7 @@ void Preprocessor::Tables::make_row(std::size_t y) {
   }
   sum_rows(source_rows.data(), shortened.size(), static_cast<std::ptrdiff_t>(shortened.size()), y,
            shortened.data());
-  narrow_row(shortened.data(), plan.columns, plan.columns.begin(), row.data());
+  narrower.run(shortened.data(), row.data());
 }
 
 Preprocessor::Preprocessor(const Preprocessing& preprocessing, TensorType type, TensorLayout layout)

@@ -8,15 +8,12 @@
 
 #include "model/error.h"
 #include "model/preprocess.h"
+#include "model/rgb_rows.h"
 #include "model/vectorise.h"
 
 namespace resnet {
 
 namespace {
-
-struct PackedLayout {
-  int step, red, green, blue;
-};
 
 PackedLayout packed_layout(PixelFormat format) {
   switch (format) {
@@ -142,24 +139,6 @@ RESNET_VECTORISE void apply_matrix(const YuvCoefficients& m, const std::uint8_t*
   }
 }
 
-RESNET_VECTORISE void interleave(const std::uint8_t* red, const std::uint8_t* green, const std::uint8_t* blue,
-                                 int count, std::uint8_t* __restrict out) {
-  for (int i = 0; i < count; ++i) {
-    out[3 * i] = red[i];
-    out[3 * i + 1] = green[i];
-    out[3 * i + 2] = blue[i];
-  }
-}
-
-void convert_packed(const PixelSource& s, const std::uint8_t* pixel, int count, std::uint8_t* out) {
-  const int step = s.luma_step, red = s.red, green = s.green, blue = s.blue;
-  for (int i = 0; i < count; ++i, pixel += step, out += 3) {
-    out[0] = pixel[red];
-    out[1] = pixel[green];
-    out[2] = pixel[blue];
-  }
-}
-
 void convert_gray(const PixelSource& s, const std::uint8_t* pixel, int count, std::uint8_t* out) {
   for (int i = 0; i < count; ++i, out += 3) {
     out[0] = out[1] = out[2] = clip_yuv_sum((pixel[i] - s.yuv.luma_offset) * s.yuv.luma);
@@ -221,7 +200,7 @@ void RowConverter::convert(const PixelSource& s, int y, int begin, int end, std:
   const std::uint8_t* pixel = s.luma + y * s.luma_stride + static_cast<std::ptrdiff_t>(begin) * s.luma_step;
   switch (s.kind) {
     case PixelKind::packed:
-      convert_packed(s, pixel, end - begin, out);
+      repack(pixel, {s.luma_step, s.red, s.green, s.blue}, static_cast<std::size_t>(end - begin), out);
       break;
     case PixelKind::gray:
       convert_gray(s, pixel, end - begin, out);
@@ -266,7 +245,7 @@ void RowConverter::convert_yuv(const PixelSource& s, int y, int begin, int end, 
   const int odd = begin - 2 * first;
   std::uint8_t *red = planes_.data(), *green = red + count, *blue = green + count;
   apply_matrix(s.yuv, luma, u_.data() + odd, v_.data() + odd, end - begin, red, green, blue);
-  interleave(red, green, blue, end - begin, out);
+  interleave(red, green, blue, count, out);
 }
 
 RgbPicture to_rgb(const Image& image) {
