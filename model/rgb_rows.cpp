@@ -13,57 +13,81 @@ namespace resnet {
 
 namespace {
 
-#if defined(__x86_64__)
-bool has_avx2() {
-  static const bool has = __builtin_cpu_supports("avx2") != 0;
-  return has;
-}
-#else
-constexpr bool has_avx2() { return false; }
-#endif
+// AVX2 multiplies 16-bit factors: w = high · 2^half_bits + low. A group's four taps lie in the places of the
+// products that they are factors of (`pick` in run_with_avx2), 16 high parts before 16 low ones.
+constexpr int half_bits = 11;
+constexpr std::size_t halves_of_group = 32;
 
-// A weight has more bits than a 16-bit factor: w = high · 2^low_bits + low.
-constexpr int low_bits = 11;
-// Weights of a group: four taps, in the places of the products that they are factors of (see `pick` below).
-constexpr std::size_t group_size = 32;  // 16 high parts, 16 low parts
+// VNNI multiplies 8-bit ones: w = high · 2^16 + middle · 2^8 + low, each from −128 to 127. Two outputs share
+// a register: a group has 32 high parts, 16 of each output, then 32 middle ones and 32 low ones.
+constexpr std::size_t thirds_of_group = 96;
 
 std::size_t groups_of(const Coefficients& columns) {
   const std::int32_t most = *std::max_element(columns.count.begin(), columns.count.end());
   return (static_cast<std::size_t>(most) + 3) / 4;
 }
 
-void pack_group(const std::int32_t* weights, std::size_t count, std::int16_t* to) {
-  for (std::size_t tap = 0; tap < std::min<std::size_t>(count, 4); ++tap) {
-    for (std::size_t channel = 0; channel < 3; ++channel) {
-      const std::size_t place = (tap / 2) * 8 + channel * 2 + tap % 2;
-      to[place] = static_cast<std::int16_t>(weights[tap] >> low_bits);
-      to[16 + place] = static_cast<std::int16_t>(weights[tap] & ((1 << low_bits) - 1));
-    }
-  }
-}
-
 }  // namespace
 
-RowNarrower::RowNarrower(const Coefficients& columns) : columns_(&columns) {
-  if (!has_avx2()) return;
+VectorUnit best_vector_unit() {
+#if defined(__x86_64__)
+  static const VectorUnit best = [] {
+    if (!__builtin_cpu_supports("avx2")) return VectorUnit::none;
+    const bool vnni = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl");
+    return vnni ? VectorUnit::avx512_vnni : VectorUnit::avx2;
+  }();
+  return best;
+#else
+  return VectorUnit::none;
+#endif
+}
+
+RowNarrower::RowNarrower(const Coefficients& columns, VectorUnit unit) : columns_(&columns), unit_(unit) {
+  if (unit == VectorUnit::none) return;
   const std::size_t outputs = columns.first.size();
   const auto bytes = std::ptrdiff_t{3} * (columns.end() - columns.begin());
   groups_ = groups_of(columns);
-  packed_.resize(outputs * groups_ * group_size);
+  if (unit == VectorUnit::avx2) halves_.resize(outputs * groups_ * halves_of_group);
+  if (unit == VectorUnit::avx512_vnni) thirds_.resize((outputs + 1) / 2 * groups_ * thirds_of_group);
   for (std::size_t x = 0; x < outputs; ++x) {
     const auto count = static_cast<std::size_t>(columns.count[x]);
     const std::int32_t* weights = &columns.weights[x * static_cast<std::size_t>(columns.taps)];
-    for (std::size_t tap = 0; tap < count; tap += 4) {
-      pack_group(weights + tap, count - tap, &packed_[(x * groups_ + tap / 4) * group_size]);
-    }
+    for (std::size_t tap = 0; tap < count; tap += 4) pack(x, tap / 4, weights + tap, count - tap);
     const std::ptrdiff_t start = std::ptrdiff_t{3} * (columns.first[x] - columns.begin());
     const std::ptrdiff_t end = start + 12 * static_cast<std::ptrdiff_t>(groups_ - 1) + 16;
     if (wide_ == x && x + 1 < outputs && end <= bytes) ++wide_;
   }
 }
 
+// A group's weights, of which `count` are there.
+void RowNarrower::pack(std::size_t output, std::size_t group, const std::int32_t* weights,
+                       std::size_t count) {
+  for (std::size_t tap = 0; tap < std::min<std::size_t>(count, 4); ++tap) {
+    const std::int32_t weight = weights[tap];
+    const auto low = static_cast<std::int8_t>(weight & 255);
+    const std::int32_t rest = (weight - low) / 256;
+    const auto middle = static_cast<std::int8_t>(rest & 255);
+    for (std::size_t channel = 0; channel < 3; ++channel) {
+      if (unit_ == VectorUnit::avx2) {
+        std::int16_t* to = &halves_[(output * groups_ + group) * halves_of_group];
+        const std::size_t place = (tap / 2) * 8 + channel * 2 + tap % 2;
+        to[place] = static_cast<std::int16_t>(weight >> half_bits);
+        to[16 + place] = static_cast<std::int16_t>(weight & ((1 << half_bits) - 1));
+      } else {
+        std::int8_t* to = &thirds_[(output / 2 * groups_ + group) * thirds_of_group + output % 2 * 16];
+        const std::size_t place = channel * 4 + tap;
+        to[place] = static_cast<std::int8_t>((rest - middle) / 256);
+        to[32 + place] = middle;
+        to[64 + place] = low;
+      }
+    }
+  }
+}
+
 void RowNarrower::run(const std::uint8_t* row, std::uint8_t* to) const {
-  const std::size_t done = wide_ > 0 ? run_with_avx2(row, to) : 0;
+  std::size_t done = 0;
+  if (unit_ == VectorUnit::avx512_vnni) done = run_with_vnni(row, to);
+  if (unit_ == VectorUnit::avx2) done = run_with_avx2(row, to);
   run_portably(done, row, to);
 }
 
@@ -94,7 +118,7 @@ RESNET_AVX2 std::size_t RowNarrower::run_with_avx2(const std::uint8_t* row, std:
                                         6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1);
   const __m128i half = _mm_set1_epi32(coefficient_half);
   const std::int32_t begin = columns_->begin();
-  const auto* weights = reinterpret_cast<const __m256i*>(packed_.data());
+  const auto* weights = reinterpret_cast<const __m256i*>(halves_.data());
   for (std::size_t x = 0; x < wide_; ++x, to += 3) {
     const std::uint8_t* from = row + std::ptrdiff_t{3} * (columns_->first[x] - begin);
     __m256i high = _mm256_setzero_si256(), low = _mm256_setzero_si256();
@@ -104,7 +128,7 @@ RESNET_AVX2 std::size_t RowNarrower::run_with_avx2(const std::uint8_t* row, std:
       high = _mm256_add_epi32(high, _mm256_madd_epi16(pairs, _mm256_loadu_si256(weights)));
       low = _mm256_add_epi32(low, _mm256_madd_epi16(pairs, _mm256_loadu_si256(weights + 1)));
     }
-    const __m256i sums = _mm256_add_epi32(_mm256_slli_epi32(high, low_bits), low);
+    const __m256i sums = _mm256_add_epi32(_mm256_slli_epi32(high, half_bits), low);
     __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
     sum = _mm_srai_epi32(_mm_add_epi32(sum, half), coefficient_bits);
     sum = _mm_packus_epi32(sum, sum);
@@ -112,6 +136,41 @@ RESNET_AVX2 std::size_t RowNarrower::run_with_avx2(const std::uint8_t* row, std:
     std::memcpy(to, &pixel, sizeof pixel);  // the fourth byte is the next output's
   }
   return wide_;
+}
+
+// Two outputs at a time, each in a half of the register: four taps of a channel lie side by side, and one
+// instruction multiplies and sums them.
+__attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512vnni"))) std::size_t RowNarrower::run_with_vnni(
+    const std::uint8_t* row, std::uint8_t* to) const {
+  const __m256i pick =
+      _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1));
+  const __m256i half = _mm256_set1_epi32(coefficient_half);
+  const std::int32_t begin = columns_->begin();
+  const auto* weights = reinterpret_cast<const __m256i*>(thirds_.data());
+  std::size_t x = 0;
+  for (; x + 2 <= wide_; x += 2, to += 6) {
+    const std::uint8_t* first = row + std::ptrdiff_t{3} * (columns_->first[x] - begin);
+    const std::uint8_t* second = row + std::ptrdiff_t{3} * (columns_->first[x + 1] - begin);
+    __m256i high = _mm256_setzero_si256(), middle = high, low = half;
+    for (std::size_t group = 0; group < groups_; ++group, first += 12, second += 12, weights += 3) {
+      const __m256i four = _mm256_inserti128_si256(
+          _mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(first))),
+          _mm_loadu_si128(reinterpret_cast<const __m128i*>(second)), 1);
+      const __m256i taps = _mm256_shuffle_epi8(four, pick);
+      high = _mm256_dpbusd_epi32(high, taps, _mm256_loadu_si256(weights));
+      middle = _mm256_dpbusd_epi32(middle, taps, _mm256_loadu_si256(weights + 1));
+      low = _mm256_dpbusd_epi32(low, taps, _mm256_loadu_si256(weights + 2));
+    }
+    __m256i sums = _mm256_add_epi32(_mm256_slli_epi32(high, 16), _mm256_slli_epi32(middle, 8));
+    sums = _mm256_srai_epi32(_mm256_add_epi32(sums, low), coefficient_bits);
+    sums = _mm256_packus_epi32(sums, sums);
+    sums = _mm256_packus_epi16(sums, sums);
+    const std::int32_t left = _mm_cvtsi128_si32(_mm256_castsi256_si128(sums));
+    const std::int32_t right = _mm_cvtsi128_si32(_mm256_extracti128_si256(sums, 1));
+    std::memcpy(to, &left, sizeof left);  // the fourth byte is the next output's
+    std::memcpy(to + 3, &right, sizeof right);
+  }
+  return x;
 }
 
 namespace {
@@ -171,6 +230,7 @@ RESNET_AVX2 std::size_t repack_with_avx2(const std::uint8_t* pixels, const Packe
 #else
 
 std::size_t RowNarrower::run_with_avx2(const std::uint8_t*, std::uint8_t*) const { return 0; }
+std::size_t RowNarrower::run_with_vnni(const std::uint8_t*, std::uint8_t*) const { return 0; }
 
 #endif
 
@@ -178,7 +238,7 @@ void interleave(const std::uint8_t* red, const std::uint8_t* green, const std::u
                 std::size_t count, std::uint8_t* to) {
   std::size_t i = 0;
 #if defined(__x86_64__)
-  if (has_avx2()) i = interleave_with_avx2(red, green, blue, count, to);
+  if (best_vector_unit() != VectorUnit::none) i = interleave_with_avx2(red, green, blue, count, to);
 #endif
   for (; i < count; ++i) {
     to[3 * i] = red[i];
@@ -190,7 +250,7 @@ void interleave(const std::uint8_t* red, const std::uint8_t* green, const std::u
 void repack(const std::uint8_t* pixels, const PackedLayout& layout, std::size_t count, std::uint8_t* to) {
   std::size_t i = 0;
 #if defined(__x86_64__)
-  if (has_avx2()) i = repack_with_avx2(pixels, layout, count, to);
+  if (best_vector_unit() != VectorUnit::none) i = repack_with_avx2(pixels, layout, count, to);
 #endif
   pixels += i * static_cast<std::size_t>(layout.step);
   for (; i < count; ++i, pixels += layout.step) {

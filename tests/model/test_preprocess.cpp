@@ -14,6 +14,7 @@
 #include "model/error.h"
 #include "model/preprocess.h"
 #include "model/resample.h"
+#include "model/rgb_rows.h"
 #include "model/yuv.h"
 #include "tests/model/frames.h"
 
@@ -105,6 +106,30 @@ TEST(Preprocess, EqualsPillowOfThisMachineBitForBit) {
   }
   EXPECT_EQ(pclose(pipe), 0) << command;
   EXPECT_GT(cases, 200);
+}
+
+TEST(Preprocess, EveryVectorUnitNarrowsRowsToTheSameBits) {
+  for (const auto& [from, to] :
+       {std::pair{1280, 455}, {640, 455}, {300, 256}, {100, 400}, {2000, 40}, {9, 3}, {3, 2}}) {
+    for (const Interpolation interpolation : {Interpolation::bilinear, Interpolation::bicubic}) {
+      const Coefficients columns = make_coefficients(from, 0, from, to, to / 10, to - to / 10, interpolation);
+      const auto outputs = columns.first.size();
+      const Frame frame = make_rgb_frame(columns.end() - columns.begin(), 3, 8);
+      std::vector<Bytes> results;
+      for (int unit = 0; unit <= static_cast<int>(best_vector_unit()); ++unit) {
+        Bytes out(outputs * 3 * 3);
+        const RowNarrower narrower(columns, static_cast<VectorUnit>(unit));
+        for (std::size_t y = 0; y < 3; ++y) {
+          const Plane& plane = frame.image.planes[0];
+          narrower.run(plane.data + static_cast<std::ptrdiff_t>(y) * plane.stride, &out[y * outputs * 3]);
+        }
+        results.push_back(std::move(out));
+      }
+      for (std::size_t unit = 1; unit < results.size(); ++unit) {
+        EXPECT_EQ(results[unit], results[0]) << from << " to " << to << " with unit " << unit;
+      }
+    }
+  }
 }
 
 TEST(Preprocess, EveryFormatEqualsItsRgbPicture) {
