@@ -139,6 +139,10 @@ RESNET_VECTORISE void apply_matrix(const YuvCoefficients& m, const std::uint8_t*
   }
 }
 
+RESNET_VECTORISE void every_second(const std::uint8_t* in, std::size_t count, std::uint8_t* __restrict out) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = in[2 * i];
+}
+
 void convert_gray(const PixelSource& s, const std::uint8_t* pixel, int count, std::uint8_t* out) {
   for (int i = 0; i < count; ++i, out += 3) {
     out[0] = out[1] = out[2] = clip_yuv_sum((pixel[i] - s.yuv.luma_offset) * s.yuv.luma);
@@ -239,7 +243,7 @@ void RowConverter::convert_yuv(const PixelSource& s, int y, int begin, int end, 
   const std::uint8_t* luma = s.luma + y * s.luma_stride + static_cast<std::ptrdiff_t>(begin) * s.luma_step;
   if (s.luma_step == 2) {
     luma_.resize(count);
-    for (std::size_t i = 0; i < count; ++i) luma_[i] = luma[2 * i];
+    every_second(luma, count, luma_.data());
     luma = luma_.data();
   }
   const int odd = begin - 2 * first;
