@@ -151,12 +151,10 @@ TEST_F(Analytics, DetectedObjectsAreRegions) {
   const std::vector<RegionResult> regions = read_region_results(out);
   ASSERT_EQ(regions.size(), 7u) << "for readers of GstVideoRegionOfInterestMeta";
   EXPECT_EQ(regions[1].type, "flower");
-  ASSERT_TRUE(regions[1].best);
-  EXPECT_EQ(regions[1].best->label, found[0].labels[0]);
-  EXPECT_EQ(regions[5].x, 0u);
-  EXPECT_EQ(regions[5].width, 40u) << "cut off at the frame's left";
-  EXPECT_EQ(regions[5].best->label, found[1].labels[0]);
-  EXPECT_FALSE(regions[0].best || regions[2].best || regions[3].best || regions[4].best || regions[6].best);
+  EXPECT_EQ(regions[1].results.at(0).scores.at(0).label, found[0].labels[0]);
+  EXPECT_EQ(regions[5].box, (Rectangle{0, 40, 40, 500})) << "cut off at the frame's left";
+  EXPECT_EQ(regions[5].results.at(0).scores.at(0).label, found[1].labels[0]);
+  for (const std::size_t i : {0U, 2U, 3U, 4U, 6U}) EXPECT_TRUE(regions[i].results.empty()) << i;
   for (guint i = 0; i < 7; ++i) EXPECT_EQ(region_meta(out, i)->id, static_cast<gint>(i)) << "the object's";
   gst_buffer_unref(out);
 }
@@ -169,7 +167,7 @@ TEST_F(Analytics, ObjectsAndRegionsOfTheSamePixelsGetTheSameClasses) {
   GstBuffer* with_region = frame(2);
   gst_buffer_add_video_region_of_interest_meta(with_region, "flower", 10, 12, 41, 33);
   with_region = classify(with_region);
-  EXPECT_TRUE(read_region_results(with_object)[0].best);
+  EXPECT_EQ(read_region_results(with_object).at(0).results.size(), 1u);
   EXPECT_EQ(read_region_results(with_object), read_region_results(with_region));
   EXPECT_TRUE(classes_of(with_region).empty()) << "they would be taken for the frame's";
   gst_buffer_unref(with_object);
@@ -217,6 +215,24 @@ TEST_F(Analytics, ASecondElementAddsItsClassesBehindAndNoRegions) {
   gst_buffer_unref(twice);
 }
 
+TEST_F(Analytics, AnObjectThatATrackerHasNumberedIsClassifiedOnce) {
+  open({{"inference-region", "roi-list"}, {"reclassify-interval", "0"}}, GST_VIDEO_FORMAT_RGB, 96, 80);
+  for (int i = 0; i < 4; ++i) {
+    GstBuffer* in = frame(i);
+    const guint object = add_object(in, "flower", 15 * i, 4, 32, 32);
+    GstAnalyticsRelationMeta* relations = gst_buffer_get_analytics_relation_meta(in);
+    GstAnalyticsMtd tracking{};
+    ASSERT_TRUE(gst_analytics_relation_meta_add_tracking_mtd(relations, 7, 0, &tracking));
+    gst_analytics_relation_meta_set_relation(relations, GST_ANALYTICS_REL_TYPE_RELATE_TO, object,
+                                             tracking.id);
+    GstBuffer* out = classify(in);
+    EXPECT_EQ(read_region_results(out).at(0).results.at(0).age, static_cast<guint64>(i) * 40 * GST_MSECOND);
+    EXPECT_EQ(classes_of(out).size(), 1u);
+    gst_buffer_unref(out);
+  }
+  EXPECT_EQ(stat("inferences"), 1u);
+}
+
 TEST_F(Analytics, OverlayDrawsTheClassesOfObjects) {
   open({{"inference-region", "roi-list"}, {"overlay", "true"}}, GST_VIDEO_FORMAT_RGB, 320, 240);
   GstBuffer* in = frame(2);
@@ -224,7 +240,7 @@ TEST_F(Analytics, OverlayDrawsTheClassesOfObjects) {
   const std::string plain = bytes_of(in);
   GstBuffer* out = classify(in);
   EXPECT_FALSE(bytes_of(out) == plain);
-  EXPECT_TRUE(read_region_results(out)[0].drawn);
+  EXPECT_TRUE(read_region_results(out).at(0).results.at(0).drawn);
   gst_buffer_unref(out);
 }
 
