@@ -4,7 +4,8 @@
 test_preprocess.cpp does the same with our code and compares; with --golden, the few cases whose results the test
 keeps, so that it checks something without Python too.
 
-Lines: resize W H w h filter left top right bottom seed CRC
+Lines: pillow VERSION
+       resize W H w h filter left top right bottom seed CRC
        crop W H resize crop filter seed CRC
        stretch W H resize crop filter seed CRC
 """
@@ -13,6 +14,7 @@ import random
 import zlib
 
 import numpy as np
+import PIL
 from PIL import Image
 
 FILTERS = [Image.Resampling.BILINEAR, Image.Resampling.BICUBIC]
@@ -83,6 +85,7 @@ def random_cases():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--golden", action="store_true", help="only the cases whose results the test keeps")
+    print("pillow", PIL.__version__)
     if parser.parse_args().golden:
         golden()
     else:

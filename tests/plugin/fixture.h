@@ -33,15 +33,20 @@ inline GstBuffer* new_frame(const GstVideoInfo& info, guint8 value, int number =
   return buffer;
 }
 
-inline GstVideoInfo video_info(GstVideoFormat format, guint width, guint height) {
-  GstVideoInfo info;
-  gst_video_info_set_format(&info, format, width, height);
-  return info;
-}
-
 inline std::string caps_text(GstVideoFormat format, int width, int height) {
   return std::string("video/x-raw, format=") + gst_video_format_to_string(format) +
          ", width=" + std::to_string(width) + ", height=" + std::to_string(height) + ", framerate=25/1";
+}
+
+/// What an element makes of those caps: colours and siting that they do not name depend on GStreamer's
+/// version.
+inline GstVideoInfo video_info(GstVideoFormat format, guint width, guint height) {
+  GstVideoInfo info;
+  GstCaps* caps =
+      gst_caps_from_string(caps_text(format, static_cast<int>(width), static_cast<int>(height)).c_str());
+  gst_video_info_from_caps(&info, caps);
+  gst_caps_unref(caps);
+  return info;
 }
 
 /// The bytes of a buffer.

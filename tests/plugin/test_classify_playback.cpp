@@ -74,17 +74,20 @@ class Playback : public testing::Test {
   }
   static GstPadProbeReturn note_event(GstPad*, GstPadProbeInfo* info, gpointer data) {
     auto* self = static_cast<Playback*>(data);
+    if (GST_EVENT_TYPE(GST_PAD_PROBE_INFO_EVENT(info)) != GST_EVENT_SEGMENT_DONE) return GST_PAD_PROBE_OK;
+    gint64 position = 0;
+    gst_event_parse_segment_done(GST_PAD_PROBE_INFO_EVENT(info), nullptr, &position);
     const std::lock_guard lock(self->mutex_);
-    if (GST_EVENT_TYPE(GST_PAD_PROBE_INFO_EVENT(info)) == GST_EVENT_SEGMENT_DONE) ++self->segments_done_;
+    self->segment_end_ = position;
     self->changed_.notify_all();
     return GST_PAD_PROBE_OK;
   }
   /// The message is the demuxer's, whose frames may still be on their way; the event comes behind them.
-  void wait_for_segments(int count) {
+  void wait_for_segment_end(GstClockTime end) {
     wait_for(GST_MESSAGE_SEGMENT_DONE);
     std::unique_lock lock(mutex_);
-    ASSERT_TRUE(
-        changed_.wait_for(lock, std::chrono::nanoseconds(patience), [&] { return segments_done_ >= count; }));
+    ASSERT_TRUE(changed_.wait_for(lock, std::chrono::nanoseconds(patience),
+                                  [&] { return segment_end_ >= static_cast<gint64>(end); }));
   }
   std::vector<GstClockTime> take_times() {
     const std::lock_guard lock(mutex_);
@@ -117,7 +120,7 @@ class Playback : public testing::Test {
   std::mutex mutex_;
   std::vector<GstClockTime> times_;  // guarded by mutex_
   int unclassified_ = 0;             // guarded by mutex_
-  int segments_done_ = 0;            // guarded by mutex_
+  gint64 segment_end_ = 0;           // guarded by mutex_
   std::condition_variable changed_;
 };
 
@@ -188,9 +191,9 @@ TEST_F(Playback, SegmentsEndWithTheirMessage) {
   take_times();
   seek(1, static_cast<GstSeekFlags>(flush | GST_SEEK_FLAG_SEGMENT), 0, GST_SECOND);
   go_to(GST_STATE_PLAYING);
-  wait_for_segments(1);
+  wait_for_segment_end(GST_SECOND);
   seek(1, GST_SEEK_FLAG_SEGMENT, GST_SECOND, 2 * GST_SECOND);
-  wait_for_segments(2);
+  wait_for_segment_end(2 * GST_SECOND);
   const std::vector<GstClockTime> times = take_times();
   EXPECT_GE(times.size(), 45u);
   EXPECT_TRUE(std::is_sorted(times.begin(), times.end()));
