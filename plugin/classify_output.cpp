@@ -33,8 +33,7 @@ void track(ClassifyState::Output& out, const std::shared_ptr<ClassifyJob>& job, 
            const Frame& settings) {
   if (job->used == 0) return;
   out.take_model(job->model);
-  out.tracker.add(job->parts[0].request->probabilities, pts,
-                  {settings.smoothing, settings.hysteresis, least_probability(*job->model, settings)});
+  out.tracker.add(job->parts[0].request->probabilities, pts, smoothing_of(*job->model, settings));
   out.features = share_features(job, 0);
 }
 

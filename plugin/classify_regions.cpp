@@ -12,8 +12,7 @@ using Track = RegionTracker::Track;
 
 void add_result(Track& track, const std::shared_ptr<ClassifyJob>& job, std::size_t part, GstClockTime pts,
                 const Frame& settings) {
-  track.result.add(job->parts[part].request->probabilities, pts,
-                   {settings.smoothing, settings.hysteresis, least_probability(*job->model, settings)});
+  track.result.add(job->parts[part].request->probabilities, pts, smoothing_of(*job->model, settings));
   track.features = share_features(job, part);
 }
 
@@ -51,8 +50,8 @@ void track_late_regions(ClassifyState::Output& out, const std::shared_ptr<Classi
 void annotate_regions(ClassifyState::Output& out, const std::shared_ptr<ClassifyJob>& job, GstBuffer* buffer,
                       const Frame& settings, const std::string& stream) {
   out.regions.next_frame();
-  add_region_metas(buffer);
-  if (job && job->used > 0) {
+  const std::vector<FrameRegion> regions = add_region_metas(buffer);
+  if (job) {
     out.take_model(job->model);
     for (std::size_t i = 0; i < job->used; ++i) {
       const ClassifyJob::Part& part = job->parts[i];
@@ -61,7 +60,6 @@ void annotate_regions(ClassifyState::Output& out, const std::shared_ptr<Classify
       annotate(*out.tracked_model, track, buffer, part.number, settings, stream);
     }
   }
-  const std::vector<FrameRegion> regions = find_regions(buffer);
   for (std::size_t i = 0; i < regions.size(); ++i) {
     const gint number = static_cast<gint>(i);
     if (has_part(job.get(), number)) continue;

@@ -14,6 +14,12 @@ constexpr double multi_label_threshold = 0.5;
 
 bool is_multi_label(const OpenModel& model) { return model.stream->activation() == Activation::sigmoid; }
 
+double least_probability(const OpenModel& model, const Frame& settings) {
+  if (settings.threshold >= 0) return settings.threshold;
+  const double suggested = model.engine->suggested_threshold();
+  return suggested == 0 && is_multi_label(model) ? multi_label_threshold : suggested;
+}
+
 std::size_t most_classes(const OpenModel& model, const Frame& settings) {
   if (settings.top_k > 0) return settings.top_k;
   return is_multi_label(model) ? model.stream->classes().size() : 1;
@@ -30,19 +36,8 @@ std::vector<ClassScore> make_scores(const OpenModel& model, const std::vector<st
 
 }  // namespace
 
-double least_probability(const OpenModel& model, const Frame& settings) {
-  if (settings.threshold >= 0) return settings.threshold;
-  const double suggested = model.engine->suggested_threshold();
-  return suggested == 0 && is_multi_label(model) ? multi_label_threshold : suggested;
-}
-
-std::vector<ClassScore> class_scores(const OpenModel& model, const std::vector<float>& probabilities,
-                                     const Frame& settings) {
-  const double least = least_probability(model, settings);
-  return make_scores(model,
-                     best_classes(probabilities, most_classes(model, settings),
-                                  [&](std::size_t id) { return probabilities[id] >= least; }),
-                     probabilities);
+ResultTracker::Smoothing smoothing_of(const OpenModel& model, const Frame& settings) {
+  return {settings.smoothing, settings.hysteresis, least_probability(model, settings)};
 }
 
 std::vector<ClassScore> class_scores(const OpenModel& model, const ResultTracker& tracker,

@@ -8,14 +8,11 @@
 
 namespace resnet {
 
-/// The probability below which a class is left out.
-double least_probability(const OpenModel& model, const ClassifySettings::Frame& settings);
+/// How a stream's or a region's results are taken in; classes below the threshold are left out.
+ResultTracker::Smoothing smoothing_of(const OpenModel& model, const ClassifySettings::Frame& settings);
 
-/// The classes that a result is, best first: none that is left out, and no more than wanted.
-std::vector<ClassScore> class_scores(const OpenModel& model, const std::vector<float>& probabilities,
-                                     const ClassifySettings::Frame& settings);
-
-/// The same of a stream over time: its leader comes first even where another is more probable.
+/// The classes that are there, best first and no more than wanted; the leader comes first even where another
+/// is more probable.
 std::vector<ClassScore> class_scores(const OpenModel& model, const ResultTracker& tracker,
                                      const ClassifySettings::Frame& settings);
 

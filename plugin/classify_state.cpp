@@ -3,10 +3,7 @@
 namespace resnet {
 
 void ClassifyState::Output::forget_results() {
-  tracker.reset();
-  regions.reset();
-  features.reset();
-  tracked_model.reset();
+  take_model(nullptr);
   late.clear();
 }
 

@@ -134,8 +134,8 @@ std::vector<FrameRegion> find_regions(GstBuffer* buffer) {
   return regions;
 }
 
-void add_region_metas(GstBuffer* buffer) {
-  const std::vector<FrameRegion> regions = find_regions(buffer);
+std::vector<FrameRegion> add_region_metas(GstBuffer* buffer) {
+  std::vector<FrameRegion> regions = find_regions(buffer);
   std::size_t metas = 0;
   for_each_region(buffer, [&](GstVideoRegionOfInterestMeta&, gint) { return ++metas, true; });
   for (std::size_t i = metas; i < regions.size(); ++i) {
@@ -144,6 +144,7 @@ void add_region_metas(GstBuffer* buffer) {
         gst_buffer_add_video_region_of_interest_meta_id(buffer, type, box.x, box.y, box.width, box.height);
     meta->id = static_cast<gint>(object.value_or(0));
   }
+  return regions;
 }
 
 void add_region_result(GstBuffer* buffer, gint region, const RegionClassification& result) {

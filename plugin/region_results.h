@@ -28,8 +28,8 @@ struct FrameRegion {
 std::vector<FrameRegion> find_regions(GstBuffer* buffer);
 
 /// Gives each GstAnalyticsODMtd of a writable buffer a GstVideoRegionOfInterestMeta with its id, where it has
-/// none; the regions keep their order.
-void add_region_metas(GstBuffer* buffer);
+/// none.  @return the regions, which keep their order
+std::vector<FrameRegion> add_region_metas(GstBuffer* buffer);
 
 /// What an element found in a region.
 struct RegionClassification {
