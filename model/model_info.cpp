@@ -13,6 +13,9 @@ namespace resnet {
 namespace {
 
 constexpr std::int64_t kMaxSize = 4096;
+constexpr std::int64_t kMaxPictures = std::numeric_limits<int>::max();
+/// Of the deepest network that a checkpoint may hold: four convolutions a block.
+constexpr std::size_t kMaxSteps = 4 * 4 * 10'000 + 3;
 
 /// One object of the document; its getters check type and range and name the entry in errors.
 class Reader {
@@ -48,6 +51,14 @@ class Reader {
     if (!entry) return;
     if (!entry->is_string()) fail(key, "must be a string");
     value = entry->get<std::string>();
+  }
+
+  void part(const char* key, double& value) const {
+    const nlohmann::json* entry = find(key);
+    if (!entry) return;
+    const bool fits = entry->is_number() && *entry >= 0.0 && *entry <= 1.0;
+    if (!fits) fail(key, "must be a number from 0 to 1");
+    value = entry->get<double>();
   }
 
   template <std::size_t N>
@@ -146,6 +157,46 @@ void read_activation(const Reader& reader, Activation& activation) {
   reader.fail("activation", "must be \"softmax\" or \"sigmoid\"");
 }
 
+Quantization read_quantization(const Reader& reader, const std::string& where) {
+  Quantization quantization;
+  const nlohmann::json* scales = reader.find("output_scales");
+  if (!scales || !scales->is_array() || scales->size() > kMaxSteps) {
+    reader.fail("output_scales", "must be a list of finite numbers, one for each step of the network");
+  }
+  for (const nlohmann::json& entry : *scales) {
+    const float scale = entry.is_number() ? entry.get<float>() : -1.0F;
+    if (!std::isfinite(scale) || scale < 0)
+      reader.fail("output_scales", "must hold finite numbers of at least 0");
+    quantization.output_scale.push_back(scale);
+  }
+  reader.text("method", quantization.method);
+  reader.integer("pictures", 0, kMaxPictures, quantization.pictures);
+  if (const nlohmann::json* entry = reader.find("accuracy")) {
+    const Reader accuracy(*entry, where, "quantization.accuracy");
+    quantization.accuracy.emplace();
+    accuracy.part("fp32", quantization.accuracy->fp32);
+    accuracy.part("int8", quantization.accuracy->int8);
+    accuracy.part("agreement", quantization.accuracy->agreement);
+    accuracy.integer("pictures", 0, kMaxPictures, quantization.accuracy->pictures);
+  }
+  return quantization;
+}
+
+nlohmann::json to_json(const Quantization& quantization) {
+  nlohmann::json scales = nlohmann::json::array();
+  for (const float scale : quantization.output_scale) scales.push_back(shortest_double(scale));
+  nlohmann::json document = {{"output_scales", std::move(scales)}};
+  if (!quantization.method.empty()) document["method"] = quantization.method;
+  if (quantization.pictures > 0) document["pictures"] = quantization.pictures;
+  if (const auto& accuracy = quantization.accuracy) {
+    document["accuracy"] = {{"fp32", accuracy->fp32},
+                            {"int8", accuracy->int8},
+                            {"agreement", accuracy->agreement},
+                            {"pictures", accuracy->pictures}};
+  }
+  return document;
+}
+
 }  // namespace
 
 nlohmann::json to_json(const ModelInfo& info) {
@@ -174,6 +225,7 @@ nlohmann::json to_json(const ModelInfo& info) {
   if (!info.classes.empty()) document["classes"] = info.classes;
   if (info.activation != Activation::softmax) document["activation"] = activation_name(info.activation);
   if (info.threshold) document["threshold"] = *info.threshold;
+  if (info.quantization) document["quantization"] = to_json(*info.quantization);
   if (!info.metrics.empty()) document["metrics"] = info.metrics;
   if (!info.digest.empty()) document["digest"] = info.digest;
   return document;
@@ -192,10 +244,9 @@ ModelInfo model_info_from_json(const nlohmann::json& document, const ModelInfo& 
   }
   read_classes(reader, info.classes);
   read_activation(reader, info.activation);
-  if (const auto* entry = reader.find("threshold")) {
-    const bool fits = entry->is_number() && *entry >= 0.0 && *entry <= 1.0;
-    if (!fits) reader.fail("threshold", "must be a number from 0 to 1");
-    info.threshold = entry->get<double>();
+  if (reader.find("threshold")) reader.part("threshold", info.threshold.emplace());
+  if (const auto* entry = reader.find("quantization")) {
+    info.quantization = read_quantization(Reader(*entry, where, "quantization"), where);
   }
   if (const auto* entry = reader.find("metrics")) {
     if (!entry->is_object()) reader.fail("metrics", "must be an object");

@@ -10,6 +10,7 @@
 #include "model/activation.h"
 #include "model/architecture.h"
 #include "model/preprocessing.h"
+#include "model/quantization.h"
 
 namespace resnet {
 
@@ -20,7 +21,8 @@ struct ModelInfo {
   std::vector<std::string> classes;  ///< by index; empty: not known
   Preprocessing preprocessing;
   Activation activation = Activation::softmax;
-  std::optional<double> threshold;  ///< suggested probability below which to answer "none of these"
+  std::optional<double> threshold;           ///< suggested probability below which to answer "none of these"
+  std::optional<Quantization> quantization;  ///< of a model file that `resnet quantize` made
   nlohmann::json metrics = nlohmann::json::object();  ///< {"val_accuracy": 0.91, "epoch": 12, …}
   std::string digest;  ///< "sha256:…" over the tensors (see tensor_digest); empty: not stated
 };
@@ -28,8 +30,9 @@ struct ModelInfo {
 nlohmann::json to_json(const ModelInfo& info);
 
 /// Reads what to_json wrote; everything is optional and checked (types, ranges: 1 ≤ crop_size ≤
-/// resize_size ≤ 4096, finite mean, std > 0, at most 100,000 classes). What the document does not state keeps
-/// the values of `defaults`; null states nothing.  @param where names the file in errors.
+/// resize_size ≤ 4096, finite mean, std > 0, at most 100,000 classes, finite scales ≥ 0). What the document
+/// does not state keeps the values of `defaults`; null states nothing.  @param where names the file in
+/// errors.
 /// @throws Error format
 ModelInfo model_info_from_json(const nlohmann::json& document, const ModelInfo& defaults,
                                const std::string& where);
