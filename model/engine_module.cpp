@@ -51,10 +51,12 @@ std::shared_ptr<BatchingEngine> load(const EngineOptions& options) {
   executor_options.precision = options.precision;
   executor_options.threads = options.threads;
   executor_options.preprocessing = model.info.preprocessing;
+  executor_options.release_weights = true;
+  const int num_classes = model.network->num_classes();
   std::unique_ptr<Executor> executor = make_executor(model.network, executor_options);
-  return std::make_shared<BatchingEngine>(
-      std::move(executor), std::move(model.info), model.network->num_classes(),
-      std::filesystem::path(options.model).filename().string(), std::move(model.warnings));
+  return std::make_shared<BatchingEngine>(std::move(executor), std::move(model.info), num_classes,
+                                          std::filesystem::path(options.model).filename().string(),
+                                          std::move(model.warnings));
 }
 
 /// The engines that are open, under what was asked for and under what that turned out to be.

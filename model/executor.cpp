@@ -3,6 +3,7 @@
 #include <charconv>
 #include <optional>
 
+#include "model/cpu/executor_cpu.h"
 #include "model/error.h"
 #include "model/lowered_executor.h"
 
@@ -11,16 +12,23 @@ namespace {
 
 [[noreturn]] void unsupported(const std::string& message) { throw Error(ErrorCode::unsupported, message); }
 
-std::unique_ptr<Executor> make_cpu_executor(const ResNet& network, const ExecutorOptions& options) {
-  if (options.precision == Precision::fp16) unsupported("fp16 needs a CUDA GPU; on the CPU use bf16 or fp32");
-  Precision precision = options.precision;
-  if (precision == Precision::automatic) precision = cpu_has_bf16() ? Precision::bf16 : Precision::fp32;
+/// The fastest that the CPU computes in hardware.
+Precision best_on_cpu(const ExecutorOptions& options) {
   std::string reason;
-  if (onednn_supports(precision, reason)) return make_onednn_executor(network, precision, options.threads);
+  if (options.quantization != nullptr && cpu_supports(Precision::int8, reason)) return Precision::int8;
+  return cpu_supports(Precision::bf16, reason) ? Precision::bf16 : Precision::fp32;
+}
+
+std::unique_ptr<Executor> make_on_cpu(const ResNet& network, const ExecutorOptions& options) {
+  if (options.precision == Precision::fp16) unsupported("fp16 needs a CUDA GPU; on the CPU use bf16 or fp32");
+  const Precision precision =
+      options.precision == Precision::automatic ? best_on_cpu(options) : options.precision;
+  std::string reason;
+  if (cpu_supports(precision, reason)) return make_cpu_executor(network, precision, options);
   // fp32 is to be had everywhere, if not as fast.
-  if (options.precision == Precision::bf16)
-    unsupported("bf16 is not to be had here: " + reason + "; use fp32");
-  return make_reference_executor(network, options.threads);
+  if (precision == Precision::fp32) return make_reference_executor(network, options.threads);
+  unsupported(std::string(precision == Precision::bf16 ? "bf16" : "int8") +
+              " is not to be had here: " + reason + "; use fp32");
 }
 
 /// The N of "cuda:N", 0 for "cuda"; nothing for any other device.
@@ -34,9 +42,9 @@ std::optional<int> cuda_index(const std::string& device) {
   return index;
 }
 
-std::unique_ptr<Executor> make_gpu_executor([[maybe_unused]] const ResNet& network,
-                                            [[maybe_unused]] const ExecutorOptions& options,
-                                            [[maybe_unused]] int index) {
+std::unique_ptr<Executor> make_on_gpu([[maybe_unused]] const ResNet& network,
+                                      [[maybe_unused]] const ExecutorOptions& options,
+                                      [[maybe_unused]] int index) {
 #ifdef RESNET_CUDA
   const int count = cuda_device_count();
   if (count == 0)
@@ -63,15 +71,16 @@ bool has_gpu() {
 }  // namespace
 
 std::unique_ptr<Executor> make_executor(const ResNet& network, const ExecutorOptions& options) {
-  if (options.precision == Precision::int8) unsupported("int8 needs a quantized model file");
-  if (options.device == "cpu") return make_cpu_executor(network, options);
+  if (options.precision == Precision::int8 && options.quantization == nullptr)
+    unsupported("int8 needs a quantized model file");
+  if (options.device == "cpu") return make_on_cpu(network, options);
   if (options.device == "auto") {
-    return has_gpu() ? make_gpu_executor(network, options, 0) : make_cpu_executor(network, options);
+    return has_gpu() ? make_on_gpu(network, options, 0) : make_on_cpu(network, options);
   }
   const std::optional<int> index = cuda_index(options.device);
   if (!index)
     unsupported("there is no device '" + options.device + "'; there are auto, cpu, cuda and cuda:N");
-  return make_gpu_executor(network, options, *index);
+  return make_on_gpu(network, options, *index);
 }
 
 }  // namespace resnet

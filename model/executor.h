@@ -8,6 +8,7 @@
 
 #include "model/precision.h"
 #include "model/preprocessing.h"
+#include "model/quantization.h"
 #include "model/resnet.h"
 
 namespace resnet {
@@ -42,6 +43,10 @@ struct ExecutorOptions {
   Precision precision = Precision::automatic;
   int threads = 0;                ///< CPU threads of the network; 0: all cores
   Preprocessing preprocessing{};  ///< its mean and std, for a device whose input is the plain 8-bit pixels
+  const Quantization* quantization = nullptr;  ///< what int8 needs; read while the executor is made
+  /// Frees the network's weights one by one while they are lowered, so that there is one copy of them in
+  /// memory. The network cannot be used afterwards.
+  bool release_weights = false;
 };
 
 /// Lowers the network (eval mode; its weights may be shared or released afterwards) for a device.

@@ -28,12 +28,6 @@ class LoweredExecutor : public Executor {
 /// Reference in fp32 with that many CPU threads (0: all cores).
 std::unique_ptr<Executor> make_reference_executor(const ResNet& network, int threads);
 
-/// Whether oneDNN's fused convolutions are to be had in that precision; if not, `reason` says why.
-bool onednn_supports(Precision precision, std::string& reason);
-/// Whether this CPU computes bf16 in hardware.
-bool cpu_has_bf16();
-std::unique_ptr<Executor> make_onednn_executor(const ResNet& network, Precision precision, int threads);
-
 #ifdef RESNET_CUDA
 int cuda_device_count();
 /// @param precision fp32, fp16 or bf16

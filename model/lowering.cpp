@@ -30,46 +30,75 @@ Step fold_add(const torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImp
   return step;
 }
 
-void lower_downsample(torch::nn::Sequential downsample, std::vector<Step>& steps) {
-  if (!downsample) return;
-  steps.push_back(fold(*downsample[0]->as<torch::nn::Conv2d>(), *downsample[1]->as<torch::nn::BatchNorm2d>(),
-                       Step::block, Step::block, false));
-}
+/// Hands out the steps of a network one by one.
+class Lowering {
+ public:
+  Lowering(bool release, const std::function<void(const Step&)>& take) : release_(release), take_(take) {}
 
-void lower_layer(const torch::nn::Sequential& layer, std::vector<Step>& steps) {
-  for (const auto& module : layer->children()) {
-    if (auto* basic = module->as<BasicBlock>()) {
-      steps.push_back(fold(*basic->conv1, *basic->bn1, Step::block, Step::inner, true));
-      lower_downsample(basic->downsample, steps);
-      steps.push_back(fold_add(*basic->conv2, *basic->bn2));
-    } else if (auto* bottleneck = module->as<Bottleneck>()) {
-      steps.push_back(fold(*bottleneck->conv1, *bottleneck->bn1, Step::block, Step::inner, true));
-      steps.push_back(fold(*bottleneck->conv2, *bottleneck->bn2, Step::inner, Step::inner, true));
-      lower_downsample(bottleneck->downsample, steps);
-      steps.push_back(fold_add(*bottleneck->conv3, *bottleneck->bn3));
+  void convolution(torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImpl& bn, Step::Register input,
+                   Step::Register output, bool relu) {
+    const Step step = fold(conv, bn, input, output, relu);
+    if (release_) conv.weight = at::Tensor();
+    take_(step);
+  }
+
+  void convolution_add(torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImpl& bn) {
+    const Step step = fold_add(conv, bn);
+    if (release_) conv.weight = at::Tensor();
+    take_(step);
+  }
+
+  void layer(const torch::nn::Sequential& layer) {
+    for (const auto& module : layer->children()) {
+      if (auto* basic = module->as<BasicBlock>()) {
+        convolution(*basic->conv1, *basic->bn1, Step::block, Step::inner, true);
+        downsample(basic->downsample);
+        convolution_add(*basic->conv2, *basic->bn2);
+      } else if (auto* bottleneck = module->as<Bottleneck>()) {
+        convolution(*bottleneck->conv1, *bottleneck->bn1, Step::block, Step::inner, true);
+        convolution(*bottleneck->conv2, *bottleneck->bn2, Step::inner, Step::inner, true);
+        downsample(bottleneck->downsample);
+        convolution_add(*bottleneck->conv3, *bottleneck->bn3);
+      }
     }
   }
-}
+
+ private:
+  void downsample(torch::nn::Sequential& downsample) {
+    if (!downsample) return;
+    convolution(*downsample[0]->as<torch::nn::Conv2d>(), *downsample[1]->as<torch::nn::BatchNorm2d>(),
+                Step::block, Step::block, false);
+  }
+
+  const bool release_;
+  const std::function<void(const Step&)>& take_;
+};
 
 }  // namespace
 
-std::vector<Step> lower(const ResNet& network) {
+void lower(const ResNet& lowered, bool release, const std::function<void(const Step&)>& take) {
   const at::NoGradGuard no_grad;
-  std::vector<Step> steps;
-  steps.push_back(fold(*network->conv1, *network->bn1, Step::block, Step::block, true));
+  ResNet network = lowered;  // the same module: only a holder that may change it
+  Lowering lowering(release, take);
+  lowering.convolution(*network->conv1, *network->bn1, Step::block, Step::block, true);
   Step pool;
   pool.kind = Step::Kind::max_pool;
-  steps.push_back(pool);
-  for (const auto& layer : {network->layer1, network->layer2, network->layer3, network->layer4}) {
-    lower_layer(layer, steps);
-  }
+  take(pool);
+  for (const auto& layer : {network->layer1, network->layer2, network->layer3, network->layer4})
+    lowering.layer(layer);
   Step head;
   head.kind = Step::Kind::head;
   if (network->fc) {
     head.weight = network->fc->weight.detach().cpu().to(at::kFloat).contiguous();
     head.bias = network->fc->bias.detach().cpu().to(at::kFloat).contiguous();
+    if (release) network->fc->weight = at::Tensor();
   }
-  steps.push_back(head);
+  take(head);
+}
+
+std::vector<Step> lower(const ResNet& network) {
+  std::vector<Step> steps;
+  lower(network, false, [&](const Step& step) { steps.push_back(step); });
   return steps;
 }
 

@@ -2,6 +2,7 @@
 #define RESNET_MODEL_LOWERING_H
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -33,8 +34,13 @@ struct Step {
   bool relu = false;
 };
 
-/// The network in eval mode as a flat list of fused steps; weights are fp32, contiguous, on the CPU and share
-/// no memory with the module's, but for the head's.
+/// Lowers a network in eval mode step by step, in the order in which they run: take() may keep a step, or
+/// what it makes of it. Weights are fp32, contiguous, on the CPU and share no memory with the module's, but
+/// for the head's.
+/// @param release frees the module's weights as soon as they are lowered; it cannot be used afterwards
+void lower(const ResNet& lowered, bool release, const std::function<void(const Step&)>& take);
+
+/// All of the steps.
 std::vector<Step> lower(const ResNet& network);
 
 }  // namespace resnet

@@ -9,8 +9,8 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/tensor.h>
 
+#include "model/cpu/executor_cpu.h"
 #include "model/error.h"
-#include "model/lowered_executor.h"
 #include "training/autocast.h"
 
 namespace resnet {

@@ -1,10 +1,13 @@
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <thread>
 
 #include <ATen/ops/allclose.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include "model/cpu/executor_cpu.h"
 #include "model/error.h"
 #include "model/executor.h"
 #include "small_network.h"
@@ -14,6 +17,32 @@ namespace {
 
 std::unique_ptr<Executor> make_cpu(const ResNet& network, Precision precision, int threads = 0) {
   return make_executor(network, {.device = "cpu", .precision = precision, .threads = threads});
+}
+
+/// Null, and the test skipped, where this CPU has no kernels for the precision.
+#define MAKE_OR_SKIP(executor, network, precision)   \
+  std::unique_ptr<Executor> executor;                \
+  try {                                              \
+    executor = make_cpu(network, precision);         \
+  } catch (const Error& error) {                     \
+    ASSERT_EQ(error.code(), ErrorCode::unsupported); \
+    GTEST_SKIP() << error.what();                    \
+  }
+
+/// Random pixels as make_input's batches hold them, with some that are black and some that are white.
+at::Tensor random_pixels(int n, int height, int width) {
+  return at::randint(-20, 276, {n, 3, height, width})
+      .clamp(0, 255)
+      .to(at::kByte)
+      .contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+/// As the preprocessing that an executor folds into its weights would normalise them.
+at::Tensor normalised(const at::Tensor& pixels, const Preprocessing& preprocessing = {}) {
+  const auto channel = [](const std::array<float, 3>& values) {
+    return at::tensor({values[0], values[1], values[2]}).view({1, 3, 1, 1});
+  };
+  return (pixels.to(at::kFloat) / 255 - channel(preprocessing.mean)) / channel(preprocessing.std);
 }
 
 /// max |a − b| over max(1, max |b|)
@@ -41,39 +70,46 @@ TEST_P(EveryBlock, Fp32EqualsTheModule) {
   const auto reference = make_reference_executor(network);
   const auto executor = make_cpu(network, Precision::fp32);
   EXPECT_EQ(executor->description(), "cpu fp32");
-  for (const int n : {1, 3, 8}) {
+  for (const int n : {1, 3, 8, 1}) {
     at::Tensor input = executor->make_input(n, 64);
     ASSERT_EQ(input.sizes(), (at::IntArrayRef{n, 3, 64, 64}));
-    input.copy_(at::randn({n, 3, 64, 64}));
+    const at::Tensor pixels = random_pixels(n, 64, 64);
+    input.copy_(input.scalar_type() == at::kByte ? pixels : normalised(pixels));
     const at::Tensor before = input.clone();
-    const at::Tensor logits = executor->run(input).logits;
-    ASSERT_EQ(logits.sizes(), (at::IntArrayRef{n, 7}));
-    EXPECT_EQ(logits.scalar_type(), at::kFloat);
-    EXPECT_TRUE(logits.is_contiguous());
-    EXPECT_LE(difference(logits, reference->run(input).logits), 1e-4);
+    const NetworkOutput output = executor->run(input), truth = reference->run(normalised(pixels));
+    ASSERT_EQ(output.logits.sizes(), (at::IntArrayRef{n, 7}));
+    EXPECT_EQ(output.logits.scalar_type(), at::kFloat);
+    EXPECT_TRUE(output.logits.is_contiguous());
+    EXPECT_LE(difference(output.logits, truth.logits), 1e-4);
+    EXPECT_LE(difference(output.features, truth.features), 1e-4);
     EXPECT_TRUE(input.equal(before)) << "the input was overwritten";
+  }
+}
+
+// Borders, windows that reach beyond both sides, tiles that do not divide a row, rows of one pixel.
+TEST_P(EveryBlock, EverySizeEqualsTheModule) {
+  torch::manual_seed(3);
+  const ResNet network = make_network(GetParam(), 7);
+  const auto reference = make_reference_executor(network);
+  const auto executor = make_cpu(network, Precision::fp32);
+  for (const auto& [height, width] :
+       {std::pair{1, 1}, {2, 3}, {5, 4}, {7, 7}, {32, 31}, {33, 100}, {97, 61}, {160, 160}}) {
+    const at::Tensor pixels = random_pixels(2, height, width);
+    EXPECT_LE(difference(executor->run(pixels).logits, reference->run(normalised(pixels)).logits), 1e-4)
+        << height << "×" << width;
   }
 }
 
 TEST_P(EveryBlock, Bf16IsClose) {
   torch::manual_seed(2);
   const ResNet network = make_network(GetParam(), 7);
-  std::unique_ptr<Executor> executor;
-  try {
-    executor = make_cpu(network, Precision::bf16);
-  } catch (const Error& error) {
-    ASSERT_EQ(error.code(), ErrorCode::unsupported);
-    GTEST_SKIP() << error.what();
-  }
+  MAKE_OR_SKIP(executor, network, Precision::bf16);
   EXPECT_EQ(executor->description(), "cpu bf16");
   const auto reference = make_reference_executor(network);
   for (const int n : {1, 3, 8}) {
-    at::Tensor input = executor->make_input(n, 64);
-    ASSERT_EQ(input.scalar_type(), at::kBFloat16);
-    input.copy_(at::randn({n, 3, 64, 64}));
-    const at::Tensor logits = executor->run(input).logits, truth = reference->run(input).logits;
-    const double error = difference(logits, truth);
-    EXPECT_LE(error, 0.03);
+    const at::Tensor pixels = random_pixels(n, 64, 64);
+    const at::Tensor logits = executor->run(pixels).logits, truth = reference->run(normalised(pixels)).logits;
+    EXPECT_LE(difference(logits, truth), 0.03);
     // The same class, wherever the truth is clearer than the error.
     for (int i = 0; i < n; ++i) {
       const auto best = truth[i].topk(2);
@@ -89,13 +125,42 @@ INSTANTIATE_TEST_SUITE_P(Executor, EveryBlock,
 TEST(Executor, PartOfABatchGivesTheSame) {
   const ResNet network = make_network(small_basic(), 5);
   const auto executor = make_cpu(network, Precision::fp32);
-  at::Tensor input = executor->make_input(8, 32);
-  input.copy_(at::randn({8, 3, 32, 32}));
+  const at::Tensor input = random_pixels(8, 32, 32);
   const at::Tensor all = executor->run(input).logits;
   EXPECT_LE(difference(executor->run(input.narrow(0, 0, 3)).logits, all.narrow(0, 0, 3)), 1e-5);
 }
 
-TEST(Executor, TakesInputOfAnotherTypeAndLayout) {
+TEST(Executor, TheSameInputGivesTheSameBits) {
+  const ResNet network = make_network(small_basic(), 5);
+  const auto executor = make_cpu(network, Precision::fp32, 3);
+  const at::Tensor input = random_pixels(5, 64, 64);
+  const at::Tensor first = executor->run(input).logits;
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(executor->run(input).logits.equal(first));
+}
+
+// Channels that no register and no line of the cache divides.
+TEST(Executor, AnyWidthEqualsTheModule) {
+  torch::manual_seed(4);
+  for (const int width : {1, 8, 24, 40, 96}) {
+    const ResNet network = make_network({BlockType::basic, {1, 1, 1, 1}, width, 1, 64}, 70);
+    const at::Tensor pixels = random_pixels(2, 40, 40);
+    const at::Tensor expected = make_reference_executor(network)->run(normalised(pixels)).logits;
+    EXPECT_LE(difference(make_cpu(network, Precision::fp32)->run(pixels).logits, expected), 1e-4) << width;
+  }
+}
+
+TEST(Executor, MeanAndStdAreTheModels) {
+  const ResNet network = make_network(small_basic(), 5);
+  ExecutorOptions options{.device = "cpu", .precision = Precision::fp32};
+  options.preprocessing.mean = {0.1F, 0.9F, 0.4F};
+  options.preprocessing.std = {0.5F, 0.3F, 0.8F};
+  const at::Tensor pixels = random_pixels(2, 48, 48);
+  const at::Tensor expected =
+      make_reference_executor(network)->run(normalised(pixels, options.preprocessing)).logits;
+  EXPECT_LE(difference(make_executor(network, options)->run(pixels).logits, expected), 1e-4);
+}
+
+TEST(Executor, TakesNormalisedInputOfAnyTypeAndLayout) {
   const ResNet network = make_network(small_basic(), 5);
   const auto executor = make_cpu(network, Precision::fp32);
   const at::Tensor input = at::randn({2, 3, 33, 47});
@@ -107,31 +172,41 @@ TEST(Executor, TakesInputOfAnotherTypeAndLayout) {
 TEST(Executor, KeepsItsOwnWeights) {
   ResNet network = make_network(small_basic(), 5);
   const auto executor = make_cpu(network, Precision::fp32);
-  const at::Tensor input = at::randn({1, 3, 32, 32});
+  const at::Tensor input = random_pixels(1, 32, 32);
   const at::Tensor before = executor->run(input).logits;
   network = ResNet{nullptr};
   EXPECT_TRUE(executor->run(input).logits.equal(before));
 }
 
-TEST(Executor, ThreadsBelongToTheExecutor) {
+TEST(Executor, ReleasesTheNetworksWeightsWhenToldTo) {
+  const ResNet network = make_network(small_basic(), 5), same = make_network(small_basic(), 5);
+  const at::Tensor input = random_pixels(1, 32, 32);
+  const at::Tensor expected = make_cpu(network, Precision::fp32)->run(input).logits;
+  const auto executor =
+      make_executor(network, {.device = "cpu", .precision = Precision::fp32, .release_weights = true});
+  EXPECT_TRUE(executor->run(input).logits.equal(expected));
+  std::string reason;
+  if (!cpu_supports(Precision::fp32, reason)) GTEST_SKIP() << "the module itself runs: " << reason;
+  EXPECT_FALSE(network->conv1->weight.defined());
+  EXPECT_FALSE(network->fc->weight.defined());
+}
+
+// Several executors at the same time, each with more threads than there are cores.
+TEST(Executor, ManyRunAtTheSameTime) {
   const ResNet network = make_network(small_basic(), 5);
-  const int all = at::get_num_threads();
-  const auto one = make_cpu(network, Precision::fp32, 1);
-  const auto every = make_cpu(network, Precision::fp32, 0);
-  const at::Tensor input = at::randn({1, 3, 32, 32});
-  int in_one = 0, in_every = 0;
-  std::thread first([&] {
-    one->run(input);
-    in_one = at::get_num_threads();
-  });
-  first.join();
-  std::thread second([&] {
-    every->run(input);
-    in_every = at::get_num_threads();
-  });
-  second.join();
-  EXPECT_EQ(in_one, 1);
-  EXPECT_EQ(in_every, all);
+  const at::Tensor input = random_pixels(4, 64, 64);
+  const at::Tensor expected = make_cpu(network, Precision::fp32)->run(input).logits;
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong = 0;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      const auto executor = make_cpu(network, Precision::fp32, 5);
+      for (int run = 0; run < 20; ++run)
+        wrong += difference(executor->run(input).logits, expected) > 1e-5 ? 1 : 0;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 TEST(Executor, AWrongInputIsAnError) {

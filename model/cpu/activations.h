@@ -1,0 +1,42 @@
+#ifndef RESNET_MODEL_CPU_ACTIVATIONS_H
+#define RESNET_MODEL_CPU_ACTIVATIONS_H
+
+#include <cstddef>
+
+#include "model/cpu/kernels.h"
+
+namespace resnet::cpu {
+
+/// Channels rounded up to what is computed together; those too many are 0.
+constexpr int padded_channels(int channels) {
+  return (channels + output_group - 1) / output_group * output_group;
+}
+
+/// Activations of a batch in memory, [picture][line][row][column][64 bytes]. A row has a column of zeros at
+/// both ends: a 3×3 convolution reads one pixel beyond.
+struct Activations {
+  std::byte* data = nullptr;
+  Format format = Format::fp32;
+  int pictures = 0;
+  int channels = 0;
+  int height = 0;
+  int width = 0;
+
+  int lines() const { return padded_channels(channels) / line_channels(format); }
+  int rows() const { return pictures * height; }
+  int pixels() const { return rows() * width; }
+  std::ptrdiff_t row_stride() const {
+    return (static_cast<std::ptrdiff_t>(width) + 2) * static_cast<std::ptrdiff_t>(line_bytes);
+  }
+  std::ptrdiff_t line_stride() const { return height * row_stride(); }
+  std::size_t bytes() const { return static_cast<std::size_t>(pictures * lines() * line_stride()); }
+  /// @param x −1…width
+  std::byte* pixel(int picture, int line, int y, int x) const {
+    return data + (static_cast<std::ptrdiff_t>(picture) * lines() + line) * line_stride() + y * row_stride() +
+           (static_cast<std::ptrdiff_t>(x) + 1) * static_cast<std::ptrdiff_t>(line_bytes);
+  }
+};
+
+}  // namespace resnet::cpu
+
+#endif

@@ -1,0 +1,163 @@
+#include "model/cpu/convolution.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace resnet::cpu {
+
+namespace {
+
+constexpr int strip_pixels = 512;                   // whose sums stay in the second-level cache
+constexpr std::ptrdiff_t chunk_bytes = 256 * 1024;  // of weights that do, too
+
+}  // namespace
+
+void clear_ends(const Activations& output, int part, int picture, int y) {
+  const int lines = output_group / line_channels(output.format);
+  for (int line = part * lines; line < (part + 1) * lines; ++line) {
+    std::memset(output.pixel(picture, line, y, -1), 0, line_bytes);
+    std::memset(output.pixel(picture, line, y, output.width), 0, line_bytes);
+  }
+}
+
+Convolution::Convolution(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers)
+    : kernels_(kernels),
+      in_channels_(static_cast<int>(step.weight.size(1)) * step.groups),
+      out_channels_(static_cast<int>(step.weight.size(0))),
+      size_(step.weight.dim() == 4 ? static_cast<int>(step.weight.size(2)) : 1),
+      stride_(step.stride),
+      relu_(step.relu),
+      add_(step.kind == Step::Kind::convolution_add) {
+  const ScaledWeights weights = scale_weights(kernels.weights, step.weight);
+  factors_ = channel_factors(weights.scale, step.bias, quantizers.input.scale, quantizers.output);
+  residual_scale_ = quantizers.residual.scale / quantizers.output.scale;
+  residual_zero_ = quantizers.residual.zero;
+  pack(weights.values, step.groups);
+}
+
+std::ptrdiff_t Convolution::weight_line_bytes() const {
+  return std::ptrdiff_t{size_} * size_ * static_cast<std::ptrdiff_t>(line_bytes) * output_group;
+}
+
+void Convolution::pack(const at::Tensor& weight, int groups) {
+  const int channels = line_channels(kernels_.format);
+  const int group_in = in_channels_ / groups, group_out = out_channels_ / groups;
+  std::ptrdiff_t lines = 0;
+  for (int first = 0; first < out_channels_; first += output_group) {
+    const int last = std::min(first + output_group, out_channels_) - 1;
+    const int first_line = first / group_out * group_in / channels;
+    const int end_line = divide_up((last / group_out + 1) * group_in, channels);
+    parts_.push_back({first_line, end_line - first_line, nullptr});
+    lines += parts_.back().lines;
+  }
+  weights_ = allocate(static_cast<std::size_t>(lines * weight_line_bytes()));
+  const float* from = weight.const_data_ptr<float>();
+  std::byte* to = weights_.get();
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    parts_[i].weights = to;
+    for (int line = parts_[i].first_line; line < parts_[i].first_line + parts_[i].lines; ++line) {
+      for (int tap = 0; tap < size_ * size_; ++tap) {
+        to = write_weights(to, kernels_.weights, channels, [&](int output, int k) {
+          const int out = static_cast<int>(i) * output_group + output;
+          const int in = line * channels + k - out / group_out * group_in;
+          if (out >= out_channels_ || in < 0 || in >= group_in) return 0.0F;
+          return from[(static_cast<std::ptrdiff_t>(out) * group_in + in) * size_ * size_ + tap];
+        });
+      }
+    }
+  }
+}
+
+Activations Convolution::output_of(const Activations& input) const {
+  Activations output = input;
+  output.channels = out_channels_;
+  output.height = (input.height - 1) / stride_ + 1;
+  output.width = (input.width - 1) / stride_ + 1;
+  return output;
+}
+
+void Convolution::split(Call& call, int threads) const {
+  call.parts = static_cast<int>(parts_.size());
+  const int wanted =
+      std::max(divide_up(call.output.pixels(), strip_pixels), divide_up(3 * threads, call.parts));
+  call.strips = std::clamp(wanted, 1, call.output.rows());
+}
+
+int Convolution::chunk_lines(const Part& part) const {
+  const int fit = std::max(1, static_cast<int>(chunk_bytes / weight_line_bytes()));
+  return divide_up(part.lines, divide_up(part.lines, fit));
+}
+
+std::size_t Convolution::scratch_bytes(const Call& call) const {
+  const auto rows = static_cast<std::size_t>(divide_up(call.output.rows(), call.strips));
+  return rows * static_cast<std::size_t>(call.output.width) * output_group * sizeof(float);
+}
+
+void Convolution::run(const Call& call, int unit, std::byte* scratch) const noexcept {
+  const int index = unit % call.parts;
+  const Part& part = parts_[static_cast<std::size_t>(index)];
+  const Range rows = part_of(call.output.rows(), unit / call.parts, call.strips);
+  const int chunk = chunk_lines(part);
+  // What is not done in one go is kept; else each row uses the same place again.
+  const std::ptrdiff_t row_sums =
+      chunk < part.lines ? std::ptrdiff_t{call.output.width} * output_group * 4 : 0;
+  for (int line = 0; line < part.lines; line += chunk) {
+    const Range lines{line, std::min(line + chunk, part.lines)};
+    std::byte* sums = scratch;
+    for (int row = rows.begin; row < rows.end; ++row, sums += row_sums)
+      run_row(call, index, lines, row, row == std::min(rows.begin + 1, rows.end - 1), sums);
+  }
+}
+
+// The row's sums over some of the input's lines; the last of them finish it.
+void Convolution::run_row(const Call& call, int index, Range lines, int row, bool prefetch,
+                          std::byte* sums) const {
+  const Part& part = parts_[static_cast<std::size_t>(index)];
+  const Activations& input = call.input;
+  const Place place{row / call.output.height, row % call.output.height};
+  const int first_y = place.y * stride_ - size_ / 2;
+  const int skipped = std::max(0, -first_y);  // rows of the window that lie outside
+  const int first_x = -(size_ / 2);
+  Tile tile;
+  tile.line_stride = input.line_stride();
+  tile.lines = lines.size();
+  tile.row_stride = input.row_stride();
+  tile.rows = std::min(size_, input.height - first_y) - skipped;
+  tile.run = size_ * static_cast<int>(line_bytes) / 4;
+  tile.weight_line_stride = weight_line_bytes();
+  tile.weights = part.weights + lines.begin * weight_line_bytes() +
+                 std::ptrdiff_t{skipped} * size_ * static_cast<std::ptrdiff_t>(line_bytes) * output_group;
+  const std::byte* first =
+      input.pixel(place.picture, part.first_line + lines.begin, first_y + skipped, first_x);
+  const SumTiles& kernels = stride_ == 1 ? kernels_.dense : kernels_.strided;
+  const int tiles = divide_up(call.output.width, max_tile);
+  for (int i = 0; i < tiles; ++i) {
+    const Range pixels = part_of(call.output.width, i, tiles);
+    tile.input = first + std::ptrdiff_t{pixels.begin} * stride_ * static_cast<std::ptrdiff_t>(line_bytes);
+    tile.prefetch = prefetch && i == 0 ? lines.size() * weight_line_bytes() : 0;
+    kernels[pixels.size() - 1](tile, sums + std::ptrdiff_t{pixels.begin} * output_group * 4, lines.begin > 0);
+  }
+  if (lines.end < part.lines) return;
+  kernels_.finish(finish_at(call, index, place), sums, call.output.width);
+  clear_ends(call.output, index, place.picture, place.y);
+}
+
+Finish Convolution::finish_at(const Call& call, int index, Place place) const {
+  Finish finish;
+  finish.scale = &factors_.scale[static_cast<std::size_t>(index) * output_group];
+  finish.bias = &factors_.bias[static_cast<std::size_t>(index) * output_group];
+  finish.relu = relu_;
+  finish.integers = kernels_.integers;
+  finish.output =
+      call.output.pixel(place.picture, index * output_group / line_channels(call.output.format), place.y, 0);
+  finish.output_line_stride = call.output.line_stride();
+  if (add_) {
+    finish.residual = finish.output;
+    finish.residual_line_stride = finish.output_line_stride;
+    finish.residual_scale = residual_scale_;
+    finish.residual_zero = residual_zero_;
+  }
+  return finish;
+}
+
+}  // namespace resnet::cpu

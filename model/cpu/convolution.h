@@ -1,0 +1,58 @@
+#ifndef RESNET_MODEL_CPU_CONVOLUTION_H
+#define RESNET_MODEL_CPU_CONVOLUTION_H
+
+#include "model/cpu/operation.h"
+#include "model/cpu/weights.h"
+#include "model/lowering.h"
+
+namespace resnet::cpu {
+
+/// What a convolution's 8-bit numbers stand for.
+struct ConvolutionQuantizers {
+  Quantizer input, output;
+  Quantizer residual;  ///< of what the output's place holds before
+};
+
+/// A convolution with weights in groups, computed as it is written: 1×1, or 3×3 with padding 1; stride 1
+/// or 2.
+class Convolution final : public Operation {
+ public:
+  /// @param step of kind convolution or convolution_add, or a head with weights
+  Convolution(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers);
+
+  Activations output_of(const Activations& input) const override;
+  void split(Call& call, int threads) const override;
+  std::size_t scratch_bytes(const Call& call) const override;
+  void run(const Call& call, int unit, std::byte* scratch) const noexcept override;
+
+ private:
+  /// What the 64 output channels of one part read and have as weights.
+  struct Part {
+    int first_line = 0, lines = 0;
+    std::byte* weights = nullptr;
+  };
+  struct Place {
+    int picture = 0, y = 0;
+  };
+
+  void pack(const at::Tensor& weight, int groups);
+  int chunk_lines(const Part& part) const;
+  void run_row(const Call& call, int index, Range lines, int row, bool prefetch, std::byte* sums) const;
+  Finish finish_at(const Call& call, int index, Place place) const;
+  std::ptrdiff_t weight_line_bytes() const;
+
+  const Kernels& kernels_;
+  const int in_channels_, out_channels_, size_, stride_;
+  const bool relu_, add_;
+  Bytes weights_;
+  std::vector<Part> parts_;
+  ChannelFactors factors_;
+  float residual_scale_ = 1.0F, residual_zero_ = 0.0F;
+};
+
+/// Zeros at both ends of a row, of the lines of 64 channels.
+void clear_ends(const Activations& output, int part, int picture, int y);
+
+}  // namespace resnet::cpu
+
+#endif

@@ -1,0 +1,108 @@
+#ifndef RESNET_MODEL_CPU_KERNELS_H
+#define RESNET_MODEL_CPU_KERNELS_H
+
+#include <cstddef>
+#include <cstdint>
+
+/// The inner loops of a network on an x86 CPU, a set for each format of activations and kind of instructions.
+/// Each set's file is compiled for its own instructions: no function may be in a header that others include.
+///
+/// All products are sums over groups of 4 bytes: one fp32 number, two bf16 or 16-bit ones, four 8-bit ones. A
+/// pixel's channels lie in lines of 64 bytes; output channels are computed 64 at a time, in four registers.
+namespace resnet::cpu {
+
+constexpr std::size_t line_bytes = 64;
+constexpr int output_group = 64;  ///< output channels that are computed together
+constexpr int max_tile = 7;       ///< pixels that are computed together
+constexpr int winograd_tile = 4;  ///< width and height of the outputs of a Winograd tile: F(4×4, 3×3)
+constexpr int winograd_input = winograd_tile + 2;
+constexpr int winograd_components = winograd_input * winograd_input;
+
+enum class Format : std::uint8_t {
+  fp32,
+  bf16,
+  u8  ///< real = scale · (q − zero)
+};
+
+/// Channels in a line.
+constexpr int line_channels(Format format) {
+  return format == Format::fp32 ? 16 : format == Format::bf16 ? 32 : 64;
+}
+
+/// What the sums of a tile's pixels are made of: for each of `lines`, for each of `rows`, `run` groups of 4
+/// bytes that lie behind each other, times as many groups of weights, [4-byte group][64 outputs][4 bytes].
+struct Tile {
+  const std::byte* input = nullptr;  ///< of the first pixel; the others follow at the kernel's stride
+  std::ptrdiff_t line_stride = 0;
+  int lines = 0;
+  std::ptrdiff_t row_stride = 0;
+  int rows = 0;
+  int run = 0;
+  const std::byte* weights = nullptr;
+  std::ptrdiff_t weight_line_stride = 0;
+  std::ptrdiff_t prefetch = 0;  ///< how far behind the weights lie those that are needed next
+};
+
+/// Writes the sums of a number of pixels, [pixels][64] fp32 or int32, or adds to them.
+using SumTile = void (*)(const Tile& tile, void* sums, bool add);
+
+/// By the number of pixels − 1.
+using SumTiles = SumTile[max_tile];
+
+/// What becomes of sums: stored is relu?(sum · scale + bias + (residual − residual_zero) · residual_scale).
+struct Finish {
+  const float* scale = nullptr;  ///< [64]
+  const float* bias = nullptr;   ///< [64]
+  bool relu = false;
+  bool integers = false;                ///< the sums are int32
+  const std::byte* residual = nullptr;  ///< null: none
+  std::ptrdiff_t residual_line_stride = 0;
+  float residual_scale = 1.0F, residual_zero = 0.0F;
+  std::byte* output = nullptr;
+  std::ptrdiff_t output_line_stride = 0;
+};
+
+/// Types of weights in groups of 4 bytes.
+enum class WeightType : std::uint8_t { fp32, bf16, s8, s16 };
+constexpr int weight_bytes(WeightType type) {
+  return type == WeightType::fp32 ? 4 : type == WeightType::s8 ? 1 : 2;
+}
+
+struct Kernels {
+  Format format = Format::fp32;
+  WeightType weights = WeightType::fp32;
+  bool integers = false;  ///< sums are int32
+  SumTiles dense{};       ///< pixels are 64 bytes apart
+  SumTiles strided{};     ///< 128 bytes
+  SumTiles stem{};        ///< two pixels of three channels of the size of a weight
+
+  /// Stores `pixels` pixels, which lie 64 bytes apart in their lines.
+  void (*finish)(const Finish& finish, const void* sums, int pixels) = nullptr;
+  /// relu(sum · scale + bias), [pixels][64] fp32
+  void (*activate)(const void* sums, int pixels, const float* scale, const float* bias, float* to) = nullptr;
+  /// The greatest of `count` pixels, [64] fp32 each.
+  void (*maximum)(const float* const* pixels, int count, float* to) = nullptr;
+
+  // Winograd's F(4×4, 3×3): 36 components. Their products are of other types than a convolution's.
+  WeightType winograd_weights = WeightType::fp32;
+  bool winograd_integers = false;
+  int winograd_lines = 1;  ///< lines of components that a line of activations becomes
+  SumTiles winograd_sum{};
+  /// A line of a tile's 6×6 pixels to its 36 components. `component_stride` and `line_stride` in bytes.
+  void (*winograd_transform)(const std::byte* pixels, std::ptrdiff_t row_stride, std::byte* to,
+                             std::ptrdiff_t component_stride, std::ptrdiff_t line_stride) = nullptr;
+  /// Sums of 36 components, [64] each, to 4×4 sums in fp32, [4][4][64].
+  /// @param scale of the components [36][64]; only for integers
+  void (*winograd_result)(const void* sums, std::ptrdiff_t component_stride, const float* scale,
+                          float* to) = nullptr;
+};
+
+/// Null where the CPU lacks the instructions.
+const Kernels* avx2_kernels();         ///< fp32: AVX2 and FMA
+const Kernels* avx512_kernels();       ///< fp32: AVX-512 F, BW, DQ and VL
+const Kernels* avx512_bf16_kernels();  ///< bf16: and BF16
+const Kernels* avx512_vnni_kernels();  ///< u8: and VNNI
+
+}  // namespace resnet::cpu
+
+#endif

@@ -1,0 +1,62 @@
+#include "model/cpu/kernels_template.h"
+
+namespace resnet::cpu {
+namespace {
+
+struct Bf16Product : FloatProduct<Avx512> {
+  static void add(Vector& sum, Vector pixel, Vector weight) {
+    sum = _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(pixel), reinterpret_cast<__m512bh>(weight));
+  }
+};
+
+__m512 widen(const std::byte* from) {
+  const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+
+// A line of 32 channels each 32 of the 64 outputs.
+struct Bf16Storage {
+  static std::ptrdiff_t place(std::ptrdiff_t line_stride, int output) {
+    return output / 32 * line_stride + output % 32 * 2;
+  }
+  static __m512 load(const std::byte* from, std::ptrdiff_t line_stride, int output) {
+    return widen(from + place(line_stride, output));
+  }
+  static void store(std::byte* to, std::ptrdiff_t line_stride, int output, __m512 values) {
+    const __m256bh halves = _mm512_cvtneps_pbh(values);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + place(line_stride, output)),
+                        reinterpret_cast<__m256i>(halves));
+  }
+};
+
+// Winograd's components are fp32: their rounding to bf16 would be amplified.
+void transform(const std::byte* pixels, std::ptrdiff_t row_stride, std::byte* to,
+               std::ptrdiff_t component_stride, std::ptrdiff_t line_stride) {
+  for (int half = 0; half < 2; ++half) {
+    const auto load = [=](int y, int x) { return widen(pixels + y * row_stride + x * 64 + half * 32); };
+    transform_floats<Avx512>(load, to + half * line_stride, component_stride);
+  }
+}
+
+Kernels make() {
+  Kernels kernels = make_kernels<Avx512, Bf16Storage, false>();
+  kernels.format = Format::bf16;
+  kernels.weights = WeightType::bf16;
+  set_tiles<Bf16Product, 64>(kernels.dense);
+  set_tiles<Bf16Product, 128>(kernels.strided);
+  set_tiles<Bf16Product, 12>(kernels.stem);
+  kernels.winograd_weights = WeightType::fp32;
+  kernels.winograd_lines = 2;
+  set_tiles<FloatProduct<Avx512>, 64>(kernels.winograd_sum);
+  kernels.winograd_transform = transform;
+  return kernels;
+}
+
+}  // namespace
+
+const Kernels* avx512_bf16_kernels() {
+  static const Kernels kernels = make();
+  return avx512_kernels() != nullptr && __builtin_cpu_supports("avx512bf16") ? &kernels : nullptr;
+}
+
+}  // namespace resnet::cpu

@@ -1,0 +1,333 @@
+#ifndef RESNET_MODEL_CPU_KERNELS_TEMPLATE_H
+#define RESNET_MODEL_CPU_KERNELS_TEMPLATE_H
+
+#include <immintrin.h>
+
+#include "model/cpu/kernels.h"
+
+// Templates of the kernels. A set's file gives what differs: registers (Avx2, Avx512), the product of two
+// groups of 4 bytes, and how activations are stored. Nothing here has a name outside its file: each is
+// compiled for other instructions.
+namespace resnet::cpu {
+namespace {
+
+// Registers pass through what is written as a function.
+#define RESNET_INLINE inline __attribute__((always_inline))
+
+inline const float* floats(const std::byte* bytes) { return reinterpret_cast<const float*>(bytes); }
+
+#ifdef __AVX512F__
+struct Avx512 {
+  using Vector = __m512;
+  static constexpr int width = 16;  // fp32 numbers in a register
+  static constexpr int registers =
+      4;  // that share a pixel's broadcast: with 7 pixels 28 sums in 32 registers
+  static Vector zero() { return _mm512_setzero_ps(); }
+  static Vector all(float value) { return _mm512_set1_ps(value); }
+  static Vector load(const float* from) { return _mm512_loadu_ps(from); }
+  static Vector load_integers(const std::byte* from) { return _mm512_cvtepi32_ps(_mm512_loadu_si512(from)); }
+  static void store(float* to, Vector a) { _mm512_storeu_ps(to, a); }
+  static Vector add(Vector a, Vector b) { return _mm512_add_ps(a, b); }
+  static Vector sub(Vector a, Vector b) { return _mm512_sub_ps(a, b); }
+  static Vector mul(Vector a, Vector b) { return _mm512_mul_ps(a, b); }
+  static Vector max(Vector a, Vector b) { return _mm512_max_ps(a, b); }
+  static Vector muladd(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }   // a·b + c
+  static Vector mulsub(Vector a, Vector b, Vector c) { return _mm512_fnmadd_ps(a, b, c); }  // c − a·b
+};
+#endif
+
+struct Avx2 {
+  using Vector = __m256;
+  static constexpr int width = 8;
+  static constexpr int registers = 2;  // 14 sums in 16 registers
+  static Vector zero() { return _mm256_setzero_ps(); }
+  static Vector all(float value) { return _mm256_set1_ps(value); }
+  static Vector load(const float* from) { return _mm256_loadu_ps(from); }
+  static Vector load_integers(const std::byte* from) {
+    return _mm256_cvtepi32_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+  }
+  static void store(float* to, Vector a) { _mm256_storeu_ps(to, a); }
+  static Vector add(Vector a, Vector b) { return _mm256_add_ps(a, b); }
+  static Vector sub(Vector a, Vector b) { return _mm256_sub_ps(a, b); }
+  static Vector mul(Vector a, Vector b) { return _mm256_mul_ps(a, b); }
+  static Vector max(Vector a, Vector b) { return _mm256_max_ps(a, b); }
+  static Vector muladd(Vector a, Vector b, Vector c) { return _mm256_fmadd_ps(a, b, c); }
+  static Vector mulsub(Vector a, Vector b, Vector c) { return _mm256_fnmadd_ps(a, b, c); }
+};
+
+// Products of fp32 numbers.
+template <class Simd>
+struct FloatProduct {
+  using Vector = typename Simd::Vector;
+  static constexpr int bytes = Simd::width * 4;
+  static constexpr int registers = Simd::registers;
+  static Vector zero() { return Simd::zero(); }
+  static Vector load(const std::byte* from) { return Simd::load(floats(from)); }
+  static void store(std::byte* to, Vector vector) { Simd::store(reinterpret_cast<float*>(to), vector); }
+  static Vector broadcast(const std::byte* from) { return Simd::all(*floats(from)); }
+  static void add(Vector& sum, Vector pixel, Vector weight) { sum = Simd::muladd(pixel, weight, sum); }
+};
+
+// As many sums in registers as there are, each register of weights used for all pixels: one product an
+// instruction, without waiting for loads. Some of the 64 outputs, `first` bytes behind the first.
+template <class Product, int pixels, std::ptrdiff_t stride>
+RESNET_INLINE void sum_outputs(const Tile& tile, std::ptrdiff_t first, void* sums, bool add) {
+  using Vector = typename Product::Vector;
+  constexpr int registers = Product::registers;
+  constexpr std::ptrdiff_t group_bytes = output_group * 4;
+  std::byte* to = static_cast<std::byte*>(sums) + first;
+  Vector sum[pixels][registers];
+#pragma GCC unroll 8
+  for (int p = 0; p < pixels; ++p) {
+#pragma GCC unroll 8
+    for (int v = 0; v < registers; ++v)
+      sum[p][v] = add ? Product::load(to + p * group_bytes + v * Product::bytes) : Product::zero();
+  }
+  const std::byte* line = tile.input;
+  const std::byte* line_weights = tile.weights + first;
+  for (int l = 0; l < tile.lines; ++l) {
+    const std::byte* row = line;
+    const std::byte* weights = line_weights;
+    for (int r = 0; r < tile.rows; ++r) {
+      const std::byte* group = row;
+#pragma GCC unroll 4
+      for (int g = 0; g < tile.run; ++g) {
+        Vector weight[registers];
+#pragma GCC unroll 8
+        for (int v = 0; v < registers; ++v) {
+          weight[v] = Product::load(weights + v * Product::bytes);
+          _mm_prefetch(reinterpret_cast<const char*>(weights + tile.prefetch + v * Product::bytes),
+                       _MM_HINT_T1);
+        }
+#pragma GCC unroll 8
+        for (int p = 0; p < pixels; ++p) {
+          const Vector pixel = Product::broadcast(group + p * stride);
+#pragma GCC unroll 8
+          for (int v = 0; v < registers; ++v) Product::add(sum[p][v], pixel, weight[v]);
+        }
+        group += 4;
+        weights += group_bytes;
+      }
+      row += tile.row_stride;
+    }
+    line += tile.line_stride;
+    line_weights += tile.weight_line_stride;
+  }
+#pragma GCC unroll 8
+  for (int p = 0; p < pixels; ++p) {
+#pragma GCC unroll 8
+    for (int v = 0; v < registers; ++v) Product::store(to + p * group_bytes + v * Product::bytes, sum[p][v]);
+  }
+}
+
+template <class Product, int pixels, std::ptrdiff_t stride>
+void sum_tile(const Tile& tile, void* sums, bool add) {
+  for (std::ptrdiff_t first = 0; first < output_group * 4; first += Product::registers * Product::bytes)
+    sum_outputs<Product, pixels, stride>(tile, first, sums, add);
+}
+
+template <class Product, std::ptrdiff_t stride>
+void set_tiles(SumTiles& tiles) {
+  tiles[0] = sum_tile<Product, 1, stride>;
+  tiles[1] = sum_tile<Product, 2, stride>;
+  tiles[2] = sum_tile<Product, 3, stride>;
+  tiles[3] = sum_tile<Product, 4, stride>;
+  tiles[4] = sum_tile<Product, 5, stride>;
+  tiles[5] = sum_tile<Product, 6, stride>;
+  tiles[6] = sum_tile<Product, 7, stride>;
+}
+
+// A line of 16 channels each 16 of the 64 outputs.
+template <class Simd>
+struct FloatStorage {
+  static std::ptrdiff_t place(std::ptrdiff_t line_stride, int output) {
+    return output / 16 * line_stride + output % 16 * 4;
+  }
+  static typename Simd::Vector load(const std::byte* from, std::ptrdiff_t line_stride, int output) {
+    return Simd::load(floats(from + place(line_stride, output)));
+  }
+  static void store(std::byte* to, std::ptrdiff_t line_stride, int output, typename Simd::Vector values) {
+    Simd::store(reinterpret_cast<float*>(to + place(line_stride, output)), values);
+  }
+};
+
+template <class Simd, bool integers>
+RESNET_INLINE typename Simd::Vector load_sums(const std::byte* from) {
+  if constexpr (integers) {
+    return Simd::load_integers(from);
+  } else {
+    return Simd::load(floats(from));
+  }
+}
+
+template <class Simd, class Storage, bool integers>
+void finish_sums(const Finish& finish, const void* sums, int pixels) {
+  const auto* from = static_cast<const std::byte*>(sums);
+  const auto least = Simd::all(finish.relu ? 0.0F : -3.4e38F);
+  const auto residual_scale = Simd::all(finish.residual_scale),
+             residual_zero = Simd::all(finish.residual_zero);
+  for (int p = 0; p < pixels; ++p) {
+#pragma GCC unroll 4
+    for (int output = 0; output < output_group; output += Simd::width, from += Simd::width * 4) {
+      auto values = Simd::muladd(load_sums<Simd, integers>(from), Simd::load(finish.scale + output),
+                                 Simd::load(finish.bias + output));
+      if (finish.residual != nullptr) {
+        const auto residual = Storage::load(finish.residual + p * 64, finish.residual_line_stride, output);
+        values = Simd::muladd(Simd::sub(residual, residual_zero), residual_scale, values);
+      }
+      Storage::store(finish.output + p * 64, finish.output_line_stride, output, Simd::max(values, least));
+    }
+  }
+}
+
+template <class Simd, class Storage>
+void finish(const Finish& finish, const void* sums, int pixels) {
+  if (finish.integers) {
+    finish_sums<Simd, Storage, true>(finish, sums, pixels);
+  } else {
+    finish_sums<Simd, Storage, false>(finish, sums, pixels);
+  }
+}
+
+template <class Simd, bool integers>
+void activate(const void* sums, int pixels, const float* scale, const float* bias, float* to) {
+  const auto* from = static_cast<const std::byte*>(sums);
+  for (int p = 0; p < pixels; ++p) {
+#pragma GCC unroll 4
+    for (int output = 0; output < output_group; output += Simd::width) {
+      const auto value = Simd::muladd(load_sums<Simd, integers>(from), Simd::load(scale + output),
+                                      Simd::load(bias + output));
+      Simd::store(to, Simd::max(value, Simd::zero()));
+      from += Simd::width * 4;
+      to += Simd::width;
+    }
+  }
+}
+
+template <class Simd>
+void maximum(const float* const* pixels, int count, float* to) {
+  for (int output = 0; output < output_group; output += Simd::width) {
+    auto greatest = Simd::load(pixels[0] + output);
+    for (int i = 1; i < count; ++i) greatest = Simd::max(greatest, Simd::load(pixels[i] + output));
+    Simd::store(to + output, greatest);
+  }
+}
+
+// Winograd's F(4×4, 3×3) at the points 0, ±1, ±2 and ∞ (Lavin and Gray, "Fast Algorithms for Convolutional
+// Neural Networks", 2015): Bᵀ of six inputs.
+template <class Simd, class Vector = typename Simd::Vector>
+RESNET_INLINE void transform_six(const Vector (&d)[6], Vector (&t)[6]) {
+  const Vector two = Simd::all(2.0F), four = Simd::all(4.0F), five = Simd::all(5.0F);
+  const Vector a = Simd::mulsub(four, d[2], d[4]), b = Simd::mulsub(four, d[1], d[3]);
+  const Vector c = Simd::sub(d[4], d[2]), e = Simd::mul(two, Simd::sub(d[3], d[1]));
+  t[0] = Simd::muladd(four, d[0], Simd::mulsub(five, d[2], d[4]));
+  t[1] = Simd::add(a, b);
+  t[2] = Simd::sub(a, b);
+  t[3] = Simd::add(c, e);
+  t[4] = Simd::sub(c, e);
+  t[5] = Simd::muladd(four, d[1], Simd::mulsub(five, d[3], d[5]));
+}
+
+// Aᵀ of six components.
+template <class Simd, class Vector = typename Simd::Vector>
+RESNET_INLINE void result_four(const Vector (&m)[6], Vector (&y)[4]) {
+  const Vector a = Simd::add(m[1], m[2]), b = Simd::sub(m[1], m[2]);
+  const Vector c = Simd::add(m[3], m[4]), d = Simd::sub(m[3], m[4]);
+  y[0] = Simd::add(m[0], Simd::add(a, c));
+  y[1] = Simd::muladd(Simd::all(2.0F), d, b);
+  y[2] = Simd::muladd(Simd::all(4.0F), c, a);
+  y[3] = Simd::muladd(Simd::all(8.0F), d, Simd::add(b, m[5]));
+}
+
+// load(row, column) gives the pixels' channels.
+template <class Simd, class Load>
+RESNET_INLINE void transform_floats(const Load& load, std::byte* to, std::ptrdiff_t component_stride) {
+  using Vector = typename Simd::Vector;
+  Vector half[winograd_input][winograd_input];
+#pragma GCC unroll 8
+  for (int x = 0; x < winograd_input; ++x) {
+    const Vector d[6] = {load(0, x), load(1, x), load(2, x), load(3, x), load(4, x), load(5, x)};
+    Vector t[6];
+    transform_six<Simd>(d, t);
+#pragma GCC unroll 8
+    for (int y = 0; y < winograd_input; ++y) half[y][x] = t[y];
+  }
+#pragma GCC unroll 8
+  for (int y = 0; y < winograd_input; ++y) {
+    Vector t[6];
+    transform_six<Simd>(half[y], t);
+#pragma GCC unroll 8
+    for (int x = 0; x < winograd_input; ++x, to += component_stride)
+      Simd::store(reinterpret_cast<float*>(to), t[x]);
+  }
+}
+
+template <class Simd, bool integers>
+void winograd_result(const void* sums, std::ptrdiff_t component_stride, const float* scale, float* to) {
+  using Vector = typename Simd::Vector;
+  const auto* from = static_cast<const std::byte*>(sums);
+  for (int output = 0; output < output_group; output += Simd::width) {
+    Vector half[winograd_input][winograd_tile];
+#pragma GCC unroll 8
+    for (int y = 0; y < winograd_input; ++y) {
+      Vector m[winograd_input];
+#pragma GCC unroll 8
+      for (int x = 0; x < winograd_input; ++x) {
+        const int component = y * winograd_input + x;
+        m[x] = load_sums<Simd, integers>(from + component * component_stride + output * 4);
+        if constexpr (integers) m[x] = Simd::mul(m[x], Simd::load(scale + component * output_group + output));
+      }
+      result_four<Simd>(m, half[y]);
+    }
+#pragma GCC unroll 8
+    for (int x = 0; x < winograd_tile; ++x) {
+      const Vector column[6] = {half[0][x], half[1][x], half[2][x], half[3][x], half[4][x], half[5][x]};
+      Vector result[4];
+      result_four<Simd>(column, result);
+#pragma GCC unroll 8
+      for (int y = 0; y < winograd_tile; ++y)
+        Simd::store(to + (y * winograd_tile + x) * output_group + output, result[y]);
+    }
+  }
+}
+
+template <class Simd>
+void transform_fp32(const std::byte* pixels, std::ptrdiff_t row_stride, std::byte* to,
+                    std::ptrdiff_t component_stride, std::ptrdiff_t /*one line*/) {
+  for (std::ptrdiff_t part = 0; part < 64; part += Simd::width * 4) {
+    const auto load = [=](int y, int x) {
+      return Simd::load(floats(pixels + y * row_stride + x * 64 + part));
+    };
+    transform_floats<Simd>(load, to + part, component_stride);
+  }
+}
+
+// What all sets have alike: fp32 after the sums.
+template <class Simd, class Storage, bool integers>
+Kernels make_kernels() {
+  Kernels kernels;
+  kernels.integers = kernels.winograd_integers = integers;
+  kernels.finish = finish<Simd, Storage>;
+  kernels.activate = activate<Simd, integers>;
+  kernels.maximum = maximum<Simd>;
+  kernels.winograd_result = winograd_result<Simd, integers>;
+  return kernels;
+}
+
+template <class Simd>
+Kernels make_fp32_kernels() {
+  Kernels kernels = make_kernels<Simd, FloatStorage<Simd>, false>();
+  kernels.format = Format::fp32;
+  kernels.weights = kernels.winograd_weights = WeightType::fp32;
+  set_tiles<FloatProduct<Simd>, 64>(kernels.dense);
+  set_tiles<FloatProduct<Simd>, 128>(kernels.strided);
+  set_tiles<FloatProduct<Simd>, 24>(kernels.stem);
+  set_tiles<FloatProduct<Simd>, 64>(kernels.winograd_sum);
+  kernels.winograd_transform = transform_fp32<Simd>;
+  return kernels;
+}
+
+}  // namespace
+}  // namespace resnet::cpu
+
+#endif

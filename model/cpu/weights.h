@@ -1,0 +1,80 @@
+#ifndef RESNET_MODEL_CPU_WEIGHTS_H
+#define RESNET_MODEL_CPU_WEIGHTS_H
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <c10/util/BFloat16.h>
+
+#include "model/cpu/operation.h"
+
+namespace resnet::cpu {
+
+struct FreeBytes {
+  void operator()(std::byte* bytes) const;
+};
+/// Bytes at a multiple of 64, so that no line of weights or activations lies in two of the cache.
+using Bytes = std::unique_ptr<std::byte[], FreeBytes>;
+Bytes allocate(std::size_t size);
+
+/// Writes one weight; returns the place behind it.
+inline std::byte* write_weight(std::byte* to, WeightType type, float weight) {
+  switch (type) {
+    case WeightType::fp32:
+      std::memcpy(to, &weight, 4);
+      return to + 4;
+    case WeightType::bf16: {
+      const c10::BFloat16 rounded(weight);
+      std::memcpy(to, &rounded, 2);
+      return to + 2;
+    }
+    case WeightType::s8:
+      *to = static_cast<std::byte>(static_cast<std::int8_t>(std::lrint(weight)));
+      return to + 1;
+    case WeightType::s16:
+      const auto whole = static_cast<std::int16_t>(std::lrint(weight));
+      std::memcpy(to, &whole, 2);
+      return to + 2;
+  }
+  return to;
+}
+
+/// Writes weights as the kernels read them, [4-byte group][64 outputs][4 bytes]: value(output, k) for each of
+/// 64 outputs and `count` products, filled up with 0 to whole groups. Returns the place behind them.
+template <typename Value>
+std::byte* write_weights(std::byte* to, WeightType type, int count, const Value& value) {
+  const int in_group = 4 / weight_bytes(type);
+  for (int group = 0; group < count; group += in_group) {
+    for (int output = 0; output < output_group; ++output) {
+      for (int k = group; k < group + in_group; ++k)
+        to = write_weight(to, type, k < count ? value(output, k) : 0.0F);
+    }
+  }
+  return to;
+}
+
+/// Weights of a convolution as the kernels multiply with them: real = scale · value.
+struct ScaledWeights {
+  at::Tensor values;         ///< [out, in/groups, k, k] fp32, contiguous; whole numbers for 8-bit weights
+  std::vector<float> scale;  ///< [out]; 1 for others
+};
+ScaledWeights scale_weights(WeightType type, const at::Tensor& weight);
+
+/// Factors and summands of output channels, in whole groups.
+struct ChannelFactors {
+  std::vector<float> scale, bias;
+};
+
+/// @param weight_scale of each channel
+/// @param bias [out]
+ChannelFactors channel_factors(const std::vector<float>& weight_scale, const at::Tensor& bias,
+                               float input_scale, const Quantizer& output);
+
+}  // namespace resnet::cpu
+
+#endif

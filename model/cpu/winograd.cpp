@@ -1,0 +1,312 @@
+#include "model/cpu/winograd.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/tensor.h>
+
+namespace resnet::cpu {
+
+namespace {
+
+constexpr std::ptrdiff_t line_size = line_bytes;
+constexpr std::ptrdiff_t pixel_sums = output_group * 4;  // bytes
+constexpr int result_pixels = winograd_tile * winograd_tile;
+
+constexpr double transform_of_weights[winograd_input][3] = {{1.0 / 4, 0, 0},
+                                                            {-1.0 / 6, -1.0 / 6, -1.0 / 6},
+                                                            {-1.0 / 6, 1.0 / 6, -1.0 / 6},
+                                                            {1.0 / 24, 1.0 / 12, 1.0 / 6},
+                                                            {1.0 / 24, -1.0 / 12, 1.0 / 6},
+                                                            {0, 0, 1}};
+
+// Sums of the positive and of the negative factors in the rows of the inputs' transform (transform_six).
+constexpr double positive_factors[winograd_input] = {5, 2, 5, 3, 3, 5};
+constexpr double negative_factors[winograd_input] = {5, 8, 5, 3, 3, 5};
+
+// The greatest magnitude of a component of inputs from 0 to 255.
+double greatest_component(int y, int x) {
+  const double same = positive_factors[y] * positive_factors[x] + negative_factors[y] * negative_factors[x];
+  const double other = positive_factors[y] * negative_factors[x] + negative_factors[y] * positive_factors[x];
+  return 255 * std::max(same, other);
+}
+
+// The 36 components of 3×3 weights.
+std::array<float, winograd_components> transform_weights(const float* weight) {
+  double half[winograd_input][3];
+  for (int y = 0; y < winograd_input; ++y) {
+    const double* row = transform_of_weights[y];
+    for (int x = 0; x < 3; ++x)
+      half[y][x] = row[0] * weight[x] + row[1] * weight[3 + x] + row[2] * weight[6 + x];
+  }
+  std::array<float, winograd_components> components{};
+  for (int y = 0; y < winograd_input; ++y) {
+    for (int x = 0; x < winograd_input; ++x) {
+      const double* row = transform_of_weights[x];
+      components[static_cast<std::size_t>(y * winograd_input + x)] =
+          static_cast<float>(row[0] * half[y][0] + row[1] * half[y][1] + row[2] * half[y][2]);
+    }
+  }
+  return components;
+}
+
+int tiles_across(int pixels) { return divide_up(pixels, winograd_tile); }
+
+int tiles_of(const Activations& output) {
+  return output.pictures * tiles_across(output.height) * tiles_across(output.width);
+}
+
+}  // namespace
+
+bool Winograd::fits(const Step& step) {
+  const bool convolution = step.kind == Step::Kind::convolution || step.kind == Step::Kind::convolution_add;
+  return convolution && step.stride == 1 && step.groups == 1 && step.weight.size(2) == 3;
+}
+
+std::size_t Winograd::weight_bytes(const Kernels& kernels, const Step& step) {
+  const auto in = static_cast<std::size_t>(padded_channels(static_cast<int>(step.weight.size(1))));
+  const auto out = static_cast<std::size_t>(padded_channels(static_cast<int>(step.weight.size(0))));
+  return in * out * winograd_components *
+         static_cast<std::size_t>(cpu::weight_bytes(kernels.winograd_weights));
+}
+
+Winograd::Winograd(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers)
+    : kernels_(kernels),
+      in_channels_(static_cast<int>(step.weight.size(1))),
+      out_channels_(static_cast<int>(step.weight.size(0))),
+      relu_(step.relu),
+      add_(step.kind == Step::Kind::convolution_add) {
+  const std::vector<float> ones(static_cast<std::size_t>(out_channels_), 1.0F);
+  factors_ = channel_factors(ones, step.bias, 1.0F, quantizers.output);
+  std::fill(factors_.scale.begin(), factors_.scale.end(), 1.0F);
+  residual_scale_ = quantizers.residual.scale / quantizers.output.scale;
+  residual_zero_ = quantizers.residual.zero;
+  weights_ = allocate(weight_bytes(kernels, step));
+  ScaledWeights weights = scale_weights(kernels.weights, step.weight);
+  if (kernels.winograd_integers) {
+    // Its own scales are finer: they take the quantized weights' real values.
+    const at::Tensor scale = at::tensor(weights.scale).view({-1, 1, 1, 1});
+    weights.values = weights.values * scale;
+  }
+  pack(weights.values, quantizers.input.scale, quantizers.output);
+}
+
+void Winograd::pack(const at::Tensor& weight, float input_scale, const Quantizer& output) {
+  const int in = padded_channels(in_channels_);
+  const int parts = padded_channels(out_channels_) / output_group;
+  component_weights_ = std::ptrdiff_t{in} * cpu::weight_bytes(kernels_.winograd_weights) * output_group;
+  if (kernels_.winograd_integers)
+    component_scale_.resize(static_cast<std::size_t>(parts) * winograd_components * output_group,
+                            input_scale / output.scale);
+  // [64][in][36] of one part at a time
+  std::vector<float> transformed(static_cast<std::size_t>(in) * output_group * winograd_components);
+  const float* from = weight.const_data_ptr<float>();
+  for (int part = 0; part < parts; ++part) {
+    std::fill(transformed.begin(), transformed.end(), 0.0F);
+    for (int o = 0; o < std::min(output_group, out_channels_ - part * output_group); ++o) {
+      for (int i = 0; i < in_channels_; ++i, from += 9) {
+        const auto components = transform_weights(from);
+        std::copy(components.begin(), components.end(),
+                  transformed.begin() + (std::ptrdiff_t{o} * in + i) * winograd_components);
+      }
+    }
+    pack_part(part, transformed);
+  }
+}
+
+void Winograd::pack_part(int part, const std::vector<float>& transformed) {
+  const int in = padded_channels(in_channels_);
+  std::byte* to = weights_.get() + std::ptrdiff_t{part} * winograd_components * component_weights_;
+  for (int component = 0; component < winograd_components; ++component) {
+    const auto value = [&](int output, int k) {
+      return transformed[static_cast<std::size_t>((std::ptrdiff_t{output} * in + k) * winograd_components +
+                                                  component)];
+    };
+    std::array<float, output_group> step{};
+    step.fill(1.0F);
+    if (kernels_.winograd_integers) {
+      // As fine as the weights' and the sums' types allow: no input may make a sum overflow.
+      float* scale =
+          &component_scale_[static_cast<std::size_t>(part * winograd_components + component) * output_group];
+      const double largest = greatest_component(component / winograd_input, component % winograd_input);
+      for (int output = 0; output < output_group; ++output) {
+        double most = 0, sum = 0;
+        for (int k = 0; k < in_channels_; ++k) {
+          most = std::max(most, std::abs(static_cast<double>(value(output, k))));
+          sum += std::abs(static_cast<double>(value(output, k)));
+        }
+        const double room = 2147483647.0 / largest - 0.5 * in_channels_;  // each rounds up by half at most
+        const double finest = std::max(most / 32767, sum / room);
+        auto& one = step[static_cast<std::size_t>(output)];
+        if (finest > 0) one = static_cast<float>(finest * (1 + 1e-6));
+        scale[output] *= one;
+      }
+    }
+    to = write_weights(to, kernels_.winograd_weights, in, [&](int output, int k) {
+      return value(output, k) / step[static_cast<std::size_t>(output)];
+    });
+  }
+}
+
+Activations Winograd::output_of(const Activations& input) const {
+  Activations output = input;
+  output.channels = out_channels_;
+  return output;
+}
+
+int Winograd::component_lines(const Activations& input) const {
+  return input.lines() * kernels_.winograd_lines;
+}
+
+// The cheapest of the ways to cut the work, in cycles: more tiles at a time read the weights less often, but
+// their components must stay in the second-level cache.
+void Winograd::split(Call& call, int threads) const {
+  constexpr double input_cycles = 220, output_cycles = 900;  // of a line of components; of 64 channels
+  constexpr double weight_bytes_a_cycle = 10, cache = 800 * 1024;
+  const int tiles = tiles_of(call.output), groups = padded_channels(out_channels_) / output_group;
+  const double lines = component_lines(call.input);
+  double least = 0;
+  for (int strips = 1; strips <= std::min(tiles, std::max(64, threads)); ++strips) {
+    for (int parts = 1; parts <= groups; ++parts) {
+      const double unit_tiles = divide_up(tiles, strips), unit_groups = divide_up(groups, parts);
+      const double component_bytes = winograd_components * unit_tiles * lines * line_bytes;
+      const double sum_cycles = winograd_components * lines * 64 * unit_tiles * unit_groups;
+      const double read_cycles =
+          unit_groups * static_cast<double>(component_weights_) * winograd_components / weight_bytes_a_cycle;
+      const double spill_cycles = component_bytes > cache ? component_bytes * unit_groups / 16 : 0;
+      const double cycles = unit_tiles * (lines * input_cycles + unit_groups * output_cycles) +
+                            std::max(sum_cycles, read_cycles) + 0.1 * read_cycles + spill_cycles;
+      const double all = cycles * divide_up(strips * parts, threads);
+      if (least == 0 || all < least) {
+        least = all;
+        call.strips = strips;
+        call.parts = parts;
+      }
+    }
+  }
+}
+
+Winograd::Scratch Winograd::lay_out(const Call& call, int tiles, std::byte* scratch) const {
+  Scratch s;
+  s.tiles = tiles;
+  s.line_stride = tiles * line_size;
+  // Not a multiple of a page, lest the 36 components of a tile share one place in the cache.
+  s.component_stride = component_lines(call.input) * s.line_stride + line_size;
+  s.sum_stride = tiles * pixel_sums + line_size;
+  s.components = scratch;
+  s.sums = s.components + winograd_components * s.component_stride;
+  s.pixels = s.sums + winograd_components * s.sum_stride;
+  return s;
+}
+
+std::size_t Winograd::scratch_bytes(const Call& call) const {
+  const Scratch s = lay_out(call, divide_up(tiles_of(call.output), call.strips), nullptr);
+  const std::ptrdiff_t pixels = std::max(winograd_components * line_size, result_pixels * pixel_sums);
+  return static_cast<std::size_t>(winograd_components * (s.component_stride + s.sum_stride) + pixels);
+}
+
+void Winograd::run(const Call& call, int unit, std::byte* scratch) const noexcept {
+  const Range tiles = part_of(tiles_of(call.output), unit / call.parts, call.strips);
+  const Range parts = part_of(padded_channels(out_channels_) / output_group, unit % call.parts, call.parts);
+  const Scratch s = lay_out(call, tiles.size(), scratch);
+  transform(call, tiles, s);
+  for (int part = parts.begin; part < parts.end; ++part) {
+    sum(part, s);
+    finish(call, tiles, part, s);
+  }
+}
+
+namespace {
+
+struct Corner {
+  int picture = 0, y = 0, x = 0;
+};
+
+Corner corner_of(const Activations& output, int tile) {
+  const int across = tiles_across(output.width), down = tiles_across(output.height);
+  return {tile / (across * down), tile / across % down * winograd_tile, tile % across * winograd_tile};
+}
+
+}  // namespace
+
+void Winograd::transform(const Call& call, Range tiles, const Scratch& scratch) const {
+  const Activations& input = call.input;
+  for (int tile = tiles.begin; tile < tiles.end; ++tile) {
+    const Corner corner = corner_of(call.output, tile);
+    const int top = corner.y - 1, left = corner.x - 1;
+    const bool inside =
+        top >= 0 && top + winograd_input <= input.height && left + winograd_input <= input.width + 1;
+    std::byte* to = scratch.components + (tile - tiles.begin) * line_size;
+    if (!inside) std::memset(scratch.pixels, 0, winograd_components * line_size);
+    for (int line = 0; line < input.lines(); ++line) {
+      const std::byte* pixels = input.pixel(corner.picture, line, std::max(top, 0), left);
+      std::ptrdiff_t row_stride = input.row_stride();
+      if (!inside) {
+        const int end_y = std::min(top + winograd_input, input.height);
+        const int columns = std::min(winograd_input, input.width + 1 - left);
+        for (int y = std::max(top, 0); y < end_y; ++y, pixels += row_stride)
+          std::memcpy(scratch.pixels + (y - top) * winograd_input * line_size, pixels,
+                      static_cast<std::size_t>(columns * line_size));
+        pixels = scratch.pixels;
+        row_stride = winograd_input * line_size;
+      }
+      kernels_.winograd_transform(pixels, row_stride,
+                                  to + line * kernels_.winograd_lines * scratch.line_stride,
+                                  scratch.component_stride, scratch.line_stride);
+    }
+  }
+}
+
+void Winograd::sum(int part, const Scratch& scratch) const {
+  Tile tile;
+  tile.line_stride = scratch.line_stride;
+  tile.lines = static_cast<int>(component_weights_ / (line_size * output_group));
+  tile.rows = 1;
+  tile.run = static_cast<int>(line_size) / 4;
+  tile.weight_line_stride = line_size * output_group;
+  tile.weights = weights_.get() + std::ptrdiff_t{part} * winograd_components * component_weights_;
+  const int runs = divide_up(scratch.tiles, max_tile);
+  for (int component = 0; component < winograd_components; ++component, tile.weights += component_weights_) {
+    const std::byte* input = scratch.components + component * scratch.component_stride;
+    std::byte* sums = scratch.sums + component * scratch.sum_stride;
+    for (int i = 0; i < runs; ++i) {
+      const Range pixels = part_of(scratch.tiles, i, runs);
+      tile.input = input + pixels.begin * line_size;
+      kernels_.winograd_sum[pixels.size() - 1](tile, sums + pixels.begin * pixel_sums, false);
+    }
+  }
+}
+
+void Winograd::finish(const Call& call, Range tiles, int part, const Scratch& scratch) const {
+  const Activations& output = call.output;
+  auto* results = reinterpret_cast<float*>(scratch.pixels);
+  const float* scale =
+      component_scale_.empty()
+          ? nullptr
+          : &component_scale_[static_cast<std::size_t>(part) * winograd_components * output_group];
+  Finish finish;
+  finish.scale = &factors_.scale[static_cast<std::size_t>(part) * output_group];
+  finish.bias = &factors_.bias[static_cast<std::size_t>(part) * output_group];
+  finish.relu = relu_;
+  finish.output_line_stride = finish.residual_line_stride = output.line_stride();
+  finish.residual_scale = residual_scale_;
+  finish.residual_zero = residual_zero_;
+  const int line = part * output_group / line_channels(output.format);
+  for (int tile = tiles.begin; tile < tiles.end; ++tile) {
+    const Corner corner = corner_of(output, tile);
+    kernels_.winograd_result(scratch.sums + (tile - tiles.begin) * pixel_sums, scratch.sum_stride, scale,
+                             results);
+    const int columns = std::min(winograd_tile, output.width - corner.x);
+    for (int y = 0; y < std::min(winograd_tile, output.height - corner.y); ++y) {
+      finish.output = output.pixel(corner.picture, line, corner.y + y, corner.x);
+      if (add_) finish.residual = finish.output;
+      kernels_.finish(finish, results + y * winograd_tile * output_group, columns);
+      if (corner.x == 0) clear_ends(output, part, corner.picture, corner.y + y);
+    }
+  }
+}
+
+}  // namespace resnet::cpu

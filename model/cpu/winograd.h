@@ -1,0 +1,54 @@
+#ifndef RESNET_MODEL_CPU_WINOGRAD_H
+#define RESNET_MODEL_CPU_WINOGRAD_H
+
+#include "model/cpu/convolution.h"
+
+namespace resnet::cpu {
+
+/// A 3×3 convolution with stride 1, padding 1 and no groups by Winograd's F(4×4, 3×3): 36 products for 16
+/// outputs instead of 144 (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015).
+class Winograd final : public Operation {
+ public:
+  static bool fits(const Step& step);
+  /// Bytes of its weights.
+  static std::size_t weight_bytes(const Kernels& kernels, const Step& step);
+
+  Winograd(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers);
+
+  Activations output_of(const Activations& input) const override;
+  void split(Call& call, int threads) const override;
+  std::size_t scratch_bytes(const Call& call) const override;
+  void run(const Call& call, int unit, std::byte* scratch) const noexcept override;
+
+ private:
+  /// Where the components of some tiles lie in the scratch memory, and their sums behind them.
+  struct Scratch {
+    int tiles = 0;
+    std::ptrdiff_t line_stride = 0, component_stride = 0, sum_stride = 0;
+    std::byte *components = nullptr, *sums = nullptr, *pixels = nullptr;
+  };
+  struct TilePlace {
+    int picture = 0, y = 0, x = 0;
+  };
+
+  void pack(const at::Tensor& weight, float input_scale, const Quantizer& output);
+  void pack_part(int part, const std::vector<float>& transformed);
+  int component_lines(const Activations& input) const;
+  Scratch lay_out(const Call& call, int tiles, std::byte* scratch) const;
+  void transform(const Call& call, Range tiles, const Scratch& scratch) const;
+  void sum(int part, const Scratch& scratch) const;
+  void finish(const Call& call, Range tiles, int part, const Scratch& scratch) const;
+
+  const Kernels& kernels_;
+  const int in_channels_, out_channels_;
+  const bool relu_, add_;
+  Bytes weights_;
+  std::ptrdiff_t component_weights_ = 0;  // bytes of one component's weights of 64 outputs
+  std::vector<float> component_scale_;    // [part][36][64]; only for integers
+  ChannelFactors factors_;
+  float residual_scale_ = 1.0F, residual_zero_ = 0.0F;
+};
+
+}  // namespace resnet::cpu
+
+#endif

@@ -1,0 +1,47 @@
+#ifndef RESNET_MODEL_CPU_WORKERS_H
+#define RESNET_MODEL_CPU_WORKERS_H
+
+#include <atomic>
+#include <functional>
+#include <thread>
+#include <vector>
+
+namespace resnet::cpu {
+
+/// Threads that do a list of stages together, each stage in units that need not wait for each other. Nobody
+/// is waited for who has not begun a unit: a thread that the system keeps from running holds nothing up.
+class Workers {
+ public:
+  /// @param threads with the caller's
+  explicit Workers(int threads);
+  ~Workers();
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+
+  int size() const { return static_cast<int>(threads_.size()) + 1; }
+
+  /// Calls work(stage, unit, member) for each unit of each stage; a stage begins when the one before it is
+  /// done. Returns when all is done.
+  /// @param units of each stage
+  /// @param work throws nothing; `member` is below size(), and no two threads are the same at a time
+  void run(const std::vector<int>& units, const std::function<void(int stage, int unit, int member)>& work);
+
+ private:
+  void serve(int member);
+  void take_part(int member);
+
+  // Written by run() while nobody takes part.
+  std::vector<int> ends_;  // units of the stages up to and with this one
+  const std::function<void(int, int, int)>* work_ = nullptr;
+
+  std::atomic<int> next_{0};         // unit to take
+  std::atomic<int> completed_{0};    // units done
+  std::atomic<int> taking_part_{0};  // threads that may look at the list
+  std::atomic<unsigned> round_{0};   // of run(); odd while one is open
+  std::atomic<bool> stopping_{false};
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace resnet::cpu
+
+#endif
