@@ -10,6 +10,7 @@
 
 #include "model/error.h"
 #include "model/labels.h"
+#include "model/quantized_state.h"
 #include "model/quote.h"
 
 namespace resnet {
@@ -135,6 +136,35 @@ void check_blocks(const Checkpoint& checkpoint, const Architecture& architecture
   }
 }
 
+/// Infers the architecture without a check of all shapes.
+InferredArchitecture infer_blocks(const Checkpoint& checkpoint) {
+  const Tensors tensors(checkpoint);
+  InferredArchitecture inferred;
+  try {
+    inferred = infer_architecture([&](const std::string& name) -> std::optional<Shape> {
+      const at::Tensor* tensor = tensors.find(name);
+      return tensor ? std::optional(tensor->sizes().vec()) : std::nullopt;
+    });
+  } catch (const Error& error) {
+    throw Error(error.code(), quote_path(checkpoint.path) + " is " + error.what());
+  }
+  check_blocks(checkpoint, inferred.architecture);
+  return inferred;
+}
+
+/// A quantized file's tensors as the state dict of an fp32 network.
+Checkpoint checked_and_dequantized(const Checkpoint& checkpoint, const ModelInfo& info) {
+  const std::string where = quote_path(checkpoint.path);
+  if (!info.quantization) {
+    throw Error(
+        ErrorCode::mismatch,
+        where + " has quantized weights; its description lacks the \"quantization\" that belongs to them");
+  }
+  const InferredArchitecture inferred = infer_blocks(checkpoint);
+  check_quantization(*info.quantization, inferred.architecture, where);
+  return dequantized(checkpoint, inferred);
+}
+
 /// The digest of the file's tensors, which must be the one that the file states, if any.
 std::string checked_digest(const Checkpoint& checkpoint, const std::string& stated) {
   std::string digest = tensor_digest(checkpoint.tensors);
@@ -200,29 +230,25 @@ std::vector<std::string> load_state_dict(ResNet& network, const Checkpoint& chec
 }
 
 InferredArchitecture infer_architecture(const Checkpoint& checkpoint) {
-  const Tensors tensors(checkpoint);
-  InferredArchitecture inferred;
-  try {
-    inferred = infer_architecture([&](const std::string& name) -> std::optional<Shape> {
-      const at::Tensor* tensor = tensors.find(name);
-      return tensor ? std::optional(tensor->sizes().vec()) : std::nullopt;
-    });
-  } catch (const Error& error) {
-    throw Error(error.code(), quote_path(checkpoint.path) + " is " + error.what());
+  if (is_quantized(checkpoint)) {
+    throw Error(ErrorCode::unsupported,
+                quote_path(checkpoint.path) + " is a quantized model; give the one that it was made of");
   }
-  check_blocks(checkpoint, inferred.architecture);
+  const InferredArchitecture inferred = infer_blocks(checkpoint);
+  const Tensors tensors(checkpoint);
   for (const auto& [name, shape] : state_dict_shapes(inferred.architecture, inferred.num_classes))
     tensors.check_shape(name, shape);
   return inferred;
 }
 
 Model load_model(const std::filesystem::path& path, const std::filesystem::path& labels_file) {
-  const Checkpoint checkpoint = read_checkpoint(path);
-  const InferredArchitecture inferred = infer_architecture(checkpoint);
+  Checkpoint checkpoint = read_checkpoint(path);
   Model model;
   model.info = model_info_from_json(checkpoint.info, ModelInfo{}, quote_path(path));
-  model.info.architecture = inferred.architecture;
   model.info.digest = checked_digest(checkpoint, model.info.digest);
+  if (is_quantized(checkpoint)) checkpoint = checked_and_dequantized(checkpoint, model.info);
+  const InferredArchitecture inferred = infer_architecture(checkpoint);
+  model.info.architecture = inferred.architecture;
   find_classes(model, path, labels_file, inferred.num_classes);
   model.network = ResNet(inferred.architecture, inferred.num_classes);
   std::vector<std::string> warnings = load_state_dict(model.network, checkpoint);
@@ -232,9 +258,15 @@ Model load_model(const std::filesystem::path& path, const std::filesystem::path&
 }
 
 void save_model(const std::filesystem::path& path, const ResNet& network, ModelInfo info) {
-  NamedTensors tensors = network->state_dict();
-  for (auto& entry : tensors) entry.second = entry.second.cpu().contiguous();
   info.architecture = network->architecture();
+  NamedTensors tensors;
+  if (info.quantization) {
+    check_quantization(*info.quantization, info.architecture, "cannot write " + quote_path(path));
+    tensors = quantized_state(network);
+  } else {
+    tensors = network->state_dict();
+    for (auto& entry : tensors) entry.second = entry.second.cpu().contiguous();
+  }
   info.digest = tensor_digest(tensors);
   write_checkpoint(path, tensors, to_json(info));
 }

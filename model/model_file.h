@@ -13,7 +13,8 @@ namespace resnet {
 
 /// A network ready to run, and what its file says about it.
 struct Model {
-  ResNet network{nullptr};            ///< fp32, on the CPU, in eval mode
+  /// fp32, on the CPU, in eval mode; of a quantized file its weights are the dequantized ones
+  ResNet network{nullptr};
   ModelInfo info;                     ///< classes may be empty: the file does not say
   std::vector<std::string> warnings;  ///< one sentence each: extra tensors ignored, labels that differ, …
 };
@@ -21,7 +22,7 @@ struct Model {
 /// Infers the architecture and the class count (0: no head) of a checkpoint, and checks that each tensor
 /// which such a network needs is there in its shape, so that memory may then be allocated for one.
 /// @throws Error unsupported "'FILE' is not a supported ResNet: …"; mismatch naming the tensor, the shape
-/// found and the shape needed
+/// found and the shape needed; unsupported for a quantized file
 InferredArchitecture infer_architecture(const Checkpoint& checkpoint);
 
 /// What to do about the head (`fc`) when weights are loaded into a network.
@@ -47,8 +48,9 @@ std::vector<std::string> load_state_dict(ResNet& network, const Checkpoint& chec
 Model load_model(const std::filesystem::path& path, const std::filesystem::path& labels_file = {});
 
 /// Writes network and info to `path` (.safetensors by its ending, else .pth); info.architecture and
-/// info.digest are taken from the network. Temporary file, fsync, rename.
-/// @throws Error write
+/// info.digest are taken from the network. With info.quantization its weights are written quantized (see
+/// model/quantized_state.h); loaded and written again they are the same. Temporary file, fsync, rename.
+/// @throws Error write; mismatch, format for a quantization that does not fit the network
 void save_model(const std::filesystem::path& path, const ResNet& network, ModelInfo info);
 
 }  // namespace resnet

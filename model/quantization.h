@@ -12,12 +12,22 @@
 
 namespace resnet {
 
+/// Scales outside are refused: their products and quotients would not be finite.
+inline constexpr float kSmallestScale = 1e-30F, kLargestScale = 1e30F;
+
 /// What a quantized network and the one that it was made of said to the same held-out pictures.
 struct QuantizationAccuracy {
   double fp32 = 0, int8 = 0;  ///< part of the pictures whose first class is right, 0…1
   double agreement = 0;       ///< part with the same first class in both, 0…1
   int pictures = 0;
+
+  /// Points of 100 that int8 lost; below 0 where it gained.
+  double loss() const { return (fp32 - int8) * 100; }
 };
+
+/// "int8 0.8719 of 367 held-out pictures right, fp32 0.8747 (0.27 points lost), the same class first for
+/// 0.9946"
+std::string accuracy_text(const QuantizationAccuracy& accuracy);
 
 /// Ranges of a network's activations, found by calibration: what an int8 executor needs beside the weights.
 ///
@@ -37,15 +47,16 @@ struct Quantization {
 /// Integers of one scale for each output channel: weight ≈ scale·values.
 struct QuantizedWeights {
   at::Tensor values;  ///< int8, −127…127, the weight's shape
-  at::Tensor scale;   ///< fp32 [out]: max|w|/127 of the channel; 1 for one that is all zeros
+  at::Tensor scale;   ///< fp32 [out]: max|w|/127 of the channel; 1 for one that is all zeros (below 1e-30)
 };
 
 /// Symmetric quantization of a folded convolution weight [out, in/groups, k, k], fp32, with one scale for
 /// each output channel. Weights that are such integers times their scale give those integers again.
 QuantizedWeights quantize_weights(const at::Tensor& weight);
 
-/// The stem's weight for pixels 0…255 in place of normalised input: w/(255·std) by input channel. What the
-/// mean takes away, Σ w·mean/std over the taps that lie inside the picture, is the bias's to do.
+/// The stem's weight for pixels 0…255 in place of normalised input: w/(255·std) by input channel. An executor
+/// quantizes that, and takes what the integers make of the mean, Σ scale·values·255·mean over the taps that
+/// lie inside the picture, from the bias.
 at::Tensor fold_pixels(const at::Tensor& weight, const Preprocessing& preprocessing);
 
 /// By step of lower(network), in order: the name of its module ("conv1", "layer1.0.conv2",

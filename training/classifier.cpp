@@ -1,21 +1,13 @@
 #include "training/classifier.h"
 
 #include <algorithm>
-#include <cstring>
-#include <numeric>
-#include <thread>
 
 #include <ATen/ops/flip.h>
 
 #include "model/activation.h"
 #include "model/error.h"
 #include "model/executor.h"
-#include "model/executor_input.h"
 #include "model/model_file.h"
-#include "training/interrupt.h"
-#include "training/loader.h"
-#include "training/picture.h"
-#include "training/progress.h"
 
 namespace resnet {
 namespace {
@@ -56,7 +48,7 @@ struct Classifier::Parts {
   std::vector<std::string> classes;
   std::unique_ptr<Executor> executor;
 
-  std::vector<std::vector<float>> classify(const Batch& batch, at::Tensor& input) const;
+  std::vector<std::vector<float>> classify(at::Tensor& pictures) const;
 };
 
 Classifier::Classifier(const ClassifierOptions& options, Console& console)
@@ -88,19 +80,13 @@ const std::vector<std::string>& Classifier::classes() const { return parts_->cla
 bool Classifier::has_class_names() const { return !parts_->info.classes.empty(); }
 std::string Classifier::description() const { return parts_->executor->description(); }
 
-std::vector<std::vector<float>> Classifier::Parts::classify(const Batch& batch, at::Tensor& input) const {
-  const auto n = static_cast<std::int64_t>(batch.indices.size());
-  std::vector<std::vector<float>> probabilities(batch.indices.size());
-  if (n == 0) {
-    return probabilities;
-  }
-  std::memcpy(input.data_ptr(), batch.bytes.data(), batch.bytes.size());
-  at::Tensor present = input.narrow(0, 0, n);
-  add_probabilities(info.activation, executor->run(present).logits, options.flip_average ? 0.5F : 1.0F,
+std::vector<std::vector<float>> Classifier::Parts::classify(at::Tensor& pictures) const {
+  std::vector<std::vector<float>> probabilities(static_cast<std::size_t>(pictures.size(0)));
+  add_probabilities(info.activation, executor->run(pictures).logits, options.flip_average ? 0.5F : 1.0F,
                     probabilities);
   if (options.flip_average) {
-    present.copy_(present.flip({3}));
-    add_probabilities(info.activation, executor->run(present).logits, 0.5F, probabilities);
+    pictures.copy_(pictures.flip({3}));
+    add_probabilities(info.activation, executor->run(pictures).logits, 0.5F, probabilities);
   }
   return probabilities;
 }
@@ -110,34 +96,13 @@ bool Classifier::run(const std::vector<std::filesystem::path>& pictures, const s
   const Preprocessing& preprocessing = parts_->info.preprocessing;
   const int batch_size = std::max(1, std::min(parts_->options.batch_size, static_cast<int>(pictures.size())));
   at::Tensor input = parts_->executor->make_input(batch_size, preprocessing.crop_size);
-  std::vector<std::size_t> order(pictures.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  LoaderOptions options;
-  options.workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, 8U));
-  options.batch_size = batch_size;
-  options.sample_bytes = slot_bytes(input);
-  Loader loader(std::move(order), options, [&]() -> SampleWriter {
-    const auto preprocessor = std::make_shared<Preprocessor>(make_preprocessor(preprocessing, input));
-    return [&pictures, preprocessor](std::size_t index, std::uint8_t* out) {
-      const RgbPicture picture = read_picture(pictures[index]);
-      preprocessor->run(as_image(picture), out);
-    };
-  });
-  ProgressBar bar(parts_->console, title, pictures.size());
-  while (const std::optional<Batch> batch = loader.next()) {
-    if (interrupted()) {
-      return false;
-    }
-    const auto probabilities = parts_->classify(*batch, input);
-    for (const auto& [index, why] : batch->failures) {
-      on_failure(index, why);
-    }
+  const OnBatch on_batch = [&](const std::vector<std::size_t>& indices, at::Tensor& batch) {
+    const auto probabilities = parts_->classify(batch);
     for (std::size_t i = 0; i < probabilities.size(); ++i) {
-      on_result(batch->indices[i], probabilities[i]);
+      on_result(indices[i], probabilities[i]);
     }
-    bar.advance(batch->indices.size() + batch->failures.size());
-  }
-  return true;
+  };
+  return for_each_batch(pictures, preprocessing, input, title, parts_->console, on_batch, on_failure);
 }
 
 }  // namespace resnet

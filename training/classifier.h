@@ -10,6 +10,7 @@
 
 #include "model/model_info.h"
 #include "training/console.h"
+#include "training/picture_batches.h"
 
 namespace resnet {
 
@@ -41,7 +42,6 @@ class Classifier {
   std::string description() const;
 
   using OnResult = std::function<void(std::size_t index, const std::vector<float>& probabilities)>;
-  using OnFailure = std::function<void(std::size_t index, const std::string& why)>;
 
   /// Calls one of the two for each picture, in order. @return false when Ctrl-C ended it early.
   bool run(const std::vector<std::filesystem::path>& pictures, const std::string& title,

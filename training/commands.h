@@ -18,6 +18,7 @@ void add_train_command(CLI::App& app, const bool& quiet, Action& action);
 void add_evaluate_command(CLI::App& app, const bool& quiet, Action& action);
 void add_predict_command(CLI::App& app, const bool& quiet, Action& action);
 void add_inspect_command(CLI::App& app, const bool& quiet, Action& action);
+void add_quantize_command(CLI::App& app, const bool& quiet, Action& action);
 void add_convert_command(CLI::App& app, const bool& quiet, Action& action);
 
 }  // namespace resnet

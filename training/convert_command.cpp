@@ -56,7 +56,14 @@ int run_convert(const ConvertOptions& options, bool quiet) {
   for (const std::string& warning : model.warnings) {
     console.warn(warning);
   }
+  const Preprocessing before = model.info.preprocessing;
   stamp(model.info, options);
+  if (model.info.quantization && model.info.preprocessing != before) {
+    throw Error(ErrorCode::mismatch,
+                options.in.string() +
+                    " is quantized for its preprocessing, which can no longer be changed; convert "
+                    "the model that it was made of and quantize that");
+  }
   save_model(options.out, model.network, model.info);
   console.note("wrote " + options.out.string());
   return 0;

@@ -1,11 +1,11 @@
 #include <cstdio>
-#include <map>
 #include <memory>
 
 #include <CLI/CLI.hpp>
 
 #include "model/best_classes.h"
 #include "model/error.h"
+#include "training/class_match.h"
 #include "training/classifier_options.h"
 #include "training/commands.h"
 #include "training/console.h"
@@ -31,43 +31,13 @@ std::filesystem::path evaluated_folder(const std::filesystem::path& folder, Cons
   return folder;
 }
 
-/// By class of the folder, the class of the model with the same name.
-std::vector<std::size_t> match_classes(const ImageFolder& folder, const Classifier& classifier,
-                                       const std::filesystem::path& path) {
-  const std::vector<std::string>& names = classifier.classes();
-  std::vector<std::size_t> result;
-  if (!classifier.has_class_names()) {
-    if (names.size() != folder.classes.size()) {
-      throw Error(ErrorCode::mismatch, path.string() + " has " + std::to_string(folder.classes.size()) +
-                                           " class folders, the model has " + std::to_string(names.size()) +
-                                           " classes without names; expected as many");
-    }
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      result.push_back(i);
-    }
-    return result;
-  }
-  std::map<std::string, std::size_t> index;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    index.emplace(names[i], i);
-  }
-  for (const std::string& name : folder.classes) {
-    const auto found = index.find(name);
-    if (found == index.end()) {
-      throw Error(ErrorCode::mismatch, (path / name).string() + " is none of the model's " +
-                                           std::to_string(names.size()) + " classes");
-    }
-    result.push_back(found->second);
-  }
-  return result;
-}
-
 int run_evaluate(const EvaluateOptions& options, bool quiet) {
   Console console(quiet);
   Classifier classifier(options.classifier, console);
   const std::filesystem::path root = evaluated_folder(options.folder, console);
   const ImageFolder folder = scan_image_folder(root);
-  const std::vector<std::size_t> matched = match_classes(folder, classifier, root);
+  const std::vector<std::size_t> matched =
+      match_classes(folder.classes, root, classifier.info().classes, classifier.classes().size());
   // Without names of its own the model takes the folders'.
   const std::vector<std::string>& names =
       classifier.has_class_names() ? classifier.classes() : folder.classes;

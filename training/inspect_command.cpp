@@ -51,6 +51,13 @@ void print_model(const Model& model) {
   std::printf("%s\n", model.info.classes.empty() ? ", names unknown" : ")");
   std::printf("activation: %s\n", activation_name(model.info.activation));
   std::printf("preprocessing: %s\n", preprocessing_text(model.info.preprocessing).c_str());
+  if (const auto& quantization = model.info.quantization) {
+    std::printf("quantized: int8, ranges by %s of %d pictures\n", printable(quantization->method).c_str(),
+                quantization->pictures);
+    if (quantization->accuracy) {
+      std::printf("accuracy: %s\n", accuracy_text(*quantization->accuracy).c_str());
+    }
+  }
   std::int64_t parameters = 0;
   for (const at::Tensor& parameter : model.network->parameters()) {
     parameters += parameter.numel();

@@ -44,6 +44,7 @@ int run(int argc, char** argv) {
   resnet::add_evaluate_command(app, quiet, action);
   resnet::add_predict_command(app, quiet, action);
   resnet::add_inspect_command(app, quiet, action);
+  resnet::add_quantize_command(app, quiet, action);
   resnet::add_convert_command(app, quiet, action);
   try {
     app.parse(argc, argv);
