@@ -67,7 +67,8 @@ void Histogram::grow_to(double magnitude) {
 double Histogram::percentile(double part) const {
   std::uint64_t total = zeros_;
   for (const std::uint64_t count : bins_) total += count;
-  auto left = part * static_cast<double>(total) - static_cast<double>(zeros_);
+  double left = part * static_cast<double>(total) - static_cast<double>(zeros_);
+  if (left <= 0) return 0;
   for (std::size_t i = 0; i < bins_.size(); ++i) {
     left -= static_cast<double>(bins_[i]);
     if (left <= 0) return std::min(largest_, static_cast<double>(i + 1) * bin_width());

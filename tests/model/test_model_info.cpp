@@ -31,6 +31,7 @@ TEST(ModelInfo, SurvivesJson) {
   info.activation = Activation::sigmoid;
   info.metrics = {{"val_accuracy", 0.91}, {"epoch", 12}};
   info.digest = "sha256:00";
+  info.quantization = Quantization{{0.1F, 0, 1.0F / 3}, "mse", 256, QuantizationAccuracy{0.5, 0.25, 0.75, 8}};
   const ModelInfo back = model_info_from_json(nlohmann::json::parse(to_json(info).dump()), ModelInfo{}, "x");
   EXPECT_EQ(back.architecture, info.architecture);
   EXPECT_EQ(back.classes, info.classes);
@@ -39,6 +40,14 @@ TEST(ModelInfo, SurvivesJson) {
   EXPECT_EQ(back.activation, info.activation);
   EXPECT_EQ(back.metrics, info.metrics);
   EXPECT_EQ(back.digest, info.digest);
+  ASSERT_TRUE(back.quantization && back.quantization->accuracy);
+  EXPECT_EQ(back.quantization->output_scale, info.quantization->output_scale);
+  EXPECT_EQ(back.quantization->method, "mse");
+  EXPECT_EQ(back.quantization->pictures, 256);
+  EXPECT_EQ(back.quantization->accuracy->fp32, 0.5);
+  EXPECT_EQ(back.quantization->accuracy->int8, 0.25);
+  EXPECT_EQ(back.quantization->accuracy->agreement, 0.75);
+  EXPECT_EQ(back.quantization->accuracy->pictures, 8);
 }
 
 TEST(ModelInfo, WritesShortNumbersAndTheName) {
@@ -81,6 +90,16 @@ TEST(ModelInfo, BadValuesAreErrorsThatNameThem) {
   expect_error(R"({"activation": "relu"})", "activation");
   expect_error(R"({"metrics": []})", "metrics");
   expect_error(R"({"digest": 1})", "digest");
+  expect_error(R"({"quantization": []})", "quantization");
+  expect_error(R"({"quantization": {}})", "quantization.output_scales");
+  expect_error(R"({"quantization": {"output_scales": {"0": 1}}})", "quantization.output_scales");
+  expect_error(R"({"quantization": {"output_scales": [1, "1"]}})", "quantization.output_scales");
+  expect_error(R"({"quantization": {"output_scales": [1, -1]}})", "quantization.output_scales");
+  expect_error(R"({"quantization": {"output_scales": [1, 1e300]}})", "quantization.output_scales");
+  expect_error(R"({"quantization": {"output_scales": [1], "method": 1}})", "quantization.method");
+  expect_error(R"({"quantization": {"output_scales": [1], "pictures": -1}})", "quantization.pictures");
+  expect_error(R"({"quantization": {"output_scales": [1], "accuracy": {"int8": 2}}})",
+               "quantization.accuracy.int8");
   expect_error(R"({"architecture": {"block": "Transformer"}})", "architecture.block");
   expect_error(R"({"architecture": {"layers": [1, 2, 3]}})", "architecture.layers");
   expect_error(R"({"architecture": {"layers": [1, 2, 3, 0]}})", "architecture.layers");

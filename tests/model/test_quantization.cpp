@@ -63,10 +63,10 @@ TEST(Quantization, StepsHaveTheNamesOfTheirModules) {
   }
 }
 
-/// A quantization that fits the network, of ranges seen on noise.
-Quantization calibrated(const ResNet& network) {
+/// A quantization that fits the network, of ranges seen on the input.
+Quantization calibrated(const ResNet& network, const at::Tensor& input) {
   Calibrator calibrator(lower(network));
-  calibrator.observe(at::randn({4, 3, 64, 64}));
+  calibrator.observe(input);
   Quantization quantization;
   quantization.output_scale = calibrator.output_scales(CalibrationMethod::min_max);
   quantization.method = "min-max";
@@ -83,9 +83,9 @@ TEST(Quantization, TheReferenceIsCloseToTheNetwork) {
   const at::Tensor std = at::tensor(at::ArrayRef<float>(preprocessing.std)).view({1, 3, 1, 1});
   for (const Architecture& architecture : {small_basic(), small_bottleneck(), small_grouped()}) {
     const ResNet network = make_network(architecture, classes);
-    const auto reference = make_quantized_reference(network, calibrated(network), preprocessing);
     const at::Tensor pixels = at::randint(256, {3, 3, 40, 56}, at::kByte);
     const at::Tensor input = (pixels.to(at::kFloat) / 255 - mean) / std;
+    const auto reference = make_quantized_reference(network, calibrated(network, input), preprocessing);
     const at::Tensor truth = make_reference_executor(network)->run(input).logits;
     const at::Tensor logits = reference->run(pixels).logits;
     EXPECT_LE((logits - truth).abs().max().item<float>(), 0.05 * truth.abs().max().item<float>());
@@ -97,7 +97,7 @@ class QuantizedFile : public CheckpointTest {
  protected:
   QuantizedFile() {
     info_.classes = {"a", "b", "c", "d", "e"};
-    info_.quantization = calibrated(network_);
+    info_.quantization = calibrated(network_, at::randn({1, 3, 32, 32}));
     save_model(path_, network_, info_);
   }
 

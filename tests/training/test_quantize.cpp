@@ -1,6 +1,9 @@
 // `resnet quantize` and what the other commands make of its file.
 #include <regex>
 
+#include <ATen/ATen.h>
+
+#include "model/checkpoint.h"
 #include "tests/training/command_fixture.h"
 
 namespace resnet {
@@ -23,6 +26,22 @@ class QuantizeCommand : public Command {
       fs::copy(data() + "/" + part + "/blue", folder_ / ("swapped/" + part + "/red"));
     }
     return (folder_ / "swapped").string();
+  }
+  /// The trained network with a channel behind the stem that is huge and that nothing reads: the range which
+  /// it takes leaves the others none of 8 bits.
+  std::string write_fragile_model() const {
+    Checkpoint checkpoint = read_checkpoint(model());
+    for (auto& [name, tensor] : checkpoint.tensors) {
+      if (name == "bn1.weight") tensor[0] = 0;
+      if (name == "bn1.bias") tensor[0] = 1e5;
+      const bool reads = name == "layer1.0.conv1.weight" || name == "layer2.0.conv1.weight" ||
+                         name == "layer2.0.downsample.0.weight";
+      if (reads) tensor.select(1, 0).zero_();
+    }
+    checkpoint.info.erase("digest");
+    const fs::path path = folder_ / "fragile.pth";
+    write_checkpoint(path, checkpoint.tensors, checkpoint.info);
+    return path.string();
   }
 
   const TemporaryFolder folder_;
@@ -79,28 +98,20 @@ TEST_F(QuantizeCommand, TheSameCommandWritesTheSameFile) {
 }
 
 TEST_F(QuantizeCommand, RefusesToLoseMoreThanAllowed) {
-  // Ranges from black pictures alone, which make everything else saturate.
-  for (int i = 0; i < 4; ++i) {
-    cv::imwrite((folder_ / "black.png").string(), cv::Mat(36, 40, CV_8UC3, cv::Scalar(0, 0, 0)));
-    for (const std::string name : {"red", "blue"}) {
-      fs::create_directories(folder_ / "data/train" / name);
-      fs::copy(folder_ / "black.png", folder_ / "data/train" / name / (std::to_string(i) + ".png"));
-    }
-  }
-  fs::copy(data() + "/val", folder_ / "data/val", fs::copy_options::recursive);
+  const std::string fragile = write_fragile_model();
   write_text(output(), "what was there");
-  const Arguments command{"quantize", model(), (folder_ / "data").string(), "--output", output()};
+  const Arguments command{"quantize", fragile, data(), "--output", output()};
   const Result result = run(command);
   EXPECT_EQ(result.code, 1);
   EXPECT_EQ(result.out, "");
   EXPECT_TRUE(std::regex_search(
       result.err,
       std::regex("resnet: error: 8 bits lose too much: int8 0\\.\\d{4} of 8 held-out pictures right, fp32 "
-                 "1\\.0000 \\(\\d+\\.\\d\\d points lost\\), .*at most 0\\.5 points.*--max-loss")))
+                 "\\d\\.\\d{4} \\(\\d+\\.\\d\\d points lost\\), .*at most 0\\.5 points.*--max-loss")))
       << result.err;
   EXPECT_EQ(read_text(output()), "what was there");
   EXPECT_EQ(run(command + Arguments{"--max-loss", "100"}).code, 0);
-  EXPECT_EQ(description(output()).at("quantization").at("accuracy").at("fp32"), 1.0);
+  EXPECT_TRUE(contains(run({"inspect", output()}).out, "points lost"));
 }
 
 TEST_F(QuantizeCommand, ClassesAreMatchedByName) {
