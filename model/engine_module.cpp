@@ -51,6 +51,7 @@ std::shared_ptr<BatchingEngine> load(const EngineOptions& options) {
   executor_options.precision = options.precision;
   executor_options.threads = options.threads;
   executor_options.preprocessing = model.info.preprocessing;
+  executor_options.quantization = quantization_of(model.info);
   executor_options.release_weights = true;
   const int num_classes = model.network->num_classes();
   std::unique_ptr<Executor> executor = make_executor(model.network, executor_options);

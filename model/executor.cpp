@@ -72,7 +72,7 @@ bool has_gpu() {
 
 std::unique_ptr<Executor> make_executor(const ResNet& network, const ExecutorOptions& options) {
   if (options.precision == Precision::int8 && options.quantization == nullptr)
-    unsupported("int8 needs a quantized model file");
+    unsupported("int8 needs a quantized model file, which `resnet quantize` makes");
   if (options.device == "cpu") return make_on_cpu(network, options);
   if (options.device == "auto") {
     return has_gpu() ? make_on_gpu(network, options, 0) : make_on_cpu(network, options);

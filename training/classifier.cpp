@@ -17,8 +17,9 @@ Precision parse_precision(const std::string& name) {
   if (name == "fp32") return Precision::fp32;
   if (name == "bf16") return Precision::bf16;
   if (name == "fp16") return Precision::fp16;
+  if (name == "int8") return Precision::int8;
   throw Error(ErrorCode::unsupported,
-              "--precision " + name + " is unknown; expected auto, fp32, bf16 or fp16");
+              "--precision " + name + " is unknown; expected auto, fp32, bf16, fp16 or int8");
 }
 
 /// Adds the logits' probabilities, times weight, to each row of `sums`.
@@ -70,6 +71,8 @@ Classifier::Classifier(const ClassifierOptions& options, Console& console)
   executor.precision = parse_precision(options.precision);
   executor.threads = options.threads;
   executor.preprocessing = parts_->info.preprocessing;
+  executor.quantization = quantization_of(parts_->info);
+  executor.release_weights = true;
   parts_->executor = make_executor(model.network, executor);
 }
 

@@ -15,7 +15,7 @@ inline void add_classifier_options(CLI::App& command, ClassifierOptions& options
   command.add_option("--device", options.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
   command
       .add_option("--precision", options.precision, "auto: the fastest that the machine computes in hardware")
-      ->check(CLI::IsMember({"auto", "fp32", "bf16", "fp16"}))
+      ->check(CLI::IsMember({"auto", "fp32", "bf16", "fp16", "int8"}))
       ->capture_default_str();
   command.add_option("--threads", options.threads, "Threads of the network; 0: all cores")
       ->check(CLI::Range(0, 1024))

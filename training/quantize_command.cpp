@@ -13,7 +13,6 @@
 #include "model/error.h"
 #include "model/executor.h"
 #include "model/model_file.h"
-#include "tests/model/quantized_reference.h"
 #include "training/calibration.h"
 #include "training/class_match.h"
 #include "training/commands.h"
@@ -134,11 +133,15 @@ bool Quantizer::measure(const TrainingData& data) {
   for (const Sample& sample : data.val) {
     pictures.push_back(sample.path);
   }
-  const auto fp32 = make_executor(model_.network, {.device = "cpu", .precision = Precision::fp32});
-  const auto int8 = make_quantized_reference(model_.network, *info.quantization, info.preprocessing);
+  ExecutorOptions options{.device = "cpu", .precision = Precision::fp32};
+  options.preprocessing = info.preprocessing;
+  options.quantization = quantization_of(info);
+  const auto fp32 = make_executor(model_.network, options);
+  options.precision = Precision::int8;
+  const auto int8 = make_executor(model_.network, options);
   int total = 0, fp32_right = 0, int8_right = 0, same = 0;
   const OnBatch compare = [&](const std::vector<std::size_t>& indices, at::Tensor& batch) {
-    const at::Tensor truth = fp32->run(normalised(batch)).logits.argmax(1);
+    const at::Tensor truth = fp32->run(batch).logits.argmax(1);
     const at::Tensor guess = int8->run(batch).logits.argmax(1);
     for (std::size_t i = 0; i < indices.size(); ++i) {
       const auto at = static_cast<std::int64_t>(i);

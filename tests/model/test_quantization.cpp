@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include "model/cpu/executor_cpu.h"
 #include "model/lowering.h"
 #include "model/model_file.h"
 #include "model/quantization.h"
@@ -58,7 +59,9 @@ TEST(Quantization, StepsHaveTheNamesOfTheirModules) {
         return candidate.first == names[i] + ".weight";
       });
       ASSERT_EQ(entry == state.end(), steps[i].kind == Step::Kind::max_pool) << names[i];
-      if (entry != state.end()) EXPECT_EQ(entry->second.sizes(), steps[i].weight.sizes()) << names[i];
+      if (entry != state.end()) {
+        EXPECT_EQ(entry->second.sizes(), steps[i].weight.sizes()) << names[i];
+      }
     }
   }
 }
@@ -91,6 +94,42 @@ TEST(Quantization, TheReferenceIsCloseToTheNetwork) {
     EXPECT_LE((logits - truth).abs().max().item<float>(), 0.05 * truth.abs().max().item<float>());
     EXPECT_TRUE(reference->run(input).logits.equal(logits));
   }
+}
+
+// Where Winograd's transform rounds a weight, a few values become their neighbours; none goes astray.
+TEST(Quantization, TheExecutorAgreesWithTheReference) {
+  std::string reason;
+  if (!cpu_supports(Precision::int8, reason)) GTEST_SKIP() << reason;
+  at::manual_seed(2);
+  Preprocessing preprocessing;
+  preprocessing.mean = {0.2F, 0.5F, 0.7F};
+  for (const Architecture& architecture : {small_basic(), small_bottleneck(), small_grouped()}) {
+    const ResNet network = make_network(architecture, classes);
+    const Quantization quantization = calibrated(network, at::randn({4, 3, 64, 64}));
+    ExecutorOptions options{.device = "cpu", .precision = Precision::int8};
+    options.preprocessing = preprocessing;
+    options.quantization = &quantization;
+    const auto executor = make_executor(network, options);
+    EXPECT_EQ(executor->description(), "cpu int8");
+    const auto reference = make_quantized_reference(network, quantization, preprocessing);
+    for (const auto& [height, width] : {std::pair{40, 56}, {64, 64}, {33, 7}}) {
+      const at::Tensor pixels = at::randint(256, {3, 3, height, width}, at::kByte);
+      const at::Tensor truth = reference->run(pixels).features;
+      const at::Tensor error = (executor->run(pixels).features - truth).abs();
+      const double one = quantization.output_scale.at(quantization.output_scale.size() - 2);
+      EXPECT_LE(error.mean().item<double>(), 0.5 * one) << height << "×" << width;
+      EXPECT_LE(error.max().item<double>(), 4 * one) << height << "×" << width;
+    }
+  }
+}
+
+TEST(Quantization, AutomaticTakesInt8WhereTheMachineHasIt) {
+  const ResNet network = make_network(small_basic(), classes);
+  const Quantization quantization = calibrated(network, at::randn({4, 3, 64, 64}));
+  std::string reason;
+  const bool there = cpu_supports(Precision::int8, reason);
+  const auto executor = make_executor(network, {.device = "cpu", .quantization = &quantization});
+  EXPECT_EQ(executor->precision() == Precision::int8, there) << reason;
 }
 
 class QuantizedFile : public CheckpointTest {
@@ -179,7 +218,9 @@ TEST_F(QuantizedFile, HoldsInt8WeightsUnderTorchvisionsNames) {
   const Checkpoint checkpoint = read_checkpoint(path_);
   for (const auto& [name, value] : checkpoint.tensors) {
     const bool quantized = name.ends_with("conv1.weight") && name != "conv1.weight";
-    if (quantized) EXPECT_EQ(value.scalar_type(), at::kChar) << name;
+    if (quantized) {
+      EXPECT_EQ(value.scalar_type(), at::kChar) << name;
+    }
   }
   EXPECT_EQ(checkpoint.find("conv1.weight")->scalar_type(), at::kFloat);
   EXPECT_EQ(checkpoint.find("layer2.0.downsample.0.weight")->scalar_type(), at::kChar);
