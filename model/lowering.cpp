@@ -1,22 +1,39 @@
 #include "model/lowering.h"
 
+#include <cmath>
+
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty_like.h>
 
 namespace resnet {
 namespace {
 
 /// conv, then bn with its running statistics, is a convolution with weight·s and bias β − μ·s where
-/// s = γ/√(σ² + ε). Computed in double: the fold adds no error of its own to fp32.
+/// s = γ/√(σ² + ε). Computed in double: the fold adds no error of its own to fp32. By loops, because
+/// LibTorch's operators would take copies of the weights in double, and its threads.
 Step fold(const torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImpl& bn, Step::Register input,
           Step::Register output, bool relu) {
-  const at::Tensor scale =
-      bn.weight.cpu().to(at::kDouble) / (bn.running_var.cpu().to(at::kDouble) + bn.options.eps()).sqrt();
+  const auto plain = [](const at::Tensor& tensor) {
+    return tensor.detach().cpu().to(at::kFloat).contiguous();
+  };
+  const at::Tensor weight = plain(conv.weight);
+  const at::Tensor gamma = plain(bn.weight), beta = plain(bn.bias);
+  const at::Tensor mean = plain(bn.running_mean), variance = plain(bn.running_var);
   Step step;
   step.kind = Step::Kind::convolution;
   step.input = input;
   step.output = output;
-  step.weight = (conv.weight.cpu().to(at::kDouble) * scale.view({-1, 1, 1, 1})).to(at::kFloat).contiguous();
-  step.bias = (bn.bias.cpu().to(at::kDouble) - bn.running_mean.cpu().to(at::kDouble) * scale).to(at::kFloat);
+  step.weight = at::empty_like(weight);
+  step.bias = at::empty_like(beta);
+  const std::int64_t channels = weight.size(0), length = weight.numel() / channels;
+  const float* from = weight.const_data_ptr<float>();
+  auto* to = step.weight.mutable_data_ptr<float>();
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const auto value = [c](const at::Tensor& tensor) { return double{tensor.const_data_ptr<float>()[c]}; };
+    const double scale = value(gamma) / std::sqrt(value(variance) + bn.options.eps());
+    step.bias.mutable_data_ptr<float>()[c] = static_cast<float>(value(beta) - value(mean) * scale);
+    for (std::int64_t i = 0; i < length; ++i) *to++ = static_cast<float>(double{*from++} * scale);
+  }
   step.stride = static_cast<int>(conv.options.stride()->at(0));
   step.padding = static_cast<int>(conv.weight.size(2) / 2);
   step.groups = static_cast<int>(conv.options.groups());

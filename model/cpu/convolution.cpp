@@ -1,6 +1,7 @@
 #include "model/cpu/convolution.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace resnet::cpu {
@@ -52,16 +53,20 @@ void Convolution::pack(const at::Tensor& weight, int groups) {
   }
   weights_ = allocate(static_cast<std::size_t>(lines * weight_line_bytes()));
   const float* from = weight.const_data_ptr<float>();
+  const std::ptrdiff_t taps = std::ptrdiff_t{size_} * size_;
   std::byte* to = weights_.get();
   for (std::size_t i = 0; i < parts_.size(); ++i) {
     parts_[i].weights = to;
+    const int first = static_cast<int>(i) * output_group;
+    std::array<int, output_group> first_in{};  // of each output's group
+    for (int output = 0; output < output_group; ++output)
+      first_in[static_cast<std::size_t>(output)] = (first + output) / group_out * group_in;
     for (int line = parts_[i].first_line; line < parts_[i].first_line + parts_[i].lines; ++line) {
-      for (int tap = 0; tap < size_ * size_; ++tap) {
+      for (std::ptrdiff_t tap = 0; tap < taps; ++tap) {
         to = write_weights(to, kernels_.weights, channels, [&](int output, int k) {
-          const int out = static_cast<int>(i) * output_group + output;
-          const int in = line * channels + k - out / group_out * group_in;
-          if (out >= out_channels_ || in < 0 || in >= group_in) return 0.0F;
-          return from[(static_cast<std::ptrdiff_t>(out) * group_in + in) * size_ * size_ + tap];
+          const int in = line * channels + k - first_in[static_cast<std::size_t>(output)];
+          if (first + output >= out_channels_ || in < 0 || in >= group_in) return 0.0F;
+          return from[(std::ptrdiff_t{first + output} * group_in + in) * taps + tap];
         });
       }
     }

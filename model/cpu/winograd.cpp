@@ -16,13 +16,6 @@ constexpr std::ptrdiff_t line_size = line_bytes;
 constexpr std::ptrdiff_t pixel_sums = output_group * 4;  // bytes
 constexpr int result_pixels = winograd_tile * winograd_tile;
 
-constexpr double transform_of_weights[winograd_input][3] = {{1.0 / 4, 0, 0},
-                                                            {-1.0 / 6, -1.0 / 6, -1.0 / 6},
-                                                            {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-                                                            {1.0 / 24, 1.0 / 12, 1.0 / 6},
-                                                            {1.0 / 24, -1.0 / 12, 1.0 / 6},
-                                                            {0, 0, 1}};
-
 // Sums of the positive and of the negative factors in the rows of the inputs' transform (transform_six).
 constexpr double positive_factors[winograd_input] = {5, 2, 5, 3, 3, 5};
 constexpr double negative_factors[winograd_input] = {5, 8, 5, 3, 3, 5};
@@ -34,23 +27,32 @@ double greatest_component(int y, int x) {
   return 255 * std::max(same, other);
 }
 
-// The 36 components of 3×3 weights.
-std::array<float, winograd_components> transform_weights(const float* weight) {
-  double half[winograd_input][3];
-  for (int y = 0; y < winograd_input; ++y) {
-    const double* row = transform_of_weights[y];
-    for (int x = 0; x < 3; ++x)
-      half[y][x] = row[0] * weight[x] + row[1] * weight[3 + x] + row[2] * weight[6 + x];
+// A number for each of 64 outputs.
+using Outputs = std::array<float, output_group>;
+
+// G of three weights: the first of six components, as transform_six is of pixels.
+void transform_three(const Outputs& a, const Outputs& b, const Outputs& c, Outputs* to) {
+  for (std::size_t i = 0; i < output_group; ++i) {
+    const float even = a[i] + c[i], wide = a[i] + 4 * c[i];
+    to[0][i] = a[i] / 4;
+    to[1][i] = -(even + b[i]) / 6;
+    to[2][i] = -(even - b[i]) / 6;
+    to[3][i] = (wide + 2 * b[i]) / 24;
+    to[4][i] = (wide - 2 * b[i]) / 24;
+    to[5][i] = c[i];
   }
-  std::array<float, winograd_components> components{};
-  for (int y = 0; y < winograd_input; ++y) {
-    for (int x = 0; x < winograd_input; ++x) {
-      const double* row = transform_of_weights[x];
-      components[static_cast<std::size_t>(y * winograd_input + x)] =
-          static_cast<float>(row[0] * half[y][0] + row[1] * half[y][1] + row[2] * half[y][2]);
-    }
+}
+
+// The components of 3×3 weights, of up to 64 outputs that lie `stride` floats apart.
+void transform_weights(const float* weight, std::ptrdiff_t stride, int outputs, Outputs* components) {
+  std::array<Outputs, 9> taps{};
+  for (int output = 0; output < outputs; ++output, weight += stride) {
+    for (std::size_t tap = 0; tap < 9; ++tap) taps[tap][static_cast<std::size_t>(output)] = weight[tap];
   }
-  return components;
+  std::array<std::array<Outputs, winograd_input>, 3> columns;  // of the weights, transformed down
+  for (std::size_t x = 0; x < 3; ++x) transform_three(taps[x], taps[3 + x], taps[6 + x], columns[x].data());
+  for (std::size_t y = 0; y < winograd_input; ++y)
+    transform_three(columns[0][y], columns[1][y], columns[2][y], components + y * winograd_input);
 }
 
 int tiles_across(int pixels) { return divide_up(pixels, winograd_tile); }
@@ -95,59 +97,74 @@ Winograd::Winograd(const Kernels& kernels, const Step& step, const ConvolutionQu
 }
 
 void Winograd::pack(const at::Tensor& weight, float input_scale, const Quantizer& output) {
-  const int in = padded_channels(in_channels_);
   const int parts = padded_channels(out_channels_) / output_group;
-  component_weights_ = std::ptrdiff_t{in} * cpu::weight_bytes(kernels_.winograd_weights) * output_group;
-  if (kernels_.winograd_integers)
-    component_scale_.resize(static_cast<std::size_t>(parts) * winograd_components * output_group,
-                            input_scale / output.scale);
-  // [64][in][36] of one part at a time
-  std::vector<float> transformed(static_cast<std::size_t>(in) * output_group * winograd_components);
-  const float* from = weight.const_data_ptr<float>();
+  component_weights_ = std::ptrdiff_t{padded_channels(in_channels_)} *
+                       cpu::weight_bytes(kernels_.winograd_weights) * output_group;
+  std::memset(weights_.get(), 0, static_cast<std::size_t>(parts * winograd_components * component_weights_));
+  if (kernels_.winograd_integers) {
+    component_scale_.resize(static_cast<std::size_t>(parts) * winograd_components * output_group);
+  }
+  const std::ptrdiff_t stride = std::ptrdiff_t{in_channels_} * 9;
   for (int part = 0; part < parts; ++part) {
-    std::fill(transformed.begin(), transformed.end(), 0.0F);
-    for (int o = 0; o < std::min(output_group, out_channels_ - part * output_group); ++o) {
-      for (int i = 0; i < in_channels_; ++i, from += 9) {
-        const auto components = transform_weights(from);
-        std::copy(components.begin(), components.end(),
-                  transformed.begin() + (std::ptrdiff_t{o} * in + i) * winograd_components);
+    const float* from = weight.const_data_ptr<float>() + part * output_group * stride;
+    const int outputs = std::min(output_group, out_channels_ - part * output_group);
+    std::array<Outputs, winograd_components> components, step;
+    for (Outputs& steps : step) steps.fill(1.0F);
+    if (kernels_.winograd_integers) find_steps(from, outputs, step.data());
+    for (int i = 0; i < in_channels_; ++i) {
+      transform_weights(from + std::ptrdiff_t{i} * 9, stride, outputs, components.data());
+      for (std::size_t c = 0; c < winograd_components; ++c) {
+        for (std::size_t o = 0; o < output_group; ++o) components[c][o] /= step[c][o];
+      }
+      write(part, i, components.data());
+    }
+    if (kernels_.winograd_integers) {
+      float* scale = &component_scale_[static_cast<std::size_t>(part) * winograd_components * output_group];
+      for (const Outputs& steps : step) {
+        for (const float one : steps) *scale++ = one * input_scale / output.scale;
       }
     }
-    pack_part(part, transformed);
   }
 }
 
-void Winograd::pack_part(int part, const std::vector<float>& transformed) {
-  const int in = padded_channels(in_channels_);
-  std::byte* to = weights_.get() + std::ptrdiff_t{part} * winograd_components * component_weights_;
-  for (int component = 0; component < winograd_components; ++component) {
-    const auto value = [&](int output, int k) {
-      return transformed[static_cast<std::size_t>((std::ptrdiff_t{output} * in + k) * winograd_components +
-                                                  component)];
-    };
-    std::array<float, output_group> step{};
-    step.fill(1.0F);
-    if (kernels_.winograd_integers) {
-      // As fine as the weights' and the sums' types allow: no input may make a sum overflow.
-      float* scale =
-          &component_scale_[static_cast<std::size_t>(part * winograd_components + component) * output_group];
-      const double largest = greatest_component(component / winograd_input, component % winograd_input);
-      for (int output = 0; output < output_group; ++output) {
-        double most = 0, sum = 0;
-        for (int k = 0; k < in_channels_; ++k) {
-          most = std::max(most, std::abs(static_cast<double>(value(output, k))));
-          sum += std::abs(static_cast<double>(value(output, k)));
-        }
-        const double room = 2147483647.0 / largest - 0.5 * in_channels_;  // each rounds up by half at most
-        const double finest = std::max(most / 32767, sum / room);
-        auto& one = step[static_cast<std::size_t>(output)];
-        if (finest > 0) one = static_cast<float>(finest * (1 + 1e-6));
-        scale[output] *= one;
+// What one step of the 16-bit weights of a part is, [36][64]: as fine as their type and the sums' allow, so
+// that no input makes a sum overflow.
+void Winograd::find_steps(const float* weight, int outputs, std::array<float, output_group>* step) const {
+  std::array<Outputs, winograd_components> components, most{}, sum{};
+  for (int i = 0; i < in_channels_; ++i) {
+    transform_weights(weight + std::ptrdiff_t{i} * 9, std::ptrdiff_t{in_channels_} * 9, outputs,
+                      components.data());
+    for (std::size_t c = 0; c < winograd_components; ++c) {
+      for (std::size_t o = 0; o < output_group; ++o) {
+        most[c][o] = std::max(most[c][o], std::abs(components[c][o]));
+        sum[c][o] += std::abs(components[c][o]);
       }
     }
-    to = write_weights(to, kernels_.winograd_weights, in, [&](int output, int k) {
-      return value(output, k) / step[static_cast<std::size_t>(output)];
-    });
+  }
+  for (int c = 0; c < winograd_components; ++c) {
+    const auto at = static_cast<std::size_t>(c);
+    // Rounding adds half a step to each weight at most.
+    const double room =
+        2147483647.0 / greatest_component(c / winograd_input, c % winograd_input) - 0.5 * in_channels_;
+    for (std::size_t o = 0; o < output_group; ++o) {
+      const double finest = std::max(double{most[at][o]} / 32767, double{sum[at][o]} / room);
+      step[c][o] = finest > 0 ? static_cast<float>(finest * (1 + 1e-4)) : 1.0F;
+    }
+  }
+}
+
+// Puts the components of one input channel's weights in their places.
+void Winograd::write(int part, int channel, const std::array<float, output_group>* components) {
+  const WeightType type = kernels_.winograd_weights;
+  const int bytes = cpu::weight_bytes(type), in_group = 4 / bytes;
+  std::byte* group = weights_.get() + std::ptrdiff_t{part} * winograd_components * component_weights_ +
+                     std::ptrdiff_t{channel / in_group} * output_group * 4 + channel % in_group * bytes;
+  for (int c = 0; c < winograd_components; ++c, group += component_weights_) {
+    std::byte* to = group;
+    for (const float value : components[c]) {
+      write_weight(to, type, value);
+      to += 4;
+    }
   }
 }
 

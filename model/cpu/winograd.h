@@ -1,6 +1,8 @@
 #ifndef RESNET_MODEL_CPU_WINOGRAD_H
 #define RESNET_MODEL_CPU_WINOGRAD_H
 
+#include <array>
+
 #include "model/cpu/convolution.h"
 
 namespace resnet::cpu {
@@ -32,7 +34,8 @@ class Winograd final : public Operation {
   };
 
   void pack(const at::Tensor& weight, float input_scale, const Quantizer& output);
-  void pack_part(int part, const std::vector<float>& transformed);
+  void find_steps(const float* weight, int outputs, std::array<float, output_group>* step) const;
+  void write(int part, int channel, const std::array<float, output_group>* components);
   int component_lines(const Activations& input) const;
   Scratch lay_out(const Call& call, int tiles, std::byte* scratch) const;
   void transform(const Call& call, Range tiles, const Scratch& scratch) const;
