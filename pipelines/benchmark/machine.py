@@ -45,7 +45,6 @@ def describe(python: str) -> dict[str, Any]:
         "memory_gb": round(memory_kb / 1e6, 1),
         "system": first_match(r'^PRETTY_NAME="?([^"\n]*)', Path("/etc/os-release").read_text()),
         "kernel": platform.release(),
-        "load_before": round(os.getloadavg()[0], 2),
         "commit": said("git", "describe", "--always", "--dirty"),
         "gstreamer": first_match(r"version ([\d.]+)", said("gst-launch-1.0", "--version")),
         "peers": package_versions(python),

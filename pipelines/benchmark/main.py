@@ -11,7 +11,9 @@ import machine
 import report
 from agreement import measure_agreement
 from network_rounds import measure_network, measure_peak
+from others import Others
 from pipeline_rounds import measure_pass_through, measure_pipeline, measure_streams
+from pixels import measure_pixels
 from settings import Settings
 from start_rounds import measure_start
 
@@ -19,6 +21,7 @@ SECTIONS = {
     "network": measure_network,
     "peak": measure_peak,
     "pipeline": measure_pipeline,
+    "pixels": measure_pixels,
     "pass_through": measure_pass_through,
     "streams": measure_streams,
     "start": measure_start,
@@ -58,12 +61,17 @@ def main() -> None:
         "seconds": settings.seconds,
         "photos": str(o.photos),
         "model": str(o.model or ""),
+        "others": {},
     }
-    if results["machine"]["load_before"] > 0.3 * threads:
-        print(f"warning: the machine is busy (load {results['machine']['load_before']}); figures will suffer")
+    others = Others()
+    time.sleep(2)
+    if others.share() > 0.03:
+        print(f"warning: other programs take {others.share():.0%} of the machine's time; figures will suffer")
     start = time.monotonic()
     for name in o.only:
+        others = Others()
         results[name] = SECTIONS[name](settings)
+        results["others"][name] = round(others.share(), 3)
         results["minutes"] = round((time.monotonic() - start) / 60, 1)
         report.write(results, o.output)
     print(f"== {o.output / 'results.md'} and results.json, after {results['minutes']} minutes")

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -26,25 +27,29 @@ def check_precision(precision: str) -> None:
 
 
 class Requests:
-    """Requests of one compiled network, each with its own input, kept busy all at once."""
+    """Requests of one compiled network, each with its own input; all of them are busy during a turn."""
 
     def __init__(self, compiled: ov.CompiledModel, count: int, batch: np.ndarray) -> None:
-        self.requests = [compiled.create_infer_request() for _ in range(count)]
+        self.requests = deque(compiled.create_infer_request() for _ in range(count))
         for request in self.requests:
             request.set_input_tensor(ov.Tensor(batch.copy()))
 
-    def run(self) -> None:
-        """A batch of each request, all at the same time."""
-        if len(self.requests) == 1:
-            self.requests[0].infer()
-            return
-        for request in self.requests:
-            request.start_async()
-        for request in self.requests:
-            request.wait()
+    def next_batch(self) -> None:
+        """Waits for the oldest request's batch and gives it the next one."""
+        request = self.requests.popleft()
+        request.wait()
+        request.start_async()
+        self.requests.append(request)
 
     def turn(self, seconds: float, batch_size: int) -> dict[str, Any]:
-        return peer.rate(seconds, batch_size * len(self.requests), self.run)
+        if len(self.requests) == 1:
+            return peer.rate(seconds, batch_size, self.requests[0].infer)
+        for request in self.requests:
+            request.start_async()
+        result = peer.rate(seconds, batch_size, self.next_batch)
+        for request in self.requests:
+            request.wait()
+        return result
 
 
 def prepare(path: Path, precision: str, batch_size: int, threads: int) -> tuple[str, peer.Turn]:

@@ -1,13 +1,14 @@
-// bench-preprocess: pixels to network input, beside what a pipeline without the element would do for it:
-// videoconvert and videoscale (GstVideoConverter, as both use it) and normalisation to float in a plain loop.
-// Prints the median time of each and their ratio, of rounds that take turns.
-#include <algorithm>
+// bench-preprocess: pixels to network input ("resnetclassify"), beside what a pipeline without the element
+// would do for it ("videoconvert"): videoconvert and videoscale (GstVideoConverter, as both use it) and
+// normalisation to float in a plain loop.
+//
+//   bench-preprocess --benchmark_filter=NV12 --benchmark_enable_random_interleaving --benchmark_repetitions=5
 #include <array>
-#include <chrono>
-#include <cstdio>
-#include <functional>
+#include <memory>
+#include <string>
 #include <vector>
 
+#include <benchmark/benchmark.h>
 #include <gst/video/video.h>
 
 #include "model/preprocess.h"
@@ -16,21 +17,8 @@
 namespace resnet {
 namespace {
 
-constexpr int rounds = 60;
 const Preprocessing preprocessing;  // Resize(256), CenterCrop(224)
-
-using Clock = std::chrono::steady_clock;
-
-double milliseconds(const std::function<void()>& work) {
-  const auto start = Clock::now();
-  work();
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + rounds / 2, values.end());
-  return values[rounds / 2];
-}
+constexpr std::size_t output_size = std::size_t{3} * 224 * 224;
 
 /// A frame of noise, mapped.
 struct Frame {
@@ -89,20 +77,30 @@ class Peer {
   GstVideoConverter *convert_, *scale_;
 };
 
-void compare(GstVideoFormat format, int width, int height) {
-  const Frame frame(format, width, height);
-  Peer peer(frame);
+struct Size {
+  int width, height;
+};
+
+void ours(benchmark::State& state, GstVideoFormat format, Size size) {
+  const Frame frame(format, size.width, size.height);
   Preprocessor preprocessor(preprocessing, TensorType::fp32, TensorLayout::hwc);
   const Image image = frame_image(frame.mapped);
-  std::vector<float> out(std::size_t{3} * 224 * 224);
-  std::vector<double> ours, theirs;
-  for (int i = 0; i < rounds; ++i) {
-    ours.push_back(milliseconds([&] { preprocessor.run(image, out.data()); }));
-    theirs.push_back(milliseconds([&] { peer.run(frame, out.data()); }));
-  }
-  std::printf("%-5s %4dx%-4d  %7.3f ms, videoconvert + videoscale + float %7.3f ms: %5.2f times as fast\n",
-              gst_video_format_to_string(format), width, height, median(ours), median(theirs),
-              median(theirs) / median(ours));
+  std::vector<float> out(output_size);
+  while (state.KeepRunning()) preprocessor.run(image, out.data());
+}
+
+void theirs(benchmark::State& state, GstVideoFormat format, Size size) {
+  const Frame frame(format, size.width, size.height);
+  Peer peer(frame);
+  std::vector<float> out(output_size);
+  while (state.KeepRunning()) peer.run(frame, out.data());
+}
+
+void add(const char* who, void (*run)(benchmark::State&, GstVideoFormat, Size), GstVideoFormat format,
+         Size size) {
+  const std::string name = std::string(who) + "/" + gst_video_format_to_string(format) + "/" +
+                           std::to_string(size.width) + "x" + std::to_string(size.height);
+  benchmark::RegisterBenchmark(name.c_str(), run, format, size)->Unit(benchmark::kMillisecond);
 }
 
 }  // namespace
@@ -110,11 +108,15 @@ void compare(GstVideoFormat format, int width, int height) {
 
 int main(int argc, char** argv) {
   gst_init(&argc, &argv);
-  for (const auto& [width, height] : {std::pair{640, 360}, {1280, 720}, {1920, 1080}}) {
+  for (const resnet::Size size : {resnet::Size{640, 360}, {1280, 720}, {1920, 1080}}) {
     for (const GstVideoFormat format : {GST_VIDEO_FORMAT_NV12, GST_VIDEO_FORMAT_I420, GST_VIDEO_FORMAT_YUY2,
                                         GST_VIDEO_FORMAT_RGB, GST_VIDEO_FORMAT_BGRx}) {
-      resnet::compare(format, width, height);
+      resnet::add("resnetclassify", resnet::ours, format, size);
+      resnet::add("videoconvert", resnet::theirs, format, size);
     }
   }
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::RunSpecifiedBenchmarks();
   return 0;
 }
