@@ -93,8 +93,10 @@ if [ -z "$photos" ]; then
   [ -d "$photos" ] || step 'Drawing pictures to calibrate on' build/pipelines/draw-flowers "$photos" --per-class 40
 fi
 say "Pictures: $photos"
+classes=$photos
+[ ! -d "$photos/train" ] || classes=$photos/train
 step 'Making the model files' "$peers_python" pipelines/benchmark/models.py --output "$output/models" \
-  --photos "$photos" resnet18 resnet34 resnet50
+  --photos "$classes" resnet18 resnet34 resnet50
 set --
 [ -z "$model" ] || set -- --model "$model"
 step 'Measuring' "$python3" pipelines/benchmark/main.py --build "$root/build" --output "$output" \

@@ -11,6 +11,8 @@ from settings import Settings
 def measure_agreement(settings: Settings) -> list[dict[str, Any]]:
     if settings.model is None:
         return []
+    held_out = settings.photos / "val"
+    photos = held_out if held_out.is_dir() else settings.photos
     results = []
     for precision in PRECISIONS:
         print(f"   agreement, {precision} ...", flush=True)
@@ -19,7 +21,7 @@ def measure_agreement(settings: Settings) -> list[dict[str, Any]]:
             results.append({"precision": precision, "error": error})
             continue
         command = [settings.program("bench-agreement"), "--reference", str(settings.model), "--model", str(model)]
-        command += ["--precision", precision, "--threads", str(settings.threads), str(settings.pictures("val"))]
+        command += ["--precision", precision, "--threads", str(settings.threads), str(photos)]
         with settings.log.open("a") as stderr:
             done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
         answer = json.loads(done.stdout) if done.stdout.strip() else {"error": f"failed (see {settings.log.name})"}

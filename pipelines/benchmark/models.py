@@ -9,6 +9,7 @@ import argparse
 import json
 import logging
 import os
+import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -29,15 +30,26 @@ from torchvision.transforms import v2
 
 import peer
 
-CALIBRATION_PICTURES = 96
+PICTURES_PER_CLASS = 20
+
+
+def choose_pictures(photos: Path, folder: Path) -> None:
+    """Copies some pictures of each class, evenly spread, to `folder`/CLASS: all int8 is calibrated on them."""
+    part = folder.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    classes = sorted(path for path in photos.iterdir() if path.is_dir() and not path.name.startswith("."))
+    for source in classes:
+        paths = sorted(path for path in source.iterdir() if is_image_file(str(path)))
+        (part / source.name).mkdir(parents=True)
+        for path in paths[:: max(1, len(paths) // PICTURES_PER_CLASS)][:PICTURES_PER_CLASS]:
+            shutil.copy(path, part / source.name)
+    if len(classes) < 2 or any(not any(path.iterdir()) for path in part.iterdir()):
+        sys.exit(f"error: {photos} is no folder with a sub-folder of pictures for each of two classes or more")
+    part.rename(folder)
 
 
 def read_pictures(folder: Path) -> torch.Tensor:
-    """[n, 3, 224, 224], normalised as torchvision does; evenly spread over the folder's pictures."""
-    paths = sorted(path for path in folder.rglob("*") if is_image_file(str(path)))
-    if not paths:
-        sys.exit(f"error: no pictures in {folder}")
-    step = max(1, len(paths) // CALIBRATION_PICTURES)
+    """[n, 3, 224, 224], normalised as torchvision does."""
     transform = v2.Compose(
         [
             v2.Resize(256),
@@ -46,13 +58,14 @@ def read_pictures(folder: Path) -> torch.Tensor:
             v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
         ]
     )
-    chosen = paths[::step][:CALIBRATION_PICTURES]
-    return torch.stack([transform(decode_image(str(path), ImageReadMode.RGB)) for path in chosen])
+    paths = sorted(folder.glob("*/*"))
+    pictures = torch.stack([transform(decode_image(str(path), ImageReadMode.RGB)) for path in paths])
+    return pictures[torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))]
 
 
-def make_module(network: str, pictures: torch.Tensor) -> torch.nn.Module:
+def make_module(network: str, classes: int, pictures: torch.Tensor) -> torch.nn.Module:
     torch.manual_seed(0)
-    module = torchvision.models.get_model(network, weights=None)
+    module = torchvision.models.get_model(network, weights=None, num_classes=classes)
     for layer in module.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.momentum = None  # the mean of all batches
@@ -127,8 +140,8 @@ def quantize_onnxruntime(onnx: Path, path: Path, pictures: torch.Tensor) -> None
     prepared.unlink()
 
 
-def make_network(network: str, folder: Path, pictures: torch.Tensor) -> None:
-    module = make_module(network, pictures)
+def make_network(network: str, folder: Path, classes: int, pictures: torch.Tensor) -> None:
+    module = make_module(network, classes, pictures)
     torch.save(module.state_dict(), peer.model_path(folder, network, "fp32", "pth"))
     onnx = peer.model_path(folder, network, "fp32", "onnx")
     export_onnx(module, onnx)
@@ -138,7 +151,6 @@ def make_network(network: str, folder: Path, pictures: torch.Tensor) -> None:
     information = {
         "macs": count_macs(module),
         "parameters": sum(parameter.numel() for parameter in module.parameters()),
-        "calibrated_on": len(pictures),
     }
     made = folder / f"{network}.json"
     made.with_suffix(".part").write_text(json.dumps(information))
@@ -148,7 +160,7 @@ def make_network(network: str, folder: Path, pictures: torch.Tensor) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--photos", type=Path, required=True, help="a folder with a sub-folder for each class")
     parser.add_argument("networks", nargs="+")
     options = parser.parse_args()
     missing = [network for network in options.networks if not (options.output / f"{network}.json").exists()]
@@ -158,10 +170,14 @@ def main() -> None:
     warnings.simplefilter("ignore")
     ort.set_default_logger_severity(3)
     options.output.mkdir(parents=True, exist_ok=True)
-    pictures = read_pictures(options.photos)
+    calibration = options.output / "calibration"
+    if not calibration.exists():
+        choose_pictures(options.photos, calibration)
+    pictures = read_pictures(calibration)
+    classes = len(list(calibration.iterdir()))
     for network in missing:
         print(f"   {network} ...", flush=True)
-        make_network(network, options.output, pictures)
+        make_network(network, options.output, classes, pictures)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ import peer
 def prepare(path: Path, network: str, batch_size: int, threads: int, compiled: bool) -> tuple[str, peer.Turn]:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    module = torchvision.models.get_model(network, weights=None)
-    module.load_state_dict(torch.load(path, weights_only=True))
+    weights = torch.load(path, weights_only=True)
+    module = torchvision.models.get_model(network, weights=None, num_classes=len(weights["fc.bias"]))
+    module.load_state_dict(weights)
     module = module.eval().to(memory_format=torch.channels_last)
     batch = (torch.rand(batch_size, 3, 224, 224) * 4 - 2).to(memory_format=torch.channels_last)
     description = f"PyTorch {torch.__version__}, module in channels-last"
