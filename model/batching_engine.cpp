@@ -49,7 +49,6 @@ class BatchingEngine::Stream final : public EngineStream {
         batch_size_(static_cast<std::size_t>(std::max(1, options.batch_size))),
         output_{options.activation.value_or(engine.info_.activation), options.classes, options.features},
         classes_(engine.info_.classes),
-        slot_bytes_(slot_bytes(any_input)),
         preprocessor_(make_preprocessor(engine.info_.preprocessing, any_input)),
         pixels_(engine.info_.preprocessing, TensorType::u8, TensorLayout::hwc) {
     if (options.classes && engine.num_classes_ == 0) {
@@ -75,7 +74,7 @@ class BatchingEngine::Stream final : public EngineStream {
     Batch& batch = engine_.reserve(*this, request, patient, slot);
     const auto start = Clock::now();
     try {
-      preprocessor_.run(image, static_cast<std::uint8_t*>(batch.input.data_ptr()) + slot * slot_bytes_);
+      batch.input->put(slot, image, preprocessor_);
     } catch (...) {
       request->error = current_error();
     }
@@ -113,7 +112,6 @@ class BatchingEngine::Stream final : public EngineStream {
   const std::size_t batch_size_;
   const Output output_;
   std::vector<std::string> classes_;
-  const std::size_t slot_bytes_;
   Preprocessor preprocessor_;
   Preprocessor pixels_;  // for is_like_the_last, with the two pictures that it compares
   std::vector<std::uint8_t> now_, last_;
@@ -148,11 +146,10 @@ std::uint64_t BatchingEngine::warm_up(EngineError& error) noexcept {
     }
     const std::lock_guard running(run_mutex_);
     if (warm_up_time_ != 0) return warm_up_time_;
-    at::Tensor input = executor_->make_input(static_cast<int>(n), info_.preprocessing.crop_size);
-    input.zero_();
-    executor_->run(input);  // one-time work
+    const auto input = executor_->make_batch(static_cast<int>(n), info_.preprocessing.crop_size);
+    input->run(n);  // one-time work
     const auto start = Clock::now();
-    executor_->run(input);
+    input->run(n);
     return warm_up_time_ = nanoseconds(start, Clock::now());
   } catch (...) {
     error = current_error();
@@ -182,11 +179,9 @@ EngineStatistics BatchingEngine::statistics() const noexcept {
 // Gives an empty batch that nobody fills or runs its input. The caller holds the lock.
 void BatchingEngine::fit(Batch& batch) {
   if (batch.capacity() >= batch_size_) return;
-  const at::Tensor larger =
-      executor_->make_input(static_cast<int>(batch_size_), info_.preprocessing.crop_size);
-  larger.zero_();  // what an error leaves unwritten must be numbers
+  auto larger = executor_->make_batch(static_cast<int>(batch_size_), info_.preprocessing.crop_size);
   batch.slots.reserve(batch_size_);
-  batch.input = larger;
+  batch.input = std::move(larger);
 }
 
 // A larger batch may not be to be had: the room that is there serves on.
@@ -307,8 +302,7 @@ void BatchingEngine::run(Batch& batch) noexcept {
   const auto start = Clock::now();
   try {
     const std::lock_guard running(run_mutex_);
-    const auto n = static_cast<std::int64_t>(batch.slots.size());
-    const NetworkOutput output = executor_->run(batch.input.narrow(0, 0, n));
+    const NetworkOutput output = batch.input->run(batch.slots.size());
     for (std::size_t i = 0; i < batch.slots.size(); ++i) hand_out(output, i, batch.slots[i]);
   } catch (...) {
     const EngineError error = current_error();

@@ -7,8 +7,6 @@
 #include <mutex>
 #include <thread>
 
-#include <ATen/core/Tensor.h>
-
 #include "model/engine.h"
 #include "model/executor.h"
 #include "model/model_info.h"
@@ -56,12 +54,12 @@ class BatchingEngine final : public Engine {
 
   // Input of one run of the network, filled slot by slot.
   struct Batch {
-    at::Tensor input;
+    std::unique_ptr<BatchInput> input;
     std::vector<Slot> slots;  // reserved ones
     std::size_t written = 0;  // of those, filled or failed
     bool go = false;          // it need not be full
 
-    std::size_t capacity() const { return input.defined() ? static_cast<std::size_t>(input.size(0)) : 0; }
+    std::size_t capacity() const { return input ? input->capacity() : 0; }
   };
 
   void add(Stream& stream);

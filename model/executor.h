@@ -6,6 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "model/image.h"
 #include "model/precision.h"
 #include "model/preprocessing.h"
 #include "model/quantization.h"
@@ -17,6 +18,25 @@ namespace resnet {
 struct NetworkOutput {
   at::Tensor logits;    ///< [n, num_classes]; undefined for a network without a head
   at::Tensor features;  ///< [n, architecture.features()]: what the head sees, pooled
+};
+
+class Preprocessor;
+
+/// Pictures in their own formats on their way into a network, one in a slot. Different slots may be filled at
+/// the same time, by a thread each, but not while it runs. Belongs to its executor, which must outlive it.
+class BatchInput {
+ public:
+  virtual ~BatchInput() = default;
+  virtual std::size_t capacity() const = 0;
+
+  /// Puts a picture into a slot; its memory is free again when this returns.
+  /// @param preprocessor of make_preprocessor (model/executor_input.h), kept by the caller from picture to
+  /// picture
+  /// @throws Error unsupported as Preprocessor::run; device. Then the slot holds numbers that mean nothing.
+  virtual void put(std::size_t slot, const Image& image, Preprocessor& preprocessor) = 0;
+
+  /// What the network says to the first n slots.  @throws Error device
+  virtual NetworkOutput run(std::size_t n) = 0;
 };
 
 /// Runs a network on batches. Not thread-safe: one thread runs one executor.
@@ -33,6 +53,10 @@ class Executor {
   /// @throws Error device (out of memory, a failed kernel)
   virtual NetworkOutput run(const at::Tensor& input) = 0;
 
+  /// For n pictures, of which the network sees size × size pixels. Unless a device does better, make_input()
+  /// that is filled by the preprocessor and run().
+  virtual std::unique_ptr<BatchInput> make_batch(int n, int size);
+
   /// "cpu fp32", "cpu bf16", "cuda:0 fp16".
   virtual std::string description() const = 0;
   virtual Precision precision() const = 0;
@@ -41,8 +65,8 @@ class Executor {
 struct ExecutorOptions {
   std::string device = "auto";  ///< "auto", "cpu", "cuda" or "cuda:N"; auto: CUDA where there is a usable GPU
   Precision precision = Precision::automatic;
-  int threads = 0;                ///< CPU threads of the network; 0: all cores
-  Preprocessing preprocessing{};  ///< its mean and std, for a device whose input is the plain 8-bit pixels
+  int threads = 0;                             ///< CPU threads of the network; 0: all cores
+  Preprocessing preprocessing{};               ///< of the pictures, for a device that normalises them itself
   const Quantization* quantization = nullptr;  ///< what int8 needs; read while the executor is made
   /// Frees the network's weights one by one while they are lowered, so that there is one copy of them in
   /// memory. The network cannot be used afterwards.

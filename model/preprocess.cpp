@@ -22,30 +22,6 @@ RESNET_VECTORISE void clip_row(const std::int32_t* sums, std::size_t count, std:
   for (std::size_t i = 0; i < count; ++i) out[i] = clip_coefficient_sum(sums[i]);
 }
 
-// Where pixel (x, y) of a square of `side` pixels is when it stands upright.
-std::ptrdiff_t upright(Orientation orientation, std::ptrdiff_t x, std::ptrdiff_t y, std::ptrdiff_t side) {
-  const std::ptrdiff_t right = side - 1 - x, bottom = side - 1 - y;
-  const auto at = [side](std::ptrdiff_t column, std::ptrdiff_t row) { return row * side + column; };
-  switch (orientation) {
-    case Orientation::right_90:
-      return at(bottom, x);
-    case Orientation::half_turn:
-      return at(right, bottom);
-    case Orientation::left_90:
-      return at(y, right);
-    case Orientation::horizontal:
-      return at(right, y);
-    case Orientation::vertical:
-      return at(x, bottom);
-    case Orientation::ul_lr:
-      return at(y, x);
-    case Orientation::ur_ll:
-      return at(bottom, right);
-    default:
-      return at(x, y);
-  }
-}
-
 template <typename Element>
 void store_row(const std::uint8_t* row, std::size_t crop, TensorLayout layout, Orientation orientation,
                const ValueTable& values, std::size_t y, Element* out) {
@@ -173,6 +149,12 @@ Preprocessor::Preprocessor(const Preprocessing& preprocessing, TensorType type, 
 Preprocessor::~Preprocessor() = default;
 Preprocessor::Preprocessor(Preprocessor&&) noexcept = default;
 Preprocessor& Preprocessor::operator=(Preprocessor&&) noexcept = default;
+
+const ResamplePlan& Preprocessor::plan(const Image& image) {
+  make_pixel_source(image);  // says what is wrong with it
+  tables_->build(image);
+  return tables_->plan;
+}
 
 void Preprocessor::run(const Image& image, void* out) {
   Tables& t = *tables_;

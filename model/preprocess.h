@@ -10,6 +10,8 @@
 
 namespace resnet {
 
+struct ResamplePlan;  // model/resample.h
+
 /// Element type and order of the network's input for one picture.
 enum class TensorType : std::uint8_t { u8, fp32, fp16, bf16 };
 enum class TensorLayout : std::uint8_t { chw, hwc };
@@ -27,6 +29,11 @@ class Preprocessor {
   /// Writes 3·crop·crop elements to `out`: (pixel/255 − mean)/std, or the plain pixel for u8.
   /// @throws Error unsupported for sizes below 1×1 or above 32768 on a side
   void run(const Image& image, void* out);
+
+  /// How such a picture becomes the crop, for who does it elsewhere (model/packed_picture.h). Valid until a
+  /// picture of another geometry comes.
+  /// @throws Error as run()
+  const ResamplePlan& plan(const Image& image);
 
  private:
   struct Tables;

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "model/image.h"
+
 #ifdef __CUDACC__
 #define RESNET_HD __host__ __device__
 #else
@@ -128,6 +130,7 @@ struct ResampleJob {
   int first_column = 0, first_row = 0;  ///< of the source that the crop needs
   int between_width = 0, between_height = 0;
   std::uint8_t* between = nullptr;
+  Orientation orientation = Orientation::identity;  ///< of the picture, whose crop is to stand upright
 };
 
 /// Pixel (x, y) of the picture between the passes.
@@ -172,6 +175,40 @@ constexpr unsigned value_table_size = 3 * 256;
 template <typename Element>
 RESNET_HD inline Element normalize(const std::uint32_t* values, std::uint8_t pixel, unsigned channel) {
   return static_cast<Element>(values[channel * 256 + pixel]);
+}
+
+/// Where pixel (x, y) of a square of `side` pixels is, counted row by row, when it stands upright.
+RESNET_HD inline std::ptrdiff_t upright(Orientation orientation, std::ptrdiff_t x, std::ptrdiff_t y,
+                                        std::ptrdiff_t side) {
+  const std::ptrdiff_t right = side - 1 - x, bottom = side - 1 - y;
+  switch (orientation) {
+    case Orientation::right_90:
+      return x * side + bottom;
+    case Orientation::half_turn:
+      return bottom * side + right;
+    case Orientation::left_90:
+      return right * side + y;
+    case Orientation::horizontal:
+      return y * side + right;
+    case Orientation::vertical:
+      return bottom * side + x;
+    case Orientation::ul_lr:
+      return x * side + y;
+    case Orientation::ur_ll:
+      return right * side + bottom;
+    default:
+      return y * side + x;
+  }
+}
+
+/// Pixel (x, y) of the crop as network input, in its place of a channels-last picture.
+template <typename Element>
+RESNET_HD inline void write_input(const ResampleJob& job, const std::uint32_t* values, int x, int y,
+                                  Element* picture) {
+  std::uint8_t rgb[3];
+  second_pass(job, x, y, rgb);
+  Element* to = picture + upright(job.orientation, x, y, job.crop) * 3;
+  for (unsigned c = 0; c < 3; ++c) to[c] = normalize<Element>(values, rgb[c], c);
 }
 
 }  // namespace resnet

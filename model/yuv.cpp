@@ -72,23 +72,9 @@ void check_image(const Image& image) {
                                             std::to_string(image.height) +
                                             " pixels cannot be classified; expected 1 to 32768 on a side");
   }
-  const int half = (image.width + 1) / 2, half_rows = (image.height + 1) / 2;
-  switch (image.format) {
-    case PixelFormat::YUY2:
-      check_plane(image, 0, std::ptrdiff_t{4} * half, image.height);
-      break;
-    case PixelFormat::NV12:
-      check_plane(image, 0, image.width, image.height);
-      check_plane(image, 1, std::ptrdiff_t{2} * half, half_rows);
-      break;
-    case PixelFormat::I420:
-      check_plane(image, 0, image.width, image.height);
-      check_plane(image, 1, half, half_rows);
-      check_plane(image, 2, half, half_rows);
-      break;
-    default:
-      check_plane(image, 0, std::ptrdiff_t{packed_layout(image.format).step} * image.width, image.height);
-      break;
+  for (std::size_t plane = 0; plane < image.planes.size(); ++plane) {
+    const PlaneSize size = plane_size(image.format, image.width, image.height, plane);
+    if (size.rows > 0) check_plane(image, plane, size.row_bytes, size.rows);
   }
 }
 
@@ -150,6 +136,18 @@ void convert_gray(const PixelSource& s, const std::uint8_t* pixel, int count, st
 }
 
 }  // namespace
+
+PlaneSize plane_size(PixelFormat format, int width, int height, std::size_t plane) {
+  const int half = (width + 1) / 2, half_rows = (height + 1) / 2;
+  const bool planar = format == PixelFormat::I420, semiplanar = format == PixelFormat::NV12;
+  if (plane > 0) {
+    if (planar) return {half, half_rows};
+    if (semiplanar && plane == 1) return {std::ptrdiff_t{2} * half, half_rows};
+    return {};
+  }
+  if (format == PixelFormat::YUY2) return {std::ptrdiff_t{4} * half, height};
+  return {std::ptrdiff_t{packed_layout(format).step} * width, height};
+}
 
 PixelSource make_pixel_source(const Image& image) {
   check_image(image);

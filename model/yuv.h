@@ -9,6 +9,14 @@
 
 namespace resnet {
 
+/// Bytes of a row, and rows, of one of the planes of a picture of that size; 0 where the format lacks it. For
+/// even sizes also where, in bytes and rows, the pixel at (width, height) lies in that plane.
+struct PlaneSize {
+  std::ptrdiff_t row_bytes = 0;
+  int rows = 0;
+};
+PlaneSize plane_size(PixelFormat format, int width, int height, std::size_t plane);
+
 /// Resolves the format of a picture to offsets and fixed-point coefficients. No pixel is read.
 /// @throws Error unsupported for sides outside 1…32768, a missing plane or a stride shorter than its row
 PixelSource make_pixel_source(const Image& image);

@@ -10,7 +10,9 @@
 #include "model/cpu/executor_cpu.h"
 #include "model/error.h"
 #include "model/executor.h"
+#include "model/executor_input.h"
 #include "small_network.h"
+#include "tests/model/frames.h"
 
 namespace resnet {
 namespace {
@@ -158,6 +160,28 @@ TEST(Executor, MeanAndStdAreTheModels) {
   const at::Tensor expected =
       make_reference_executor(network)->run(normalised(pixels, options.preprocessing)).logits;
   EXPECT_LE(difference(make_executor(network, options)->run(pixels).logits, expected), 1e-4);
+}
+
+TEST(Executor, ABatchOfPicturesGivesWhatTheirInputGives) {
+  const ResNet network = make_network(small_basic(), 5);
+  const auto executor = make_cpu(network, Precision::fp32);
+  Preprocessing preprocessing;
+  preprocessing.resize_size = 40;
+  preprocessing.crop_size = 32;
+  at::Tensor input = executor->make_input(3, 32);
+  Preprocessor preprocessor = make_preprocessor(preprocessing, input);
+  const auto batch = executor->make_batch(4, 32);
+  EXPECT_EQ(batch->capacity(), 4U);
+  for (const std::size_t slot : {2U, 0U, 1U}) {
+    const Frame frame = make_frame(PixelFormat::NV12, 60 + static_cast<int>(slot), 50, slot + 1);
+    preprocessor.run(frame.image, static_cast<std::uint8_t*>(input.data_ptr()) + slot * slot_bytes(input));
+    batch->put(slot, frame.image, preprocessor);
+  }
+  EXPECT_THROW(batch->put(3, Image{}, preprocessor), Error);
+  const NetworkOutput output = batch->run(3);
+  EXPECT_LE(difference(output.logits, executor->run(input).logits), 1e-5);
+  EXPECT_EQ(output.features.size(0), 3);
+  EXPECT_TRUE(batch->run(4).logits.isfinite().all().item<bool>()) << "a slot without a picture holds numbers";
 }
 
 TEST(Executor, TakesNormalisedInputOfAnyTypeAndLayout) {

@@ -151,33 +151,6 @@ TEST(Preprocess, EveryFormatEqualsItsRgbPicture) {
   }
 }
 
-// What the CUDA kernels do, thread by thread.
-TEST(Preprocess, TheKernelsArithmeticEqualsTheFastPath) {
-  const std::array<std::array<int, 2>, 5> sizes{{{1, 1}, {33, 57}, {320, 181}, {41, 400}, {5, 3}}};
-  for (const PixelFormat format : all_formats) {
-    for (const auto& [width, height] : sizes) {
-      const Preprocessing preprocessing =
-          make_preprocessing(40, 32, width == 33 ? Interpolation::bicubic : Interpolation::bilinear);
-      const Frame frame = make_frame(format, width, height, 7, {2, true});
-      ResamplePlan plan = make_resample_plan(width, height, 1, preprocessing);
-      ResampleJob& job = plan.job;
-      Bytes between(static_cast<std::size_t>(job.between_width) *
-                    static_cast<std::size_t>(job.between_height) * 3);
-      job.source = make_pixel_source(frame.image);
-      job.between = between.data();
-      for (int y = 0; y < job.between_height; ++y) {
-        for (int x = 0; x < job.between_width; ++x) first_pass(job, x, y);
-      }
-      Bytes out(elements(preprocessing));
-      for (int y = 0; y < job.crop; ++y) {
-        for (int x = 0; x < job.crop; ++x)
-          second_pass(job, x, y, out.data() + std::ptrdiff_t{3} * (y * job.crop + x));
-      }
-      EXPECT_EQ(out, run_u8(frame.image, preprocessing)) << name(format) << " " << width << "×" << height;
-    }
-  }
-}
-
 template <typename Element>
 void expect_normalised(TensorType type) {
   const Frame frame = make_rgb_frame(90, 70, 2);
@@ -202,27 +175,6 @@ TEST(Preprocess, TypesAndLayoutsHoldTheSamePixels) {
   expect_normalised<float>(TensorType::fp32);
   expect_normalised<c10::Half>(TensorType::fp16);
   expect_normalised<c10::BFloat16>(TensorType::bf16);
-}
-
-// What model/normalize_cuda.cu does for each byte, in Preprocessor's own bits.
-template <typename Element>
-void expect_kernel_normalises(TensorType type) {
-  const Preprocessing p = make_preprocessing(40, 32);
-  const Frame frame = make_rgb_frame(90, 70, 2);
-  const Bytes pixels = run_u8(frame.image, p);
-  const ValueTable values = make_value_table(p, type);
-  std::vector<Element> expected(elements(p)), out(elements(p));
-  Preprocessor(p, type, TensorLayout::hwc).run(frame.image, expected.data());
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    out[i] = normalize<Element>(values.data(), pixels[i], static_cast<unsigned>(i % 3));
-  }
-  EXPECT_EQ(out, expected);
-}
-
-TEST(Preprocess, TheKernelNormalisesToTheSameBits) {
-  expect_kernel_normalises<std::uint32_t>(TensorType::fp32);
-  expect_kernel_normalises<std::uint16_t>(TensorType::fp16);
-  expect_kernel_normalises<std::uint16_t>(TensorType::bf16);
 }
 
 TEST(Preprocess, OneObjectServesOneGeometryAfterAnother) {

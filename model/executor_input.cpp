@@ -1,0 +1,38 @@
+#include "model/executor_input.h"
+
+#include "model/executor.h"
+
+namespace resnet {
+namespace {
+
+/// Network input that the CPU makes of the pictures.
+class PreprocessedBatch final : public BatchInput {
+ public:
+  PreprocessedBatch(Executor& executor, at::Tensor input)
+      : executor_(executor), input_(std::move(input)), slot_bytes_(slot_bytes(input_)) {
+    input_.zero_();  // what an error leaves unwritten must be numbers
+  }
+
+  std::size_t capacity() const override { return static_cast<std::size_t>(input_.size(0)); }
+
+  void put(std::size_t slot, const Image& image, Preprocessor& preprocessor) override {
+    preprocessor.run(image, static_cast<std::uint8_t*>(input_.data_ptr()) + slot * slot_bytes_);
+  }
+
+  NetworkOutput run(std::size_t n) override {
+    return executor_.run(input_.narrow(0, 0, static_cast<std::int64_t>(n)));
+  }
+
+ private:
+  Executor& executor_;
+  at::Tensor input_;
+  const std::size_t slot_bytes_;
+};
+
+}  // namespace
+
+std::unique_ptr<BatchInput> Executor::make_batch(int n, int size) {
+  return std::make_unique<PreprocessedBatch>(*this, make_input(n, size));
+}
+
+}  // namespace resnet
