@@ -45,6 +45,7 @@ std::optional<int> cuda_index(const std::string& device) {
 std::unique_ptr<Executor> make_on_gpu([[maybe_unused]] const ResNet& network,
                                       [[maybe_unused]] const ExecutorOptions& options,
                                       [[maybe_unused]] int index) {
+  if (options.precision == Precision::int8) unsupported("int8 runs on the CPU alone; on a CUDA GPU use fp16");
 #ifdef RESNET_CUDA
   const int count = cuda_device_count();
   if (count == 0)
@@ -75,7 +76,8 @@ std::unique_ptr<Executor> make_executor(const ResNet& network, const ExecutorOpt
     unsupported("int8 needs a quantized model file, which `resnet quantize` makes");
   if (options.device == "cpu") return make_on_cpu(network, options);
   if (options.device == "auto") {
-    return has_gpu() ? make_on_gpu(network, options, 0) : make_on_cpu(network, options);
+    return has_gpu() && options.precision != Precision::int8 ? make_on_gpu(network, options, 0)
+                                                             : make_on_cpu(network, options);
   }
   const std::optional<int> index = cuda_index(options.device);
   if (!index)

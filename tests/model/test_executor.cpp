@@ -253,6 +253,10 @@ TEST(Executor, WhatIsNotToBeHadIsAnError) {
   EXPECT_EQ(error_of({.device = "cpu", .precision = Precision::fp16}, "fp16"), ErrorCode::unsupported);
   EXPECT_EQ(error_of({.device = "tpu"}, "no device 'tpu'"), ErrorCode::unsupported);
   EXPECT_EQ(error_of({.device = "cuda:x"}, "no device 'cuda:x'"), ErrorCode::unsupported);
+  const Quantization quantization;
+  EXPECT_EQ(error_of({.device = "cuda", .precision = Precision::int8, .quantization = &quantization},
+                     "int8 runs on the CPU alone"),
+            ErrorCode::unsupported);
   // Far more GPUs than any machine has: an error with and without the CUDA back end.
   EXPECT_EQ(error_of({.device = "cuda:1000"}, "CUDA"), ErrorCode::unsupported);
 }
