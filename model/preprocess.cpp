@@ -62,7 +62,7 @@ struct Preprocessor::Tables {
   void sum_rows(const std::uint8_t* rows, std::size_t row_bytes, std::ptrdiff_t stride, std::size_t y,
                 std::uint8_t* to);
   void prepare(const PixelSource& source);
-  void make_row(std::size_t y);
+  void make_row(std::size_t y, std::uint8_t* to);
 };
 
 void Preprocessor::Tables::build(const Image& image) {
@@ -127,14 +127,15 @@ void Preprocessor::Tables::prepare(const PixelSource& source) {
   }
 }
 
-void Preprocessor::Tables::make_row(std::size_t y) {
+// The pixels of output row y.
+void Preprocessor::Tables::make_row(std::size_t y, std::uint8_t* to) {
   if (!plan.job.vertical_first) {
-    sum_rows(between.data(), row.size(), static_cast<std::ptrdiff_t>(row.size()), y, row.data());
+    sum_rows(between.data(), row.size(), static_cast<std::ptrdiff_t>(row.size()), y, to);
     return;
   }
   sum_rows(source_rows.data(), shortened.size(), static_cast<std::ptrdiff_t>(shortened.size()), y,
            shortened.data());
-  narrower.run(shortened.data(), row.data());
+  narrower.run(shortened.data(), to);
 }
 
 Preprocessor::Preprocessor(const Preprocessing& preprocessing, TensorType type, TensorLayout layout)
@@ -162,8 +163,14 @@ void Preprocessor::run(const Image& image, void* out) {
   t.build(image);
   t.prepare(source);
   const auto crop = static_cast<std::size_t>(t.preprocessing.crop_size);
+  const bool plain = t.type == TensorType::u8 && t.layout == TensorLayout::hwc &&
+                     image.orientation == Orientation::identity;
   for (std::size_t y = 0; y < crop; ++y) {
-    t.make_row(y);
+    if (plain) {
+      t.make_row(y, static_cast<std::uint8_t*>(out) + y * t.row.size());
+      continue;
+    }
+    t.make_row(y, t.row.data());
     switch (t.type) {
       case TensorType::u8:
         store_row(t.row.data(), crop, t.layout, image.orientation, t.values, y,
