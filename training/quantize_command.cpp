@@ -79,8 +79,8 @@ class Quantizer {
   /// Measures on the held-out pictures. @return false when Ctrl-C ended it
   bool measure(const TrainingData& data);
 
-  const QuantizationAccuracy& accuracy() const { return *model_.info.quantization->accuracy; }
-  void save() const { save_model(options_.output, model_.network, model_.info); }
+  const QuantizationAccuracy& accuracy() const { return accuracy_; }
+  void save() const;
 
  private:
   bool for_each(const std::vector<std::filesystem::path>& pictures, const std::string& title,
@@ -94,6 +94,8 @@ class Quantizer {
   Console& console_;
   Model model_;
   at::Tensor pixels_;  ///< a batch
+  Quantization quantization_;
+  QuantizationAccuracy accuracy_;
 };
 
 at::Tensor Quantizer::normalised(const at::Tensor& pixels) const {
@@ -107,21 +109,19 @@ at::Tensor Quantizer::normalised(const at::Tensor& pixels) const {
 bool Quantizer::calibrate(const TrainingData& data) {
   const auto pictures = spread(data.train, data.classes.size(), static_cast<std::size_t>(options_.pictures));
   Calibrator calibrator(lower(model_.network));
-  Quantization quantization;
   const OnBatch observe = [&](const std::vector<std::size_t>& indices, at::Tensor& batch) {
     calibrator.observe(normalised(batch));
-    quantization.pictures += static_cast<int>(indices.size());
+    quantization_.pictures += static_cast<int>(indices.size());
   };
   if (!for_each(pictures, "calibrate", observe)) {
     return false;
   }
-  if (quantization.pictures == 0) {
+  if (quantization_.pictures == 0) {
     throw Error(ErrorCode::format,
                 "none of the pictures to calibrate with in " + options_.data.string() + " could be read");
   }
-  quantization.method = method_name(options_.method);
-  quantization.output_scale = calibrator.output_scales(options_.method);
-  model_.info.quantization = std::move(quantization);
+  quantization_.method = method_name(options_.method);
+  quantization_.output_scale = calibrator.output_scales(options_.method);
   return true;
 }
 
@@ -135,7 +135,7 @@ bool Quantizer::measure(const TrainingData& data) {
   }
   ExecutorOptions options{.device = "cpu", .precision = Precision::fp32};
   options.preprocessing = info.preprocessing;
-  options.quantization = quantization_of(info);
+  options.quantization = &quantization_;
   const auto fp32 = make_executor(model_.network, options);
   options.precision = Precision::int8;
   const auto int8 = make_executor(model_.network, options);
@@ -162,8 +162,15 @@ bool Quantizer::measure(const TrainingData& data) {
                 "none of the pictures to measure with in " + options_.data.string() + " could be read");
   }
   const auto part = [total](int count) { return static_cast<double>(count) / total; };
-  model_.info.quantization->accuracy = {part(fp32_right), part(int8_right), part(same), total};
+  accuracy_ = {part(fp32_right), part(int8_right), part(same), total};
   return true;
+}
+
+void Quantizer::save() const {
+  ModelInfo info = model_.info;
+  info.quantization = quantization_;
+  info.quantization->accuracy = accuracy_;
+  save_model(options_.output, model_.network, info);
 }
 
 int run_quantize(const QuantizeOptions& options, bool quiet) {
