@@ -53,7 +53,7 @@ nlohmann::json compare(const Options& options) {
     throw std::runtime_error("the two models do not have the same number of classes, one at least");
   ExecutorOptions executor_options = options.executor;
   executor_options.preprocessing = model.info.preprocessing;
-  if (model.info.quantization) executor_options.quantization = &*model.info.quantization;
+  executor_options.quantization = quantization_of(model.info);
   Contestant reference(make_reference_executor(reference_model.network), reference_model.info.preprocessing);
   Contestant contestant(make_executor(model.network, executor_options), model.info.preprocessing);
   std::vector<std::filesystem::path> not_pictures;

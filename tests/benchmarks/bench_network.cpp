@@ -32,7 +32,7 @@ Turn prepare(const Options& options, nlohmann::json& description) {
   const Model model = load_model(options.model);
   ExecutorOptions executor_options = options.executor;
   executor_options.preprocessing = model.info.preprocessing;
-  if (model.info.quantization) executor_options.quantization = &*model.info.quantization;
+  executor_options.quantization = quantization_of(model.info);
   const std::shared_ptr<Executor> executor = make_executor(model.network, executor_options);
   at::Tensor input = executor->make_input(options.batch_size, model.info.preprocessing.crop_size);
   fill(input);
