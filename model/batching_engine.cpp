@@ -147,10 +147,17 @@ std::uint64_t BatchingEngine::warm_up(EngineError& error) noexcept {
     const std::lock_guard running(run_mutex_);
     if (warm_up_time_ != 0) return warm_up_time_;
     const auto input = executor_->make_batch(static_cast<int>(n), info_.preprocessing.crop_size);
-    input->run(n);  // one-time work
-    const auto start = Clock::now();
-    input->run(n);
-    return warm_up_time_ = nanoseconds(start, Clock::now());
+    const auto time_of = [&](std::size_t pictures) {
+      const auto start = Clock::now();
+      input->run(pictures);
+      return nanoseconds(start, Clock::now());
+    };
+    constexpr std::uint64_t long_time = 5'000'000;  // ns
+    time_of(1);                                     // one-time work
+    const std::uint64_t one = time_of(1);
+    if (one > long_time) return warm_up_time_ = one * n;
+    time_of(n);
+    return warm_up_time_ = time_of(n);
   } catch (...) {
     error = current_error();
     return 0;

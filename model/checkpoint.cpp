@@ -1,10 +1,12 @@
 #include "model/checkpoint.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <unordered_set>
 
 #include <glib.h>
+#include <openssl/evp.h>
 
 #include "model/error.h"
 #include "model/file_io.h"
@@ -158,16 +160,13 @@ std::string tensor_digest(const NamedTensors& tensors) {
     if (!entry.first.ends_with("num_batches_tracked")) sorted.push_back(&entry);
   }
   std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->first < b->first; });
-  const std::unique_ptr<GChecksum, decltype(&g_checksum_free)> checksum(g_checksum_new(G_CHECKSUM_SHA256),
-                                                                        g_checksum_free);
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  const auto check = [](int done) {
+    if (done != 1) throw Error(ErrorCode::read, "OpenSSL cannot compute SHA-256 here");
+  };
+  check(context ? EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) : 0);
   const auto update = [&](const void* data, std::size_t size) {
-    // Its length is signed and -1 means "up to the NUL": pieces keep clear of both.
-    const auto* bytes = static_cast<const guchar*>(data);
-    for (std::size_t done = 0; done < size;) {
-      const std::size_t piece = std::min(size - done, std::size_t{1} << 30);
-      g_checksum_update(checksum.get(), bytes + done, static_cast<gssize>(piece));
-      done += piece;
-    }
+    check(EVP_DigestUpdate(context.get(), data, size));
   };
   for (const auto* entry : sorted) {
     const at::Tensor tensor = writable(entry->second);
@@ -177,7 +176,16 @@ std::string tensor_digest(const NamedTensors& tensors) {
     update(header.data(), header.size());
     update(tensor.const_data_ptr(), tensor.nbytes());
   }
-  return std::string("sha256:") + g_checksum_get_string(checksum.get());
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  check(EVP_DigestFinal_ex(context.get(), digest.data(), &size));
+  constexpr char digits[] = "0123456789abcdef";
+  std::string text = "sha256:";
+  for (std::size_t i = 0; i < size; ++i) {
+    text += digits[digest[i] / 16];
+    text += digits[digest[i] % 16];
+  }
+  return text;
 }
 
 }  // namespace resnet

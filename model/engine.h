@@ -98,8 +98,8 @@ class Engine {
   virtual const std::string& description() const noexcept = 0;  ///< "resnet34, cpu bf16"
   virtual double suggested_threshold() const noexcept = 0;      ///< 0 when the file suggests none
   virtual const std::vector<std::string>& warnings() const noexcept = 0;
-  /// Runs a full batch of zeros once in an engine's life, so that the first frame does not pay for one-time
-  /// work. @return ns it took
+  /// Runs zeros once in an engine's life, so that the first frame does not pay for one-time work: a full
+  /// batch, or where that takes long a picture. @return ns that a full batch takes, at most
   virtual std::uint64_t warm_up(EngineError& error) noexcept = 0;
   /// The listener must outlive the stream, and the stream not the engine.
   virtual std::unique_ptr<EngineStream> open_stream(const StreamOptions& options, EngineListener& listener,

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
 namespace resnet {
@@ -52,16 +53,19 @@ class Lowering {
  public:
   Lowering(bool release, const std::function<void(const Step&)>& take) : release_(release), take_(take) {}
 
+  // Its module holds it under its name too.
+  static void release(at::Tensor& weight) { weight.set_data(at::empty({0})); }
+
   void convolution(torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImpl& bn, Step::Register input,
                    Step::Register output, bool relu) {
     const Step step = fold(conv, bn, input, output, relu);
-    if (release_) conv.weight = at::Tensor();
+    if (release_) release(conv.weight);
     take_(step);
   }
 
   void convolution_add(torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImpl& bn) {
     const Step step = fold_add(conv, bn);
-    if (release_) conv.weight = at::Tensor();
+    if (release_) release(conv.weight);
     take_(step);
   }
 
@@ -108,7 +112,7 @@ void lower(const ResNet& lowered, bool release, const std::function<void(const S
   if (network->fc) {
     head.weight = network->fc->weight.detach().cpu().to(at::kFloat).contiguous();
     head.bias = network->fc->bias.detach().cpu().to(at::kFloat).contiguous();
-    if (release) network->fc->weight = at::Tensor();
+    if (release) Lowering::release(network->fc->weight);
   }
   take(head);
 }

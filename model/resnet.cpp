@@ -7,16 +7,30 @@
 namespace resnet {
 namespace {
 
-torch::nn::Conv2d convolution(int in, int out, int kernel, int stride, int groups = 1) {
-  return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, kernel)
-                               .stride(stride)
-                               .padding(kernel / 2)
-                               .groups(groups)
-                               .bias(false));
+torch::nn::Conv2d convolution(int in, int out, int kernel, int stride, int groups, Weights weights) {
+  const auto describe = [&](torch::nn::Conv2dOptions options) {
+    return options.stride(stride).padding(kernel / 2).groups(groups).bias(false);
+  };
+  if (weights == Weights::random) return torch::nn::Conv2d(describe({in, out, kernel}));
+  // LibTorch's constructor would fill them with random numbers.
+  torch::nn::Conv2d conv(torch::nn::Conv2dOptions(1, 1, 1).bias(false));
+  conv->options.in_channels(in).out_channels(out).kernel_size(kernel);
+  conv->options.stride(stride).padding(torch::ExpandingArray<2>(kernel / 2)).groups(groups);
+  conv->weight.set_data(at::empty({out, in / groups, kernel, kernel}));
+  return conv;
 }
 
-torch::nn::Sequential make_downsample(int in, int out, int stride) {
-  return torch::nn::Sequential(convolution(in, out, 1, stride), torch::nn::BatchNorm2d(out));
+torch::nn::Linear linear(int in, int out, Weights weights) {
+  if (weights == Weights::random) return torch::nn::Linear(in, out);
+  torch::nn::Linear head(1, 1);
+  head->options.in_features(in).out_features(out);
+  head->weight.set_data(at::empty({out, in}));
+  head->bias.set_data(at::empty({out}));
+  return head;
+}
+
+torch::nn::Sequential make_downsample(int in, int out, int stride, Weights weights) {
+  return torch::nn::Sequential(convolution(in, out, 1, stride, 1, weights), torch::nn::BatchNorm2d(out));
 }
 
 void initialise(torch::nn::Module& network) {
@@ -42,10 +56,11 @@ void append_state(const torch::nn::Module& module, const std::string& prefix, Na
 
 }  // namespace
 
-BasicBlockImpl::BasicBlockImpl(int in_channels, int channels, int stride, torch::nn::Sequential shortcut) {
-  conv1 = register_module("conv1", convolution(in_channels, channels, 3, stride));
+BasicBlockImpl::BasicBlockImpl(int in_channels, int channels, int stride, torch::nn::Sequential shortcut,
+                               Weights weights) {
+  conv1 = register_module("conv1", convolution(in_channels, channels, 3, stride, 1, weights));
   bn1 = register_module("bn1", torch::nn::BatchNorm2d(channels));
-  conv2 = register_module("conv2", convolution(channels, channels, 3, 1));
+  conv2 = register_module("conv2", convolution(channels, channels, 3, 1, 1, weights));
   bn2 = register_module("bn2", torch::nn::BatchNorm2d(channels));
   if (shortcut) downsample = register_module("downsample", std::move(shortcut));
 }
@@ -58,13 +73,13 @@ torch::Tensor BasicBlockImpl::forward(const torch::Tensor& x) {
 }
 
 BottleneckImpl::BottleneckImpl(int in_channels, int channels, int inner_channels, int stride, int groups,
-                               torch::nn::Sequential shortcut) {
+                               torch::nn::Sequential shortcut, Weights weights) {
   const int out_channels = channels * 4;
-  conv1 = register_module("conv1", convolution(in_channels, inner_channels, 1, 1));
+  conv1 = register_module("conv1", convolution(in_channels, inner_channels, 1, 1, 1, weights));
   bn1 = register_module("bn1", torch::nn::BatchNorm2d(inner_channels));
-  conv2 = register_module("conv2", convolution(inner_channels, inner_channels, 3, stride, groups));
+  conv2 = register_module("conv2", convolution(inner_channels, inner_channels, 3, stride, groups, weights));
   bn2 = register_module("bn2", torch::nn::BatchNorm2d(inner_channels));
-  conv3 = register_module("conv3", convolution(inner_channels, out_channels, 1, 1));
+  conv3 = register_module("conv3", convolution(inner_channels, out_channels, 1, 1, 1, weights));
   bn3 = register_module("bn3", torch::nn::BatchNorm2d(out_channels));
   if (shortcut) downsample = register_module("downsample", std::move(shortcut));
 }
@@ -77,23 +92,22 @@ torch::Tensor BottleneckImpl::forward(const torch::Tensor& x) {
   return out.relu_();
 }
 
-ResNetImpl::ResNetImpl(const Architecture& architecture, int num_classes)
+ResNetImpl::ResNetImpl(const Architecture& architecture, int num_classes, Weights weights)
     : architecture_(architecture), num_classes_(num_classes) {
   // Modules are made and initialised in torchvision's order, so that one seed gives both the same weights.
   const int width = architecture.width;
-  conv1 = register_module(
-      "conv1", torch::nn::Conv2d(torch::nn::Conv2dOptions(3, width, 7).stride(2).padding(3).bias(false)));
+  conv1 = register_module("conv1", convolution(3, width, 7, 2, 1, weights));
   bn1 = register_module("bn1", torch::nn::BatchNorm2d(width));
   int channels = width;
-  layer1 = register_module("layer1", make_layer(channels, 0));
-  layer2 = register_module("layer2", make_layer(channels, 1));
-  layer3 = register_module("layer3", make_layer(channels, 2));
-  layer4 = register_module("layer4", make_layer(channels, 3));
-  if (num_classes > 0) fc = register_module("fc", torch::nn::Linear(architecture.features(), num_classes));
-  initialise(*this);
+  layer1 = register_module("layer1", make_layer(channels, 0, weights));
+  layer2 = register_module("layer2", make_layer(channels, 1, weights));
+  layer3 = register_module("layer3", make_layer(channels, 2, weights));
+  layer4 = register_module("layer4", make_layer(channels, 3, weights));
+  if (num_classes > 0) fc = register_module("fc", linear(architecture.features(), num_classes, weights));
+  if (weights == Weights::random) initialise(*this);
 }
 
-torch::nn::Sequential ResNetImpl::make_layer(int& in_channels, int stage) {
+torch::nn::Sequential ResNetImpl::make_layer(int& in_channels, int stage, Weights weights) {
   const int channels = architecture_.channels(stage);
   const int out_channels = channels * architecture_.expansion();
   torch::nn::Sequential layer;
@@ -101,13 +115,13 @@ torch::nn::Sequential ResNetImpl::make_layer(int& in_channels, int stage) {
     const int stride = i == 0 && stage > 0 ? 2 : 1;
     torch::nn::Sequential downsample{nullptr};
     if (stride != 1 || in_channels != out_channels) {
-      downsample = make_downsample(in_channels, out_channels, stride);
+      downsample = make_downsample(in_channels, out_channels, stride, weights);
     }
     if (architecture_.block == BlockType::basic) {
-      layer->push_back(BasicBlock(in_channels, channels, stride, downsample));
+      layer->push_back(BasicBlock(in_channels, channels, stride, downsample, weights));
     } else {
       layer->push_back(Bottleneck(in_channels, channels, architecture_.inner_channels(stage), stride,
-                                  architecture_.groups, downsample));
+                                  architecture_.groups, downsample, weights));
     }
     in_channels = out_channels;
   }

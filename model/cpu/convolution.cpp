@@ -21,7 +21,8 @@ void clear_ends(const Activations& output, int part, int picture, int y) {
   }
 }
 
-Convolution::Convolution(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers)
+Convolution::Convolution(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers,
+                         const Parallel& parallel)
     : kernels_(kernels),
       in_channels_(static_cast<int>(step.weight.size(1)) * step.groups),
       out_channels_(static_cast<int>(step.weight.size(0))),
@@ -33,14 +34,14 @@ Convolution::Convolution(const Kernels& kernels, const Step& step, const Convolu
   factors_ = channel_factors(weights.scale, step.bias, quantizers.input.scale, quantizers.output);
   residual_scale_ = quantizers.residual.scale / quantizers.output.scale;
   residual_zero_ = quantizers.residual.zero;
-  pack(weights.values, step.groups);
+  pack(weights.values, step.groups, parallel);
 }
 
 std::ptrdiff_t Convolution::weight_line_bytes() const {
   return std::ptrdiff_t{size_} * size_ * static_cast<std::ptrdiff_t>(line_bytes) * output_group;
 }
 
-void Convolution::pack(const at::Tensor& weight, int groups) {
+void Convolution::pack(const at::Tensor& weight, int groups, const Parallel& parallel) {
   const int channels = line_channels(kernels_.format);
   const int group_in = in_channels_ / groups, group_out = out_channels_ / groups;
   std::ptrdiff_t lines = 0;
@@ -52,23 +53,32 @@ void Convolution::pack(const at::Tensor& weight, int groups) {
     lines += parts_.back().lines;
   }
   weights_ = allocate(static_cast<std::size_t>(lines * weight_line_bytes()));
+  std::byte* place = weights_.get();
+  for (Part& part : parts_) {
+    part.weights = place;
+    place += part.lines * weight_line_bytes();
+  }
+  parallel(static_cast<int>(parts_.size()), [&](int index) { pack_part(weight, groups, index); });
+}
+
+void Convolution::pack_part(const at::Tensor& weight, int groups, int index) const {
+  const Part& part = parts_[static_cast<std::size_t>(index)];
+  const int channels = line_channels(kernels_.format);
+  const int group_in = in_channels_ / groups, group_out = out_channels_ / groups;
+  const int first = index * output_group;
   const float* from = weight.const_data_ptr<float>();
   const std::ptrdiff_t taps = std::ptrdiff_t{size_} * size_;
-  std::byte* to = weights_.get();
-  for (std::size_t i = 0; i < parts_.size(); ++i) {
-    parts_[i].weights = to;
-    const int first = static_cast<int>(i) * output_group;
-    std::array<int, output_group> first_in{};  // of each output's group
-    for (int output = 0; output < output_group; ++output)
-      first_in[static_cast<std::size_t>(output)] = (first + output) / group_out * group_in;
-    for (int line = parts_[i].first_line; line < parts_[i].first_line + parts_[i].lines; ++line) {
-      for (std::ptrdiff_t tap = 0; tap < taps; ++tap) {
-        to = write_weights(to, kernels_.weights, channels, [&](int output, int k) {
-          const int in = line * channels + k - first_in[static_cast<std::size_t>(output)];
-          if (first + output >= out_channels_ || in < 0 || in >= group_in) return 0.0F;
-          return from[(std::ptrdiff_t{first + output} * group_in + in) * taps + tap];
-        });
-      }
+  std::array<int, output_group> first_in{};  // of each output's group
+  for (int output = 0; output < output_group; ++output)
+    first_in[static_cast<std::size_t>(output)] = (first + output) / group_out * group_in;
+  std::byte* to = part.weights;
+  for (int line = part.first_line; line < part.first_line + part.lines; ++line) {
+    for (std::ptrdiff_t tap = 0; tap < taps; ++tap) {
+      to = write_weights(to, kernels_.weights, channels, [&](int output, int k) {
+        const int in = line * channels + k - first_in[static_cast<std::size_t>(output)];
+        if (first + output >= out_channels_ || in < 0 || in >= group_in) return 0.0F;
+        return from[(std::ptrdiff_t{first + output} * group_in + in) * taps + tap];
+      });
     }
   }
 }

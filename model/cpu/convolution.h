@@ -18,7 +18,9 @@ struct ConvolutionQuantizers {
 class Convolution final : public Operation {
  public:
   /// @param step of kind convolution or convolution_add, or a head with weights
-  Convolution(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers);
+  /// @param parallel packs the weights
+  Convolution(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers,
+              const Parallel& parallel);
 
   Activations output_of(const Activations& input) const override;
   void split(Call& call, int threads) const override;
@@ -35,7 +37,8 @@ class Convolution final : public Operation {
     int picture = 0, y = 0;
   };
 
-  void pack(const at::Tensor& weight, int groups);
+  void pack(const at::Tensor& weight, int groups, const Parallel& parallel);
+  void pack_part(const at::Tensor& weight, int groups, int index) const;
   int chunk_lines(const Part& part) const;
   void run_row(const Call& call, int index, Range lines, int row, bool prefetch, std::byte* sums) const;
   Finish finish_at(const Call& call, int index, Place place) const;

@@ -85,6 +85,9 @@ class CpuExecutor final : public Executor {
   const Precision precision_;
   const Kernels& kernels_;
   Workers workers_;
+  const Parallel parallel_ = [this](int count, const std::function<void(int)>& work) {
+    workers_.run({count}, [&](int /*stage*/, int unit, int /*member*/) { work(unit); });
+  };
 
   std::optional<Stem> stem_;
   std::vector<Stage> stages_;
@@ -120,7 +123,8 @@ CpuExecutor::CpuExecutor(const ResNet& network, Precision precision, const Execu
     } else if (step.kind == Step::Kind::head) {
       // In fp32 whatever the precision: it is small, and what it says is the result.
       if (step.weight.defined())
-        head_ = std::make_unique<Convolution>(*kernels_for(Precision::fp32), step, ConvolutionQuantizers{});
+        head_ = std::make_unique<Convolution>(*kernels_for(Precision::fp32), step, ConvolutionQuantizers{},
+                                              parallel_);
     } else if (step.kind != Step::Kind::max_pool) {  // the stem does that
       add(step, output);
     }
@@ -144,9 +148,9 @@ void CpuExecutor::add(const Step& step, Quantizer output) {
   const std::size_t bytes = fits ? Winograd::weight_bytes(kernels_, step) : 0;
   if (fits && winograd_used_ + bytes <= winograd_bytes) {
     winograd_used_ += bytes;
-    stage.operation = std::make_unique<Winograd>(kernels_, step, quantizers);
+    stage.operation = std::make_unique<Winograd>(kernels_, step, quantizers, parallel_);
   } else {
-    stage.operation = std::make_unique<Convolution>(kernels_, step, quantizers);
+    stage.operation = std::make_unique<Convolution>(kernels_, step, quantizers, parallel_);
   }
   stages_.push_back(std::move(stage));
 }

@@ -2,6 +2,7 @@
 #define RESNET_MODEL_CPU_OPERATION_H
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "model/cpu/activations.h"
@@ -36,6 +37,9 @@ class Operation {
   /// Units write different places, so they may be done at the same time.
   virtual void run(const Call& call, int unit, std::byte* scratch) const noexcept = 0;
 };
+
+/// Calls its argument with 0 … count − 1, in several threads at the same time.
+using Parallel = std::function<void(int count, const std::function<void(int)>& work)>;
 
 /// begin…end of part `index` of `count` nearly equal parts of `all`.
 struct Range {

@@ -75,7 +75,8 @@ std::size_t Winograd::weight_bytes(const Kernels& kernels, const Step& step) {
          static_cast<std::size_t>(cpu::weight_bytes(kernels.winograd_weights));
 }
 
-Winograd::Winograd(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers)
+Winograd::Winograd(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers,
+                   const Parallel& parallel)
     : kernels_(kernels),
       in_channels_(static_cast<int>(step.weight.size(1))),
       out_channels_(static_cast<int>(step.weight.size(0))),
@@ -93,37 +94,39 @@ Winograd::Winograd(const Kernels& kernels, const Step& step, const ConvolutionQu
     const at::Tensor scale = at::tensor(weights.scale).view({-1, 1, 1, 1});
     weights.values = weights.values * scale;
   }
-  pack(weights.values, quantizers.input.scale, quantizers.output);
+  pack(weights.values, quantizers.input.scale / quantizers.output.scale, parallel);
 }
 
-void Winograd::pack(const at::Tensor& weight, float input_scale, const Quantizer& output) {
+// @param scale of the sums of integers
+void Winograd::pack(const at::Tensor& weight, float scale, const Parallel& parallel) {
   const int parts = padded_channels(out_channels_) / output_group;
   component_weights_ = std::ptrdiff_t{padded_channels(in_channels_)} *
                        cpu::weight_bytes(kernels_.winograd_weights) * output_group;
-  std::memset(weights_.get(), 0, static_cast<std::size_t>(parts * winograd_components * component_weights_));
-  if (kernels_.winograd_integers) {
+  if (kernels_.winograd_integers)
     component_scale_.resize(static_cast<std::size_t>(parts) * winograd_components * output_group);
-  }
+  parallel(parts, [&](int part) { pack_part(weight, scale, part); });
+}
+
+void Winograd::pack_part(const at::Tensor& weight, float scale, int part) {
+  const std::ptrdiff_t part_weights = winograd_components * component_weights_;
+  std::memset(weights_.get() + part * part_weights, 0, static_cast<std::size_t>(part_weights));
   const std::ptrdiff_t stride = std::ptrdiff_t{in_channels_} * 9;
-  for (int part = 0; part < parts; ++part) {
-    const float* from = weight.const_data_ptr<float>() + part * output_group * stride;
-    const int outputs = std::min(output_group, out_channels_ - part * output_group);
-    std::array<Outputs, winograd_components> components, step;
-    for (Outputs& steps : step) steps.fill(1.0F);
-    if (kernels_.winograd_integers) find_steps(from, outputs, step.data());
-    for (int i = 0; i < in_channels_; ++i) {
-      transform_weights(from + std::ptrdiff_t{i} * 9, stride, outputs, components.data());
-      for (std::size_t c = 0; c < winograd_components; ++c) {
-        for (std::size_t o = 0; o < output_group; ++o) components[c][o] /= step[c][o];
-      }
-      write(part, i, components.data());
+  const float* from = weight.const_data_ptr<float>() + part * output_group * stride;
+  const int outputs = std::min(output_group, out_channels_ - part * output_group);
+  std::array<Outputs, winograd_components> components, step;
+  for (Outputs& steps : step) steps.fill(1.0F);
+  if (kernels_.winograd_integers) find_steps(from, outputs, step.data());
+  for (int i = 0; i < in_channels_; ++i) {
+    transform_weights(from + std::ptrdiff_t{i} * 9, stride, outputs, components.data());
+    for (std::size_t c = 0; c < winograd_components; ++c) {
+      for (std::size_t o = 0; o < output_group; ++o) components[c][o] /= step[c][o];
     }
-    if (kernels_.winograd_integers) {
-      float* scale = &component_scale_[static_cast<std::size_t>(part) * winograd_components * output_group];
-      for (const Outputs& steps : step) {
-        for (const float one : steps) *scale++ = one * input_scale / output.scale;
-      }
-    }
+    write(part, i, components.data());
+  }
+  if (!kernels_.winograd_integers) return;
+  float* to = &component_scale_[static_cast<std::size_t>(part) * winograd_components * output_group];
+  for (const Outputs& steps : step) {
+    for (const float one : steps) *to++ = one * scale;
   }
 }
 

@@ -15,7 +15,9 @@ class Winograd final : public Operation {
   /// Bytes of its weights.
   static std::size_t weight_bytes(const Kernels& kernels, const Step& step);
 
-  Winograd(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers);
+  /// @param parallel packs the weights
+  Winograd(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers,
+           const Parallel& parallel);
 
   Activations output_of(const Activations& input) const override;
   void split(Call& call, int threads) const override;
@@ -33,7 +35,8 @@ class Winograd final : public Operation {
     int picture = 0, y = 0, x = 0;
   };
 
-  void pack(const at::Tensor& weight, float input_scale, const Quantizer& output);
+  void pack(const at::Tensor& weight, float scale, const Parallel& parallel);
+  void pack_part(const at::Tensor& weight, float scale, int part);
   void find_steps(const float* weight, int outputs, std::array<float, output_group>* step) const;
   void write(int part, int channel, const std::array<float, output_group>* components);
   int component_lines(const Activations& input) const;

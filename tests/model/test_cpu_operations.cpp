@@ -18,6 +18,10 @@ namespace {
 
 constexpr int line = line_channels(Format::u8);
 
+const Parallel one_by_one = [](int count, const std::function<void(int)>& work) {
+  for (int i = 0; i < count; ++i) work(i);
+};
+
 /// Activations with memory of their own.
 struct Held {
   Bytes bytes;
@@ -67,7 +71,7 @@ class Int8 : public testing::Test {
   template <typename Kind>
   std::pair<at::Tensor, at::Tensor> run(const Step& step, int height, int width) {
     const ConvolutionQuantizers quantizers{{0.01F, 0}, {0.05F, step.relu ? 0.0F : 128.0F}, {0.02F, 0}};
-    const Kind operation(*avx512_vnni_kernels(), step, quantizers);
+    const Kind operation(*avx512_vnni_kernels(), step, quantizers, one_by_one);
     const int channels = static_cast<int>(step.weight.size(1)) * step.groups;
     Held input({nullptr, Format::u8, 2, channels, height, width});
     const at::Tensor values = at::randint(256, {2, channels, height, width}, at::kDouble);
@@ -132,9 +136,9 @@ TEST_F(Int8, NoSumOverflows) {
     for (const bool transformed : {false, true}) {
       std::unique_ptr<Operation> operation;
       if (transformed) {
-        operation = std::make_unique<Winograd>(*avx512_vnni_kernels(), step, quantizers);
+        operation = std::make_unique<Winograd>(*avx512_vnni_kernels(), step, quantizers, one_by_one);
       } else {
-        operation = std::make_unique<Convolution>(*avx512_vnni_kernels(), step, quantizers);
+        operation = std::make_unique<Convolution>(*avx512_vnni_kernels(), step, quantizers, one_by_one);
       }
       Held input({nullptr, Format::u8, 1, 256, 6, 6});
       input.set(at::full({1, 256, 6, 6}, 255, at::kDouble));
