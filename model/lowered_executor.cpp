@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/linear.h>
@@ -59,6 +60,7 @@ void check_input(const at::Tensor& input) {
 void throw_device_error(const std::string& device, const std::exception& error) {
   const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
   std::string message = torch_error ? torch_error->what_without_backtrace() : error.what();
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) message = "out of memory";
   message.resize(std::min(message.find('\n'), message.size()));
   throw Error(ErrorCode::device, "the network failed on " + device + ": " + message);
 }

@@ -250,7 +250,7 @@ Model load_model(const std::filesystem::path& path, const std::filesystem::path&
   const InferredArchitecture inferred = infer_architecture(checkpoint);
   model.info.architecture = inferred.architecture;
   find_classes(model, path, labels_file, inferred.num_classes);
-  model.network = ResNet(inferred.architecture, inferred.num_classes, Weights::unset);
+  model.network = ResNet(inferred.architecture, inferred.num_classes, InitialWeights::unset);
   std::vector<std::string> warnings = load_state_dict(model.network, checkpoint);
   model.warnings.insert(model.warnings.begin(), warnings.begin(), warnings.end());
   model.network->eval();

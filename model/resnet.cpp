@@ -7,11 +7,11 @@
 namespace resnet {
 namespace {
 
-torch::nn::Conv2d convolution(int in, int out, int kernel, int stride, int groups, Weights weights) {
+torch::nn::Conv2d convolution(int in, int out, int kernel, int stride, int groups, InitialWeights weights) {
   const auto describe = [&](torch::nn::Conv2dOptions options) {
     return options.stride(stride).padding(kernel / 2).groups(groups).bias(false);
   };
-  if (weights == Weights::random) return torch::nn::Conv2d(describe({in, out, kernel}));
+  if (weights == InitialWeights::random) return torch::nn::Conv2d(describe({in, out, kernel}));
   // LibTorch's constructor would fill them with random numbers.
   torch::nn::Conv2d conv(torch::nn::Conv2dOptions(1, 1, 1).bias(false));
   conv->options.in_channels(in).out_channels(out).kernel_size(kernel);
@@ -20,8 +20,8 @@ torch::nn::Conv2d convolution(int in, int out, int kernel, int stride, int group
   return conv;
 }
 
-torch::nn::Linear linear(int in, int out, Weights weights) {
-  if (weights == Weights::random) return torch::nn::Linear(in, out);
+torch::nn::Linear linear(int in, int out, InitialWeights weights) {
+  if (weights == InitialWeights::random) return torch::nn::Linear(in, out);
   torch::nn::Linear head(1, 1);
   head->options.in_features(in).out_features(out);
   head->weight.set_data(at::empty({out, in}));
@@ -29,7 +29,7 @@ torch::nn::Linear linear(int in, int out, Weights weights) {
   return head;
 }
 
-torch::nn::Sequential make_downsample(int in, int out, int stride, Weights weights) {
+torch::nn::Sequential make_downsample(int in, int out, int stride, InitialWeights weights) {
   return torch::nn::Sequential(convolution(in, out, 1, stride, 1, weights), torch::nn::BatchNorm2d(out));
 }
 
@@ -57,7 +57,7 @@ void append_state(const torch::nn::Module& module, const std::string& prefix, Na
 }  // namespace
 
 BasicBlockImpl::BasicBlockImpl(int in_channels, int channels, int stride, torch::nn::Sequential shortcut,
-                               Weights weights) {
+                               InitialWeights weights) {
   conv1 = register_module("conv1", convolution(in_channels, channels, 3, stride, 1, weights));
   bn1 = register_module("bn1", torch::nn::BatchNorm2d(channels));
   conv2 = register_module("conv2", convolution(channels, channels, 3, 1, 1, weights));
@@ -73,7 +73,7 @@ torch::Tensor BasicBlockImpl::forward(const torch::Tensor& x) {
 }
 
 BottleneckImpl::BottleneckImpl(int in_channels, int channels, int inner_channels, int stride, int groups,
-                               torch::nn::Sequential shortcut, Weights weights) {
+                               torch::nn::Sequential shortcut, InitialWeights weights) {
   const int out_channels = channels * 4;
   conv1 = register_module("conv1", convolution(in_channels, inner_channels, 1, 1, 1, weights));
   bn1 = register_module("bn1", torch::nn::BatchNorm2d(inner_channels));
@@ -92,7 +92,7 @@ torch::Tensor BottleneckImpl::forward(const torch::Tensor& x) {
   return out.relu_();
 }
 
-ResNetImpl::ResNetImpl(const Architecture& architecture, int num_classes, Weights weights)
+ResNetImpl::ResNetImpl(const Architecture& architecture, int num_classes, InitialWeights weights)
     : architecture_(architecture), num_classes_(num_classes) {
   // Modules are made and initialised in torchvision's order, so that one seed gives both the same weights.
   const int width = architecture.width;
@@ -104,10 +104,10 @@ ResNetImpl::ResNetImpl(const Architecture& architecture, int num_classes, Weight
   layer3 = register_module("layer3", make_layer(channels, 2, weights));
   layer4 = register_module("layer4", make_layer(channels, 3, weights));
   if (num_classes > 0) fc = register_module("fc", linear(architecture.features(), num_classes, weights));
-  if (weights == Weights::random) initialise(*this);
+  if (weights == InitialWeights::random) initialise(*this);
 }
 
-torch::nn::Sequential ResNetImpl::make_layer(int& in_channels, int stage, Weights weights) {
+torch::nn::Sequential ResNetImpl::make_layer(int& in_channels, int stage, InitialWeights weights) {
   const int channels = architecture_.channels(stage);
   const int out_channels = channels * architecture_.expansion();
   torch::nn::Sequential layer;

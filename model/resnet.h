@@ -15,13 +15,13 @@ namespace resnet {
 
 /// What a new network's convolutions and head hold: random numbers, to be trained; or memory that nothing has
 /// been written to yet, which costs nothing.
-enum class Weights : std::uint8_t { random, unset };
+enum class InitialWeights : std::uint8_t { random, unset };
 
 /// Two 3×3 convolutions beside an identity (He et al. 2015, arXiv:1512.03385, figure 5 left).
 class BasicBlockImpl : public torch::nn::Module {
  public:
   BasicBlockImpl(int in_channels, int channels, int stride, torch::nn::Sequential downsample,
-                 Weights weights);
+                 InitialWeights weights);
   /// [N, in_channels, H, W] → [N, channels, H/stride, W/stride]
   torch::Tensor forward(const torch::Tensor& x);
 
@@ -37,7 +37,7 @@ class BottleneckImpl : public torch::nn::Module {
  public:
   /// @param inner_channels of the 3×3 convolution (Architecture::inner_channels)
   BottleneckImpl(int in_channels, int channels, int inner_channels, int stride, int groups,
-                 torch::nn::Sequential downsample, Weights weights);
+                 torch::nn::Sequential downsample, InitialWeights weights);
   /// [N, in_channels, H, W] → [N, 4·channels, H/stride, W/stride]
   torch::Tensor forward(const torch::Tensor& x);
 
@@ -52,7 +52,8 @@ class ResNetImpl : public torch::nn::Module {
  public:
   /// @param num_classes 0 builds no head: forward then returns the pooled features.
   /// Random weights are as torchvision's: Kaiming normal, fan out; batch norms 1 and 0.
-  ResNetImpl(const Architecture& architecture, int num_classes, Weights weights = Weights::random);
+  ResNetImpl(const Architecture& architecture, int num_classes,
+             InitialWeights weights = InitialWeights::random);
 
   /// [N, 3, H, W] normalised pixels → logits [N, num_classes], or features [N, architecture.features()].
   torch::Tensor forward(const torch::Tensor& x);
@@ -74,7 +75,7 @@ class ResNetImpl : public torch::nn::Module {
   torch::nn::Linear fc{nullptr};
 
  private:
-  torch::nn::Sequential make_layer(int& in_channels, int stage, Weights weights);
+  torch::nn::Sequential make_layer(int& in_channels, int stage, InitialWeights weights);
 
   Architecture architecture_;
   int num_classes_;

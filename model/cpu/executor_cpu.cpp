@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <list>
-#include <optional>
+#include <memory>
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
@@ -89,7 +89,7 @@ class CpuExecutor final : public Executor {
     workers_.run({count}, [&](int /*stage*/, int unit, int /*member*/) { work(unit); });
   };
 
-  std::optional<Stem> stem_;
+  std::unique_ptr<Stem> stem_;
   std::vector<Stage> stages_;
   std::unique_ptr<Operation> head_;  // null: none
   // While stages are added: where the steps' registers are, and what the buffers hold; then of the last
@@ -118,7 +118,7 @@ CpuExecutor::CpuExecutor(const ResNet& network, Precision precision, const Execu
     }
     ++index;
     if (!stem_) {
-      stem_.emplace(kernels_, step, options.preprocessing, output);
+      stem_ = std::make_unique<Stem>(kernels_, step, options.preprocessing, output);
       quantizers_[block_] = output;
     } else if (step.kind == Step::Kind::head) {
       // In fp32 whatever the precision: it is small, and what it says is the result.

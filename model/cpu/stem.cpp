@@ -114,13 +114,18 @@ Range Stem::source_rows(int height, Range pooled) const {
           std::min(height, 2 * (2 * (pooled.end - 1) + 1) + padding + 1)};
 }
 
+// Bytes from a widened row to the next.
+std::ptrdiff_t Stem::widened_stride(int width) const {
+  // Two pixels more: the last group of a row of taps may reach beyond.
+  const std::ptrdiff_t bytes = (width + 2 * padding + 2) * colours * number_bytes_;
+  return (bytes + 63) / 64 * 64;
+}
+
 Stem::Scratch Stem::lay_out(const Pixels& pixels, Range pooled, std::byte* scratch) const {
-  const auto aligned = [](std::ptrdiff_t bytes) { return (bytes + 63) / 64 * 64; };
   Scratch s;
   const Range rows = source_rows(pixels.height, pooled);
   s.first = rows.begin;
-  // Two pixels more: the last group of a row of taps may reach beyond.
-  s.widened_stride = aligned((pixels.width + 2 * padding + 2) * colours * number_bytes_);
+  s.widened_stride = widened_stride(pixels.width);
   s.row_floats = std::ptrdiff_t{halved(pixels.width)} * output_group;
   s.pooled = reinterpret_cast<float*>(scratch);
   s.rows = s.pooled + output_group;
@@ -134,9 +139,9 @@ std::size_t Stem::scratch_bytes(const Pixels& pixels, int units) const {
   // The rows of the longest strip, wherever it lies.
   const int pooled = divide_up(height, strips);
   const std::ptrdiff_t rows = std::min(pixels.height, 4 * pooled + 2 * padding + 1);
-  const Scratch s = lay_out(pixels, {0, 1}, nullptr);
-  return static_cast<std::size_t>(s.widened - reinterpret_cast<std::byte*>(s.pooled) +
-                                  rows * s.widened_stride);
+  const std::ptrdiff_t row_floats = std::ptrdiff_t{halved(pixels.width)} * output_group;
+  // A pooled pixel, the sums of a row, three rows.
+  return static_cast<std::size_t>((output_group + 4 * row_floats) * 4 + rows * widened_stride(pixels.width));
 }
 
 void Stem::run(const Pixels& pixels, const Activations& output, int unit, int units,

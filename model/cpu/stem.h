@@ -51,6 +51,7 @@ class Stem {
   void pack(const at::Tensor& weight);
   Window window(int position, int size) const;
   Range source_rows(int height, Range pooled) const;
+  std::ptrdiff_t widened_stride(int width) const;
   Scratch lay_out(const Pixels& pixels, Range pooled, std::byte* scratch) const;
   void widen(const Pixels& pixels, int picture, int y, std::byte* to) const;
   float* row_at(const Scratch& scratch, int y) const { return scratch.rows + y % 3 * scratch.row_floats; }

@@ -209,13 +209,18 @@ void Winograd::split(Call& call, int threads) const {
   }
 }
 
-Winograd::Scratch Winograd::lay_out(const Call& call, int tiles, std::byte* scratch) const {
+Winograd::Scratch Winograd::strides(const Call& call, int tiles) const {
   Scratch s;
   s.tiles = tiles;
   s.line_stride = tiles * line_size;
   // Not a multiple of a page, lest the 36 components of a tile share one place in the cache.
   s.component_stride = component_lines(call.input) * s.line_stride + line_size;
   s.sum_stride = tiles * pixel_sums + line_size;
+  return s;
+}
+
+Winograd::Scratch Winograd::lay_out(const Call& call, int tiles, std::byte* scratch) const {
+  Scratch s = strides(call, tiles);
   s.components = scratch;
   s.sums = s.components + winograd_components * s.component_stride;
   s.pixels = s.sums + winograd_components * s.sum_stride;
@@ -223,7 +228,7 @@ Winograd::Scratch Winograd::lay_out(const Call& call, int tiles, std::byte* scra
 }
 
 std::size_t Winograd::scratch_bytes(const Call& call) const {
-  const Scratch s = lay_out(call, divide_up(tiles_of(call.output), call.strips), nullptr);
+  const Scratch s = strides(call, divide_up(tiles_of(call.output), call.strips));
   const std::ptrdiff_t pixels = std::max(winograd_components * line_size, result_pixels * pixel_sums);
   return static_cast<std::size_t>(winograd_components * (s.component_stride + s.sum_stride) + pixels);
 }

@@ -40,6 +40,7 @@ class Winograd final : public Operation {
   void find_steps(const float* weight, int outputs, std::array<float, output_group>* step) const;
   void write(int part, int channel, const std::array<float, output_group>* components);
   int component_lines(const Activations& input) const;
+  Scratch strides(const Call& call, int tiles) const;
   Scratch lay_out(const Call& call, int tiles, std::byte* scratch) const;
   void transform(const Call& call, Range tiles, const Scratch& scratch) const;
   void sum(int part, const Scratch& scratch) const;

@@ -1,4 +1,5 @@
 // resnetclassify where something runs out: buffers, room, memory, a peer, a device.
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <fstream>
@@ -93,8 +94,13 @@ std::string error_on(GstBus* bus, GQuark& domain, int& code) {
 
 TEST_F(ClassifyLimits, OutOfMemoryIsAnErrorOfTheElementAndNotTheEndOfTheProcess) {
   if (sanitized) GTEST_SKIP() << "a sanitizer's shadow memory leaves nothing to limit";
-  // A first layer that takes 67 MB, which no allocator keeps at hand.
-  open({{"model", model_of(test_network(), 2048)}, {"batch-size", "1"}, {"threads", "1"}});
+  // A first layer that takes 67 MB a picture, which no allocator keeps at hand. What has run once needs no
+  // more memory, but the first batch of four pictures does.
+  open({{"model", model_of(test_network(), 2048)},
+        {"batch-size", "4"},
+        {"batch-timeout", std::to_string(3600 * GST_SECOND)},
+        {"precision", "fp32"},
+        {"threads", "1"}});
   GstElement* small_element = gst_element_factory_make("resnetclassify", nullptr);
   g_object_set(small_element, "model", test_model().c_str(), "batch-size", 1, "threads", 1, nullptr);
   GstHarness* small = gst_harness_new_with_element(small_element, "sink", "src");
@@ -110,9 +116,9 @@ TEST_F(ClassifyLimits, OutOfMemoryIsAnErrorOfTheElementAndNotTheEndOfTheProcess)
   getrlimit(RLIMIT_AS, &before);
   rlimit tight = before;
   tight.rlim_cur = static_cast<rlim_t>(pages) * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (16U << 20U);
-  GstBuffer* in = frame(0);
+  std::array<GstBuffer*, 4> in{frame(0), frame(1), frame(2), frame(3)};
   ASSERT_EQ(setrlimit(RLIMIT_AS, &tight), 0);
-  gst_harness_push(harness_, in);
+  for (GstBuffer* buffer : in) gst_harness_push(harness_, buffer);
   GQuark domain = 0;
   int code = 0;
   const std::string text = error_on(bus, domain, code);
@@ -131,6 +137,7 @@ TEST_F(ClassifyLimits, OutOfMemoryIsAnErrorOfTheElementAndNotTheEndOfTheProcess)
   gst_object_unref(bus);
   gst_harness_teardown(small);
   // Started again with memory to be had it works.
+  g_object_set(element(), "batch-timeout", guint64{0}, nullptr);
   restart();
   GstBuffer* out = play(0);
   EXPECT_TRUE(out != nullptr && read_classification_meta(out));

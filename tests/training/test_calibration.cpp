@@ -61,8 +61,8 @@ TEST(Histogram, TheLeastSquaresClipIsNearlyTheBest) {
     Histogram histogram;
     histogram.add(values);
     double least = HUGE_VAL;
-    for (double clip = 1; clip <= 25; clip += 0.1)
-      least = std::min(least, squared_error(values, clip, levels));
+    for (int tenths = 10; tenths <= 250; ++tenths)
+      least = std::min(least, squared_error(values, tenths / 10.0, levels));
     EXPECT_LE(squared_error(values, histogram.least_squares_clip(levels), levels), 1.05 * least);
     EXPECT_LE(1.1 * least, squared_error(values, histogram.largest(), levels));
   }
