@@ -33,9 +33,7 @@ std::string accuracy_text(const QuantizationAccuracy& accuracy) {
 }
 
 QuantizedWeights quantize_weights(const at::Tensor& weight) {
-  at::Tensor scale = weight.abs().amax({1, 2, 3}) / kMaxWeight;
-  // As it is found from scale·127, rounded: then it is found again.
-  scale = scale * kMaxWeight / kMaxWeight;
+  const at::Tensor scale = weight.abs().amax({1, 2, 3}) / kMaxWeight;
   QuantizedWeights result;
   result.scale = at::where(scale.ge(kSmallestScale), scale, at::ones_like(scale));
   const at::Tensor steps = weight.to(at::kDouble) / result.scale.to(at::kDouble).view({-1, 1, 1, 1});
