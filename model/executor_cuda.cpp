@@ -178,8 +178,7 @@ class CudaExecutor final : public LoweredExecutor {
   static void end_failed_capture(at::cuda::CUDAGraph& graph) noexcept {
     try {
       graph.capture_end();
-    } catch (const std::exception&) {
-      // What failed first is what the caller says.
+    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the caller says what failed first
     }
     (void)cudaGetLastError();
   }
