@@ -5,7 +5,7 @@
 
 #include "model/cpu/executor_cpu.h"
 #include "model/error.h"
-#include "model/lowered_executor.h"
+#include "model/executor_backends.h"
 
 namespace resnet {
 namespace {

@@ -15,10 +15,11 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include "model/error.h"
-#include "model/lowered_executor.h"
+#include "model/executor_backends.h"
 #include "model/packed_picture.h"
 #include "model/preprocess_cuda.h"
 #include "model/recordings.h"
+#include "model/run_steps.h"
 
 namespace resnet {
 namespace {
@@ -53,10 +54,10 @@ struct Recording {
 
 /// cuDNN's fused convolutions, channels last, on a stream of its own, where each batch ends with the one wait
 /// for it. Uploads of pictures have another stream, so that they go on while a batch runs.
-class CudaExecutor final : public LoweredExecutor {
+class CudaExecutor final : public Executor {
  public:
   CudaExecutor(const ResNet& network, int device, Precision precision, const Preprocessing& preprocessing)
-      : LoweredExecutor(lower(network)),
+      : steps_(lower(network)),
         device_(at::kCUDA, static_cast<c10::DeviceIndex>(device)),
         precision_(precision),
         format_(format_of(precision)),
@@ -103,7 +104,7 @@ class CudaExecutor final : public LoweredExecutor {
       const at::Tensor input = recording ? recording->input.narrow(0, 0, n) : make_place(shape);
       fill(input);
       if (recording) recording->graph.replay();
-      const NetworkOutput there = recording ? recording->output : run_steps(input);
+      const NetworkOutput there = recording ? recording->output : run_network(input);
       NetworkOutput output{download(there.logits, n), download(there.features, n)};
       done_.record(stream_);
       done_.synchronize();
@@ -122,25 +123,26 @@ class CudaExecutor final : public LoweredExecutor {
   std::string description() const override { return device_.str() + " " + format_.name; }
   Precision precision() const override { return precision_; }
 
- protected:
-  at::Tensor convolution(std::size_t index, const at::Tensor& x) override {
-    const Step& step = steps_[index];
+ private:
+  NetworkOutput run_network(const at::Tensor& input) const {
+    return run_steps(steps_, input,
+                     [this](std::size_t index, const at::Tensor& x, const at::Tensor& residual) {
+                       return convolve(steps_[index], x, residual);
+                     });
+  }
+
+  static at::Tensor convolve(const Step& step, const at::Tensor& x, const at::Tensor& residual) {
     const std::array<std::int64_t, 2> stride{step.stride, step.stride}, padding{step.padding, step.padding};
     constexpr std::array<std::int64_t, 2> dilation{1, 1};
+    if (residual.defined()) {
+      return at::cudnn_convolution_add_relu(x, step.weight, residual, 1.0, step.bias, stride, padding,
+                                            dilation, step.groups);
+    }
     return step.relu
                ? at::cudnn_convolution_relu(x, step.weight, step.bias, stride, padding, dilation, step.groups)
                : at::conv2d(x, step.weight, step.bias, stride, padding, dilation, step.groups);
   }
 
-  at::Tensor convolution_add(std::size_t index, const at::Tensor& x, const at::Tensor& residual) override {
-    const Step& step = steps_[index];
-    const std::array<std::int64_t, 2> stride{step.stride, step.stride}, padding{step.padding, step.padding};
-    constexpr std::array<std::int64_t, 2> dilation{1, 1};
-    return at::cudnn_convolution_add_relu(x, step.weight, residual, 1.0, step.bias, stride, padding, dilation,
-                                          step.groups);
-  }
-
- private:
   /// The head stays in fp32: it is small, and what it says is compared with a threshold.
   void move_weights(Step& step) const {
     if (!step.weight.defined()) return;
@@ -162,11 +164,11 @@ class CudaExecutor final : public LoweredExecutor {
   std::unique_ptr<Recording> record(int n) {
     auto recording = std::make_unique<Recording>();
     recording->input = make_place({n, 3, crop_, crop_});
-    run_steps(recording->input);  // not recorded: cuDNN tries kernels, which then find their memory
+    run_network(recording->input);  // not recorded: cuDNN tries kernels, which then find their memory
     stream_.synchronize();
     recording->graph.capture_begin(pool_, cudaStreamCaptureModeThreadLocal);
     try {
-      recording->output = run_steps(recording->input);
+      recording->output = run_network(recording->input);
     } catch (...) {
       end_failed_capture(recording->graph);
       throw;
@@ -196,6 +198,7 @@ class CudaExecutor final : public LoweredExecutor {
     return here;
   }
 
+  std::vector<Step> steps_;
   c10::Device device_;
   Precision precision_;
   Format format_;

@@ -2,7 +2,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "model/error.h"
-#include "model/lowered_executor.h"
+#include "model/executor_backends.h"
 
 namespace resnet {
 namespace {

@@ -1,14 +1,13 @@
 #include "training/calibration.h"
 
-#include <array>
 #include <cmath>
 
 #include <ATen/ops/conv2d.h>
-#include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/relu.h>
 #include <c10/core/InferenceMode.h>
 
 #include "model/error.h"
+#include "model/run_steps.h"
 
 namespace resnet {
 namespace {
@@ -102,22 +101,15 @@ double Histogram::least_squares_clip(int levels) const {
 
 void Calibrator::observe(const at::Tensor& input) {
   const c10::InferenceMode inference;
-  std::array<at::Tensor, 2> registers;
-  registers[Step::block] = input;
-  for (std::size_t i = 0; i < steps_.size(); ++i) {
-    const Step& step = steps_[i];
-    if (step.kind == Step::Kind::max_pool) {
-      registers[step.output] = at::max_pool2d(registers[step.input], 3, 2, 1);
-    }
-    if (!is_convolution(step)) continue;
-    at::Tensor output =
-        at::conv2d(registers[step.input], step.weight, step.bias, step.stride, step.padding, 1, step.groups);
-    if (step.kind == Step::Kind::convolution_add) output.add_(registers[Step::block]);
+  run_steps(steps_, input, [this](std::size_t index, const at::Tensor& x, const at::Tensor& residual) {
+    const Step& step = steps_[index];
+    at::Tensor output = at::conv2d(x, step.weight, step.bias, step.stride, step.padding, 1, step.groups);
+    if (residual.defined()) output.add_(residual);
     if (step.relu) output.relu_();
     output = output.contiguous();
-    histograms_[i].add({output.const_data_ptr<float>(), static_cast<std::size_t>(output.numel())});
-    registers[step.output] = std::move(output);
-  }
+    histograms_[index].add({output.const_data_ptr<float>(), static_cast<std::size_t>(output.numel())});
+    return output;
+  });
 }
 
 std::vector<float> Calibrator::output_scales(CalibrationMethod method) const {

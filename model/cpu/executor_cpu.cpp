@@ -15,7 +15,7 @@
 #include "model/cpu/winograd.h"
 #include "model/cpu/workers.h"
 #include "model/error.h"
-#include "model/lowered_executor.h"
+#include "model/executor_backends.h"
 
 namespace resnet {
 
