@@ -1,6 +1,8 @@
 """What the peers' processes share: they take turns on the same cores, as tests/benchmarks/turns.h says it."""
 
+import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -43,6 +45,15 @@ def take_turns(prepare: Callable[[], tuple[str, Turn]]) -> None:
             say({"error": f'expected "go SECONDS", found "{line.strip()}"'})
             sys.exit(1)
         say(turn(float(seconds)))
+
+
+def arguments(description: str | None, batch_size: int = 1) -> argparse.ArgumentParser:
+    """What every peer is told."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--batch-size", type=int, default=batch_size)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    return parser
 
 
 def model_path(models: Path, network: str, precision: str, kind: str) -> Path:

@@ -1,7 +1,5 @@
 """ONNX Runtime as a contestant: the network alone, frames/s by turns."""
 
-import argparse
-import os
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +22,7 @@ def prepare(path: Path, batch_size: int, threads: int) -> tuple[str, peer.Turn]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--batch-size", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser = peer.arguments(__doc__)
     options = parser.parse_args()
     peer.take_turns(lambda: prepare(options.model, options.batch_size, options.threads))
 

@@ -1,7 +1,5 @@
 """OpenVINO as a contestant: the network alone, frames/s by turns."""
 
-import argparse
-import os
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -72,11 +70,8 @@ def prepare(path: Path, precision: str, batch_size: int, threads: int) -> tuple[
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, required=True)
+    parser = peer.arguments(__doc__)
     parser.add_argument("--precision", choices=["fp32", "bf16", "int8"], required=True)
-    parser.add_argument("--batch-size", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     peer.take_turns(lambda: prepare(options.model, options.precision, options.batch_size, options.threads))
 

@@ -4,8 +4,6 @@ Frames of 1280x720 NV12 come from memory as fast as they are taken (imagefreeze 
 converts in a thread of its own while OpenVINO runs; the pixels become network input inside OpenVINO's graph.
 """
 
-import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -73,11 +71,8 @@ def prepare(path: Path, precision: str, batch_size: int, threads: int) -> tuple[
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, required=True)
+    parser = peer.arguments(__doc__, batch_size=8)
     parser.add_argument("--precision", choices=["fp32", "bf16", "int8"], required=True)
-    parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     o = parser.parse_args()
     peer.take_turns(lambda: prepare(o.model, o.precision, o.batch_size, o.threads))
 

@@ -1,7 +1,5 @@
 """PyTorch as a contestant: torchvision's module as it is, or compiled; frames/s by turns."""
 
-import argparse
-import os
 from pathlib import Path
 
 import torch
@@ -34,11 +32,8 @@ def prepare(path: Path, network: str, batch_size: int, threads: int, compiled: b
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, required=True)
+    parser = peer.arguments(__doc__)
     parser.add_argument("--network", required=True)
-    parser.add_argument("--batch-size", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--compile", action="store_true")
     o = parser.parse_args()
     peer.take_turns(lambda: prepare(o.model, o.network, o.batch_size, o.threads, o.compile))
