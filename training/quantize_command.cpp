@@ -4,10 +4,8 @@
 #include <map>
 #include <memory>
 
-#include <ATen/TensorOperators.h>
 #include <ATen/ops/argmax.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/tensor.h>
 #include <CLI/CLI.hpp>
 
 #include "model/error.h"
@@ -69,9 +67,6 @@ class Quantizer {
       throw Error(ErrorCode::mismatch,
                   options.model.string() + " has no head (fc), so what 8 bits lose cannot be measured");
     }
-    const int size = model_.info.preprocessing.crop_size;
-    pixels_ =
-        at::empty({kBatchSize, 3, size, size}, at::TensorOptions(at::kByte), at::MemoryFormat::ChannelsLast);
   }
 
   /// Chooses the ranges of the activations. @return false when Ctrl-C ended it
@@ -83,37 +78,31 @@ class Quantizer {
   void save() const;
 
  private:
-  bool for_each(const std::vector<std::filesystem::path>& pictures, const std::string& title,
-                const OnBatch& on_batch) {
-    return for_each_batch(pictures, model_.info.preprocessing, pixels_, title, console_, on_batch,
+  /// In batches of bytes, which executors normalise, or of numbers, which are normalised already.
+  bool for_each(const std::vector<std::filesystem::path>& pictures, at::ScalarType type,
+                const std::string& title, const OnBatch& on_batch) {
+    const int size = model_.info.preprocessing.crop_size;
+    at::Tensor batch =
+        at::empty({kBatchSize, 3, size, size}, at::TensorOptions(type), at::MemoryFormat::ChannelsLast);
+    return for_each_batch(pictures, model_.info.preprocessing, batch, title, console_, on_batch,
                           [this](std::size_t, const std::string& why) { console_.warn(why + "; skipped"); });
   }
-  at::Tensor normalised(const at::Tensor& pixels) const;
 
   const QuantizeOptions& options_;
   Console& console_;
   Model model_;
-  at::Tensor pixels_;  ///< a batch
   Quantization quantization_;
   QuantizationAccuracy accuracy_;
 };
-
-at::Tensor Quantizer::normalised(const at::Tensor& pixels) const {
-  const auto colours = [](const std::array<float, 3>& values) {
-    return at::tensor(at::ArrayRef<float>(values)).view({1, 3, 1, 1});
-  };
-  const Preprocessing& preprocessing = model_.info.preprocessing;
-  return (pixels.to(at::kFloat) / 255 - colours(preprocessing.mean)) / colours(preprocessing.std);
-}
 
 bool Quantizer::calibrate(const TrainingData& data) {
   const auto pictures = spread(data.train, data.classes.size(), static_cast<std::size_t>(options_.pictures));
   Calibrator calibrator(lower(model_.network));
   const OnBatch observe = [&](const std::vector<std::size_t>& indices, at::Tensor& batch) {
-    calibrator.observe(normalised(batch));
+    calibrator.observe(batch);
     quantization_.pictures += static_cast<int>(indices.size());
   };
-  if (!for_each(pictures, "calibrate", observe)) {
+  if (!for_each(pictures, at::kFloat, "calibrate", observe)) {
     return false;
   }
   if (quantization_.pictures == 0) {
@@ -154,7 +143,7 @@ bool Quantizer::measure(const TrainingData& data) {
       same += first == quantized ? 1 : 0;
     }
   };
-  if (!for_each(pictures, "measure", compare)) {
+  if (!for_each(pictures, at::kByte, "measure", compare)) {
     return false;
   }
   if (total == 0) {
