@@ -50,11 +50,9 @@ std::shared_ptr<BatchingEngine> load(const EngineOptions& options) {
   executor_options.device = options.device;
   executor_options.precision = options.precision;
   executor_options.threads = options.threads;
-  executor_options.preprocessing = model.info.preprocessing;
-  executor_options.quantization = quantization_of(model.info);
   executor_options.release_weights = true;
   const int num_classes = model.network->num_classes();
-  std::unique_ptr<Executor> executor = make_executor(model.network, executor_options);
+  std::unique_ptr<Executor> executor = make_executor(model.network, with_model(executor_options, model.info));
   return std::make_shared<BatchingEngine>(std::move(executor), std::move(model.info), num_classes,
                                           std::filesystem::path(options.model).filename().string(),
                                           std::move(model.warnings));

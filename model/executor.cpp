@@ -26,7 +26,7 @@ std::unique_ptr<Executor> make_on_cpu(const ResNet& network, const ExecutorOptio
   std::string reason;
   if (cpu_supports(precision, reason)) return make_cpu_executor(network, precision, options);
   // fp32 is to be had everywhere, if not as fast.
-  if (precision == Precision::fp32) return make_reference_executor(network, options.threads);
+  if (precision == Precision::fp32) return make_reference_executor(network, options);
   unsupported(std::string(precision == Precision::bf16 ? "bf16" : "int8") +
               " is not to be had here: " + reason + "; use fp32");
 }
@@ -70,6 +70,12 @@ bool has_gpu() {
 }
 
 }  // namespace
+
+ExecutorOptions with_model(ExecutorOptions options, const ModelInfo& info) {
+  options.preprocessing = info.preprocessing;
+  options.quantization = info.quantization ? &*info.quantization : nullptr;
+  return options;
+}
 
 std::unique_ptr<Executor> make_executor(const ResNet& network, const ExecutorOptions& options) {
   if (options.precision == Precision::int8 && options.quantization == nullptr)

@@ -7,9 +7,8 @@
 #include <ATen/core/Tensor.h>
 
 #include "model/image.h"
+#include "model/model_info.h"
 #include "model/precision.h"
-#include "model/preprocessing.h"
-#include "model/quantization.h"
 #include "model/resnet.h"
 
 namespace resnet {
@@ -72,6 +71,9 @@ struct ExecutorOptions {
   /// memory. The network cannot be used afterwards.
   bool release_weights = false;
 };
+
+/// The options with what a model says of itself: its preprocessing, and its quantization, which `info` keeps.
+ExecutorOptions with_model(ExecutorOptions options, const ModelInfo& info);
 
 /// Lowers the network (eval mode; its weights may be shared or released afterwards) for a device.
 /// @throws Error unsupported when the device or the precision is not to be had here, saying why

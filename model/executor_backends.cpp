@@ -1,18 +1,25 @@
 #include "model/executor_backends.h"
 
 #include <algorithm>
+#include <array>
 #include <new>
 
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/tensor.h>
 #include <c10/util/Exception.h>
 
 #include "model/error.h"
 
 namespace resnet {
 
-void use_threads(int threads) {
+int cpu_threads(int option) {
   static const int all = at::get_num_threads();
-  const int wanted = threads > 0 ? threads : all;
+  return option > 0 ? option : all;
+}
+
+void use_threads(int option) {
+  const int wanted = cpu_threads(option);
   if (at::get_num_threads() != wanted) at::set_num_threads(wanted);
 }
 
@@ -23,6 +30,14 @@ void check_input(const at::Tensor& input) {
   for (const std::int64_t size : input.sizes()) shape += (shape.empty() ? "" : ", ") + std::to_string(size);
   throw Error(ErrorCode::mismatch,
               "the network's input has shape [" + shape + "]; [n, 3, height, width] is needed");
+}
+
+at::Tensor normalised_input(const at::Tensor& input, const Preprocessing& preprocessing) {
+  if (input.scalar_type() != at::kByte) return input;
+  const auto by_channel = [](const std::array<float, 3>& values) {
+    return at::tensor(at::ArrayRef<float>(values)).view({1, 3, 1, 1});
+  };
+  return (input.to(at::kFloat) / 255 - by_channel(preprocessing.mean)) / by_channel(preprocessing.std);
 }
 
 void throw_device_error(const std::string& device, const std::exception& error) {

@@ -8,8 +8,7 @@
 
 namespace resnet {
 
-/// Reference in fp32 with that many CPU threads (0: all cores).
-std::unique_ptr<Executor> make_reference_executor(const ResNet& network, int threads);
+std::unique_ptr<Executor> make_reference_executor(const ResNet& network, const ExecutorOptions& options);
 
 #ifdef RESNET_CUDA
 int cuda_device_count();
@@ -18,12 +17,16 @@ std::unique_ptr<Executor> make_cuda_executor(const ResNet& network, int device, 
                                              const Preprocessing& preprocessing);
 #endif
 
+/// CPU threads that are meant by an option: 0 is what the process started with, all cores.
+int cpu_threads(int option);
 /// Sets the calling thread's CPU threads for a run, which is a setting of the calling thread (OpenMP).
-/// @param threads 0: what the process started with, all cores
-void use_threads(int threads);
+void use_threads(int option);
 
 /// @throws Error mismatch unless `input` is [n, 3, height, width] with n ≥ 1
 void check_input(const at::Tensor& input);
+
+/// What a network is given: bytes, which are pixels 0…255, normalised in fp32; anything else as it is.
+at::Tensor normalised_input(const at::Tensor& input, const Preprocessing& preprocessing);
 
 /// What a failed kernel says, as Error device.
 [[noreturn]] void throw_device_error(const std::string& device, const std::exception& error);

@@ -61,7 +61,7 @@ class CudaExecutor final : public Executor {
         device_(at::kCUDA, static_cast<c10::DeviceIndex>(device)),
         precision_(precision),
         format_(format_of(precision)),
-        crop_(preprocessing.crop_size),
+        preprocessing_(preprocessing),
         stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device_.index())),
         upload_stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device_.index())),
         recordings_([this](int n) { return record(n); }, [this](const std::string& why) { warn(why); }) {
@@ -88,8 +88,9 @@ class CudaExecutor final : public Executor {
 
   NetworkOutput run(const at::Tensor& input) override {
     check_input(input);
+    const at::Tensor normalised = normalised_input(input, preprocessing_);
     return run_filled(input.sizes(),
-                      [&](const at::Tensor& place) { place.copy_(input, /*non_blocking=*/true); });
+                      [&](const at::Tensor& place) { place.copy_(normalised, /*non_blocking=*/true); });
   }
 
   /// What the network says to an input of that shape, which `fill(place)` queues into its place on the GPU.
@@ -99,7 +100,7 @@ class CudaExecutor final : public Executor {
     const c10::cuda::CUDAStreamGuard on_stream(stream_);
     const std::int64_t n = shape[0];
     try {
-      const bool usual = shape[2] == crop_ && shape[3] == crop_;
+      const bool usual = shape[2] == preprocessing_.crop_size && shape[3] == preprocessing_.crop_size;
       Recording* recording = usual ? recordings_.find(static_cast<int>(n)) : nullptr;
       const at::Tensor input = recording ? recording->input.narrow(0, 0, n) : make_place(shape);
       fill(input);
@@ -163,7 +164,7 @@ class CudaExecutor final : public Executor {
   /// thread's own. Capturing leaves other threads' calls alone.
   std::unique_ptr<Recording> record(int n) {
     auto recording = std::make_unique<Recording>();
-    recording->input = make_place({n, 3, crop_, crop_});
+    recording->input = make_place({n, 3, preprocessing_.crop_size, preprocessing_.crop_size});
     run_network(recording->input);  // not recorded: cuDNN tries kernels, which then find their memory
     stream_.synchronize();
     recording->graph.capture_begin(pool_, cudaStreamCaptureModeThreadLocal);
@@ -202,7 +203,7 @@ class CudaExecutor final : public Executor {
   c10::Device device_;
   Precision precision_;
   Format format_;
-  std::int64_t crop_;
+  Preprocessing preprocessing_;
   at::Tensor values_;  // the ValueTable, on the GPU
   c10::cuda::CUDAStream stream_, upload_stream_;
   c10::cuda::CUDAEvent done_{cudaEventDisableTiming | cudaEventBlockingSync};  // the wait sleeps

@@ -9,7 +9,8 @@ namespace {
 
 class ReferenceExecutor : public Executor {
  public:
-  ReferenceExecutor(const ResNet& network, int threads) : network_(network), threads_(threads) {
+  ReferenceExecutor(const ResNet& network, const ExecutorOptions& options)
+      : network_(network), threads_(options.threads), preprocessing_(options.preprocessing) {
     network_->eval();
   }
 
@@ -21,7 +22,8 @@ class ReferenceExecutor : public Executor {
     const c10::InferenceMode inference;
     try {
       NetworkOutput output;
-      output.features = network_->forward_features(input.to(at::kFloat)).contiguous();
+      output.features =
+          network_->forward_features(normalised_input(input, preprocessing_).to(at::kFloat)).contiguous();
       if (network_->fc) output.logits = network_->fc(output.features).contiguous();
       return output;
     } catch (const std::exception& error) {
@@ -35,17 +37,17 @@ class ReferenceExecutor : public Executor {
  private:
   ResNet network_;
   int threads_;
+  Preprocessing preprocessing_;
 };
 
 }  // namespace
 
-std::unique_ptr<Executor> make_reference_executor(const ResNet& network, int threads) {
-  use_threads(threads);
-  return std::make_unique<ReferenceExecutor>(network, threads);
+std::unique_ptr<Executor> make_reference_executor(const ResNet& network, const ExecutorOptions& options) {
+  return std::make_unique<ReferenceExecutor>(network, options);
 }
 
 std::unique_ptr<Executor> make_reference_executor(const ResNet& network) {
-  return make_reference_executor(network, 0);
+  return make_reference_executor(network, ExecutorOptions{});
 }
 
 }  // namespace resnet

@@ -27,11 +27,6 @@ struct ModelInfo {
   std::string digest;  ///< "sha256:…" over the tensors (see tensor_digest); empty: not stated
 };
 
-/// Null for a model that is not quantized.
-inline const Quantization* quantization_of(const ModelInfo& info) {
-  return info.quantization ? &*info.quantization : nullptr;
-}
-
 nlohmann::json to_json(const ModelInfo& info);
 
 /// Reads what to_json wrote; everything is optional and checked (types, ranges: 1 ≤ crop_size ≤

@@ -70,10 +70,8 @@ Classifier::Classifier(const ClassifierOptions& options, Console& console)
   executor.device = options.device;
   executor.precision = parse_precision(options.precision);
   executor.threads = options.threads;
-  executor.preprocessing = parts_->info.preprocessing;
-  executor.quantization = quantization_of(parts_->info);
   executor.release_weights = true;
-  parts_->executor = make_executor(model.network, executor);
+  parts_->executor = make_executor(model.network, with_model(executor, parts_->info));
 }
 
 Classifier::~Classifier() = default;

@@ -21,19 +21,44 @@ void clear_ends(const Activations& output, int part, int picture, int y) {
   }
 }
 
+Finisher::Finisher(const Step& step, const std::vector<float>& weight_scale,
+                   const ConvolutionQuantizers& quantizers, bool integers)
+    : factors_(channel_factors(weight_scale, step.bias, quantizers.input.scale, quantizers.output)),
+      relu_(step.relu),
+      add_(step.kind == Step::Kind::convolution_add),
+      integers_(integers),
+      residual_scale_(quantizers.residual.scale / quantizers.output.scale),
+      residual_zero_(quantizers.residual.zero) {}
+
+Finish Finisher::at(const Activations& output, int part, int picture, int y, int x) const {
+  Finish finish;
+  finish.scale = &factors_.scale[static_cast<std::size_t>(part) * output_group];
+  finish.bias = &factors_.bias[static_cast<std::size_t>(part) * output_group];
+  finish.relu = relu_;
+  finish.integers = integers_;
+  finish.output = output.pixel(picture, part * output_group / line_channels(output.format), y, x);
+  finish.output_line_stride = output.line_stride();
+  if (add_) {
+    finish.residual = finish.output;
+    finish.residual_line_stride = finish.output_line_stride;
+    finish.residual_scale = residual_scale_;
+    finish.residual_zero = residual_zero_;
+  }
+  return finish;
+}
+
 Convolution::Convolution(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers,
                          const Parallel& parallel)
+    : Convolution(kernels, step, quantizers, scale_weights(kernels.weights, step.weight), parallel) {}
+
+Convolution::Convolution(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers,
+                         const ScaledWeights& weights, const Parallel& parallel)
     : kernels_(kernels),
       in_channels_(static_cast<int>(step.weight.size(1)) * step.groups),
       out_channels_(static_cast<int>(step.weight.size(0))),
       size_(step.weight.dim() == 4 ? static_cast<int>(step.weight.size(2)) : 1),
       stride_(step.stride),
-      relu_(step.relu),
-      add_(step.kind == Step::Kind::convolution_add) {
-  const ScaledWeights weights = scale_weights(kernels.weights, step.weight);
-  factors_ = channel_factors(weights.scale, step.bias, quantizers.input.scale, quantizers.output);
-  residual_scale_ = quantizers.residual.scale / quantizers.output.scale;
-  residual_zero_ = quantizers.residual.zero;
+      finisher_(step, weights.scale, quantizers, kernels.integers) {
   pack(weights.values, step.groups, parallel);
 }
 
@@ -129,8 +154,8 @@ void Convolution::run_row(const Call& call, int index, Range lines, int row, boo
                           std::byte* sums) const {
   const Part& part = parts_[static_cast<std::size_t>(index)];
   const Activations& input = call.input;
-  const Place place{row / call.output.height, row % call.output.height};
-  const int first_y = place.y * stride_ - size_ / 2;
+  const int picture = row / call.output.height, y = row % call.output.height;
+  const int first_y = y * stride_ - size_ / 2;
   const int skipped = std::max(0, -first_y);  // rows of the window that lie outside
   const int first_x = -(size_ / 2);
   Tile tile;
@@ -142,8 +167,7 @@ void Convolution::run_row(const Call& call, int index, Range lines, int row, boo
   tile.weight_line_stride = weight_line_bytes();
   tile.weights = part.weights + lines.begin * weight_line_bytes() +
                  std::ptrdiff_t{skipped} * size_ * static_cast<std::ptrdiff_t>(line_bytes) * output_group;
-  const std::byte* first =
-      input.pixel(place.picture, part.first_line + lines.begin, first_y + skipped, first_x);
+  const std::byte* first = input.pixel(picture, part.first_line + lines.begin, first_y + skipped, first_x);
   const SumTiles& kernels = stride_ == 1 ? kernels_.dense : kernels_.strided;
   const int tiles = divide_up(call.output.width, max_tile);
   for (int i = 0; i < tiles; ++i) {
@@ -153,26 +177,8 @@ void Convolution::run_row(const Call& call, int index, Range lines, int row, boo
     kernels[pixels.size() - 1](tile, sums + std::ptrdiff_t{pixels.begin} * output_group * 4, lines.begin > 0);
   }
   if (lines.end < part.lines) return;
-  kernels_.finish(finish_at(call, index, place), sums, call.output.width);
-  clear_ends(call.output, index, place.picture, place.y);
-}
-
-Finish Convolution::finish_at(const Call& call, int index, Place place) const {
-  Finish finish;
-  finish.scale = &factors_.scale[static_cast<std::size_t>(index) * output_group];
-  finish.bias = &factors_.bias[static_cast<std::size_t>(index) * output_group];
-  finish.relu = relu_;
-  finish.integers = kernels_.integers;
-  finish.output =
-      call.output.pixel(place.picture, index * output_group / line_channels(call.output.format), place.y, 0);
-  finish.output_line_stride = call.output.line_stride();
-  if (add_) {
-    finish.residual = finish.output;
-    finish.residual_line_stride = finish.output_line_stride;
-    finish.residual_scale = residual_scale_;
-    finish.residual_zero = residual_zero_;
-  }
-  return finish;
+  kernels_.finish(finisher_.at(call.output, index, picture, y, 0), sums, call.output.width);
+  clear_ends(call.output, index, picture, y);
 }
 
 }  // namespace resnet::cpu

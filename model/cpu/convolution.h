@@ -13,6 +13,23 @@ struct ConvolutionQuantizers {
   Quantizer residual;  ///< of what the output's place holds before
 };
 
+/// What becomes of a convolution's sums: scale, bias, residual and ReLU.
+class Finisher {
+ public:
+  /// @param weight_scale of each channel's weights
+  /// @param integers the sums are int32
+  Finisher(const Step& step, const std::vector<float>& weight_scale, const ConvolutionQuantizers& quantizers,
+           bool integers);
+
+  /// For pixels from (x, y) of a picture on, of 64 channels.
+  Finish at(const Activations& output, int part, int picture, int y, int x) const;
+
+ private:
+  ChannelFactors factors_;
+  bool relu_, add_, integers_;
+  float residual_scale_, residual_zero_;
+};
+
 /// A convolution with weights in groups, computed as it is written: 1×1, or 3×3 with padding 1; stride 1
 /// or 2.
 class Convolution final : public Operation {
@@ -28,29 +45,26 @@ class Convolution final : public Operation {
   void run(const Call& call, int unit, std::byte* scratch) const noexcept override;
 
  private:
+  Convolution(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers,
+              const ScaledWeights& weights, const Parallel& parallel);
+
   /// What the 64 output channels of one part read and have as weights.
   struct Part {
     int first_line = 0, lines = 0;
     std::byte* weights = nullptr;
-  };
-  struct Place {
-    int picture = 0, y = 0;
   };
 
   void pack(const at::Tensor& weight, int groups, const Parallel& parallel);
   void pack_part(const at::Tensor& weight, int groups, int index) const;
   int chunk_lines(const Part& part) const;
   void run_row(const Call& call, int index, Range lines, int row, bool prefetch, std::byte* sums) const;
-  Finish finish_at(const Call& call, int index, Place place) const;
   std::ptrdiff_t weight_line_bytes() const;
 
   const Kernels& kernels_;
   const int in_channels_, out_channels_, size_, stride_;
-  const bool relu_, add_;
   Bytes weights_;
   std::vector<Part> parts_;
-  ChannelFactors factors_;
-  float residual_scale_ = 1.0F, residual_zero_ = 0.0F;
+  Finisher finisher_;
 };
 
 /// Zeros at both ends of a row, of the lines of 64 channels.

@@ -5,7 +5,6 @@
 #include <list>
 #include <memory>
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <c10/core/InferenceMode.h>
 
@@ -106,9 +105,7 @@ class CpuExecutor final : public Executor {
 };
 
 CpuExecutor::CpuExecutor(const ResNet& network, Precision precision, const ExecutorOptions& options)
-    : precision_(precision),
-      kernels_(*kernels_for(precision)),
-      workers_(options.threads > 0 ? options.threads : at::get_num_threads()) {
+    : precision_(precision), kernels_(*kernels_for(precision)), workers_(cpu_threads(options.threads)) {
   const c10::InferenceMode inference;
   std::size_t index = 0;
   lower(network, options.release_weights, [&](const Step& step) {

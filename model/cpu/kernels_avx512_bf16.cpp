@@ -39,15 +39,8 @@ void transform(const std::byte* pixels, std::ptrdiff_t row_stride, std::byte* to
 }
 
 Kernels make() {
-  Kernels kernels = make_kernels<Avx512, Bf16Storage, false>();
-  kernels.format = Format::bf16;
-  kernels.weights = WeightType::bf16;
-  set_tiles<Bf16Product, 64>(kernels.dense);
-  set_tiles<Bf16Product, 128>(kernels.strided);
-  set_tiles<Bf16Product, 12>(kernels.stem);
-  kernels.winograd_weights = WeightType::fp32;
-  kernels.winograd_lines = 2;
-  set_tiles<FloatProduct<Avx512>, 64>(kernels.winograd_sum);
+  Kernels kernels = make_kernels<Avx512, Bf16Storage, Bf16Product, WeightType::bf16, FloatProduct<Avx512>,
+                                 WeightType::fp32, false>(Format::bf16);
   kernels.winograd_transform = transform;
   return kernels;
 }

@@ -84,15 +84,9 @@ void transform(const std::byte* pixels, std::ptrdiff_t row_stride, std::byte* to
 }
 
 Kernels make() {
-  Kernels kernels = make_kernels<Avx512, ByteStorage, true>();
-  kernels.format = Format::u8;
-  kernels.weights = WeightType::s8;
-  set_tiles<ByteProduct, 64>(kernels.dense);
-  set_tiles<ByteProduct, 128>(kernels.strided);
-  set_tiles<ByteProduct, 6>(kernels.stem);
-  kernels.winograd_weights = WeightType::s16;
-  kernels.winograd_lines = 2;
-  set_tiles<WordProduct, 64>(kernels.winograd_sum);
+  Kernels kernels =
+      make_kernels<Avx512, ByteStorage, ByteProduct, WeightType::s8, WordProduct, WeightType::s16, true>(
+          Format::u8);
   kernels.winograd_transform = transform;
   return kernels;
 }

@@ -302,27 +302,34 @@ void transform_fp32(const std::byte* pixels, std::ptrdiff_t row_stride, std::byt
   }
 }
 
-// What all sets have alike: fp32 after the sums.
-template <class Simd, class Storage, bool integers>
-Kernels make_kernels() {
+// A set: how activations are stored, what is multiplied, of which types the weights are.
+template <class Simd, class Storage, class Product, WeightType weights, class WinogradProduct,
+          WeightType winograd_weights, bool integers>
+Kernels make_kernels(Format format) {
   Kernels kernels;
+  kernels.format = format;
+  kernels.weights = weights;
   kernels.integers = kernels.winograd_integers = integers;
+  set_tiles<Product, 64>(kernels.dense);
+  set_tiles<Product, 128>(kernels.strided);
+  set_tiles<Product, std::ptrdiff_t{2} * 3 * weight_bytes(weights)>(kernels.stem);
   kernels.finish = finish<Simd, Storage>;
   kernels.activate = activate<Simd, integers>;
   kernels.maximum = maximum<Simd>;
+  kernels.winograd_weights = winograd_weights;
+  // A line is as many channels of activations as it is of weights; of components, of their weights.
+  kernels.winograd_lines = weight_bytes(winograd_weights) / weight_bytes(weights);
+  set_tiles<WinogradProduct, 64>(kernels.winograd_sum);
   kernels.winograd_result = winograd_result<Simd, integers>;
   return kernels;
 }
 
 template <class Simd>
 Kernels make_fp32_kernels() {
-  Kernels kernels = make_kernels<Simd, FloatStorage<Simd>, false>();
-  kernels.format = Format::fp32;
-  kernels.weights = kernels.winograd_weights = WeightType::fp32;
-  set_tiles<FloatProduct<Simd>, 64>(kernels.dense);
-  set_tiles<FloatProduct<Simd>, 128>(kernels.strided);
-  set_tiles<FloatProduct<Simd>, 24>(kernels.stem);
-  set_tiles<FloatProduct<Simd>, 64>(kernels.winograd_sum);
+  using Product = FloatProduct<Simd>;
+  Kernels kernels =
+      make_kernels<Simd, FloatStorage<Simd>, Product, WeightType::fp32, Product, WeightType::fp32, false>(
+          Format::fp32);
   kernels.winograd_transform = transform_fp32<Simd>;
   return kernels;
 }

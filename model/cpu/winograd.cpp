@@ -80,13 +80,8 @@ Winograd::Winograd(const Kernels& kernels, const Step& step, const ConvolutionQu
     : kernels_(kernels),
       in_channels_(static_cast<int>(step.weight.size(1))),
       out_channels_(static_cast<int>(step.weight.size(0))),
-      relu_(step.relu),
-      add_(step.kind == Step::Kind::convolution_add) {
-  const std::vector<float> ones(static_cast<std::size_t>(out_channels_), 1.0F);
-  factors_ = channel_factors(ones, step.bias, 1.0F, quantizers.output);
-  std::fill(factors_.scale.begin(), factors_.scale.end(), 1.0F);
-  residual_scale_ = quantizers.residual.scale / quantizers.output.scale;
-  residual_zero_ = quantizers.residual.zero;
+      finisher_(step, std::vector<float>(static_cast<std::size_t>(out_channels_), 1.0F),
+                {{}, quantizers.output, quantizers.residual}, false) {
   weights_ = allocate(weight_bytes(kernels, step));
   ScaledWeights weights = scale_weights(kernels.weights, step.weight);
   if (kernels.winograd_integers) {
@@ -94,10 +89,10 @@ Winograd::Winograd(const Kernels& kernels, const Step& step, const ConvolutionQu
     const at::Tensor scale = at::tensor(weights.scale).view({-1, 1, 1, 1});
     weights.values = weights.values * scale;
   }
-  pack(weights.values, quantizers.input.scale / quantizers.output.scale, parallel);
+  pack(weights.values, quantizers.input.scale, parallel);
 }
 
-// @param scale of the sums of integers
+// @param scale of the input, where the sums are integers
 void Winograd::pack(const at::Tensor& weight, float scale, const Parallel& parallel) {
   const int parts = padded_channels(out_channels_) / output_group;
   component_weights_ = std::ptrdiff_t{padded_channels(in_channels_)} *
@@ -312,22 +307,13 @@ void Winograd::finish(const Call& call, Range tiles, int part, const Scratch& sc
       component_scale_.empty()
           ? nullptr
           : &component_scale_[static_cast<std::size_t>(part) * winograd_components * output_group];
-  Finish finish;
-  finish.scale = &factors_.scale[static_cast<std::size_t>(part) * output_group];
-  finish.bias = &factors_.bias[static_cast<std::size_t>(part) * output_group];
-  finish.relu = relu_;
-  finish.output_line_stride = finish.residual_line_stride = output.line_stride();
-  finish.residual_scale = residual_scale_;
-  finish.residual_zero = residual_zero_;
-  const int line = part * output_group / line_channels(output.format);
   for (int tile = tiles.begin; tile < tiles.end; ++tile) {
     const Corner corner = corner_of(output, tile);
     kernels_.winograd_result(scratch.sums + (tile - tiles.begin) * pixel_sums, scratch.sum_stride, scale,
                              results);
     const int columns = std::min(winograd_tile, output.width - corner.x);
     for (int y = 0; y < std::min(winograd_tile, output.height - corner.y); ++y) {
-      finish.output = output.pixel(corner.picture, line, corner.y + y, corner.x);
-      if (add_) finish.residual = finish.output;
+      const Finish finish = finisher_.at(output, part, corner.picture, corner.y + y, corner.x);
       kernels_.finish(finish, results + y * winograd_tile * output_group, columns);
       if (corner.x == 0) clear_ends(output, part, corner.picture, corner.y + y);
     }

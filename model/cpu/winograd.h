@@ -31,9 +31,6 @@ class Winograd final : public Operation {
     std::ptrdiff_t line_stride = 0, component_stride = 0, sum_stride = 0;
     std::byte *components = nullptr, *sums = nullptr, *pixels = nullptr;
   };
-  struct TilePlace {
-    int picture = 0, y = 0, x = 0;
-  };
 
   void pack(const at::Tensor& weight, float scale, const Parallel& parallel);
   void pack_part(const at::Tensor& weight, float scale, int part);
@@ -48,12 +45,10 @@ class Winograd final : public Operation {
 
   const Kernels& kernels_;
   const int in_channels_, out_channels_;
-  const bool relu_, add_;
   Bytes weights_;
   std::ptrdiff_t component_weights_ = 0;  // bytes of one component's weights of 64 outputs
   std::vector<float> component_scale_;    // [part][36][64]; only for integers
-  ChannelFactors factors_;
-  float residual_scale_ = 1.0F, residual_zero_ = 0.0F;
+  Finisher finisher_;                     // of the results, whose scale is 1
 };
 
 }  // namespace resnet::cpu

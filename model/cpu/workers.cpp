@@ -52,14 +52,12 @@ void Workers::run(const std::vector<int>& units,
 }
 
 void Workers::serve(int member) {
-  unsigned seen = 0;
   while (!stopping_) {
     ++taking_part_;
     const unsigned round = round_.load();
     if (round % 2 == 1 && !stopping_) take_part(member);
     --taking_part_;
-    seen = round;
-    round_.wait(seen);
+    round_.wait(round);
   }
 }
 

@@ -51,11 +51,9 @@ nlohmann::json compare(const Options& options) {
   if (reference_model.network->num_classes() == 0 ||
       reference_model.network->num_classes() != model.network->num_classes())
     throw std::runtime_error("the two models do not have the same number of classes, one at least");
-  ExecutorOptions executor_options = options.executor;
-  executor_options.preprocessing = model.info.preprocessing;
-  executor_options.quantization = quantization_of(model.info);
   Contestant reference(make_reference_executor(reference_model.network), reference_model.info.preprocessing);
-  Contestant contestant(make_executor(model.network, executor_options), model.info.preprocessing);
+  Contestant contestant(make_executor(model.network, with_model(options.executor, model.info)),
+                        model.info.preprocessing);
   std::vector<std::filesystem::path> not_pictures;
   const std::vector<std::filesystem::path> photos = list_pictures(options.photos, not_pictures);
   if (photos.empty()) throw std::runtime_error("no pictures in " + options.photos.string());

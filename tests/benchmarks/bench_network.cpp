@@ -30,10 +30,8 @@ void fill(at::Tensor& input) {
 
 Turn prepare(const Options& options, nlohmann::json& description) {
   const Model model = load_model(options.model);
-  ExecutorOptions executor_options = options.executor;
-  executor_options.preprocessing = model.info.preprocessing;
-  executor_options.quantization = quantization_of(model.info);
-  const std::shared_ptr<Executor> executor = make_executor(model.network, executor_options);
+  const std::shared_ptr<Executor> executor =
+      make_executor(model.network, with_model(options.executor, model.info));
   at::Tensor input = executor->make_input(options.batch_size, model.info.preprocessing.crop_size);
   fill(input);
   description["description"] = model.info.architecture.name() + ", " + executor->description();

@@ -16,13 +16,12 @@
 namespace resnet::cpu {
 namespace {
 
-constexpr int line = line_channels(Format::u8);
-
 const Parallel one_by_one = [](int count, const std::function<void(int)>& work) {
   for (int i = 0; i < count; ++i) work(i);
 };
 
-/// Activations with memory of their own.
+/// Activations with memory of their own, of bytes or of floats.
+template <typename Number>
 struct Held {
   Bytes bytes;
   Activations activations;
@@ -32,8 +31,9 @@ struct Held {
     std::memset(bytes.get(), 0, shape.bytes());
   }
 
-  std::uint8_t& at(int n, int c, int y, int x) {
-    return reinterpret_cast<std::uint8_t*>(activations.pixel(n, c / line, y, x))[c % line];
+  Number& at(int n, int c, int y, int x) {
+    constexpr int line = static_cast<int>(line_bytes / sizeof(Number));
+    return reinterpret_cast<Number*>(activations.pixel(n, c / line, y, x))[c % line];
   }
   template <typename Do>
   void for_each(const at::Tensor& values, const Do& what) {
@@ -44,12 +44,12 @@ struct Held {
           for (int x = 0; x < activations.width; ++x) what(at(n, c, y, x), *value++);
   }
   void set(const at::Tensor& values) {
-    for_each(values, [](std::uint8_t& byte, double value) { byte = static_cast<std::uint8_t>(value); });
+    for_each(values, [](Number& number, double value) { number = static_cast<Number>(value); });
   }
   at::Tensor get() {
     const Activations& a = activations;
     at::Tensor values = at::empty({a.pictures, a.channels, a.height, a.width}, at::kDouble);
-    for_each(values, [](std::uint8_t byte, double& value) { value = byte; });
+    for_each(values, [](Number number, double& value) { value = number; });
     return values;
   }
 };
@@ -73,12 +73,12 @@ class Int8 : public testing::Test {
     const ConvolutionQuantizers quantizers{{0.01F, 0}, {0.05F, step.relu ? 0.0F : 128.0F}, {0.02F, 0}};
     const Kind operation(*avx512_vnni_kernels(), step, quantizers, one_by_one);
     const int channels = static_cast<int>(step.weight.size(1)) * step.groups;
-    Held input({nullptr, Format::u8, 2, channels, height, width});
+    Held<std::uint8_t> input({nullptr, Format::u8, 2, channels, height, width});
     const at::Tensor values = at::randint(256, {2, channels, height, width}, at::kDouble);
     input.set(values);
     Call call;
     call.input = input.activations;
-    Held output(operation.output_of(call.input));
+    Held<std::uint8_t> output(operation.output_of(call.input));
     call.output = output.activations;
     const at::Tensor residual = at::randint(256, output.get().sizes(), at::kDouble);
     output.set(residual);
@@ -140,11 +140,11 @@ TEST_F(Int8, NoSumOverflows) {
       } else {
         operation = std::make_unique<Convolution>(*avx512_vnni_kernels(), step, quantizers, one_by_one);
       }
-      Held input({nullptr, Format::u8, 1, 256, 6, 6});
+      Held<std::uint8_t> input({nullptr, Format::u8, 1, 256, 6, 6});
       input.set(at::full({1, 256, 6, 6}, 255, at::kDouble));
       Call call;
       call.input = input.activations;
-      Held output(operation->output_of(call.input));
+      Held<std::uint8_t> output(operation->output_of(call.input));
       call.output = output.activations;
       operation->split(call, 1);
       const Bytes scratch = allocate(operation->scratch_bytes(call));
@@ -169,7 +169,7 @@ TEST_F(Int8, TheStemIsExactUpToTheBorders) {
     pixels.pictures = 2;
     pixels.height = height;
     pixels.width = width;
-    Held output(stem.output_of(pixels));
+    Held<std::uint8_t> output(stem.output_of(pixels));
     const int units = stem.units(pixels, 3);
     const Bytes scratch = allocate(stem.scratch_bytes(pixels, units));
     for (int unit = 0; unit < units; ++unit) stem.run(pixels, output.activations, unit, units, scratch.get());
@@ -179,6 +179,77 @@ TEST_F(Int8, TheStemIsExactUpToTheBorders) {
     EXPECT_TRUE(output.get().equal(at::max_pool2d(whole, 3, 2, 1))) << height << "×" << width;
   }
 }
+
+// A machine's executor takes the widest registers that there are; these are all.
+class Fp32 : public testing::TestWithParam<const Kernels* (*)()> {
+ protected:
+  template <typename Kind>
+  void expect_equal(const Kernels& kernels, const Step& step, int height, int width) {
+    const Kind operation(kernels, step, {}, one_by_one);
+    const int channels = static_cast<int>(step.weight.size(1)) * step.groups;
+    Held<float> input({nullptr, Format::fp32, 2, channels, height, width});
+    const at::Tensor values = at::randn({2, channels, height, width}, at::kDouble);
+    input.set(values);
+    Call call;
+    call.input = input.activations;
+    Held<float> output(operation.output_of(call.input));
+    call.output = output.activations;
+    const at::Tensor residual = at::randn(output.get().sizes(), at::kDouble);
+    output.set(residual);
+    operation.split(call, 3);
+    const Bytes scratch = allocate(operation.scratch_bytes(call));
+    for (int unit = 0; unit < call.units(); ++unit) operation.run(call, unit, scratch.get());
+    at::Tensor expected = at::conv2d(values, step.weight.to(at::kDouble), step.bias.to(at::kDouble),
+                                     step.stride, step.padding, 1, step.groups);
+    if (step.kind == Step::Kind::convolution_add) expected += residual;
+    if (step.relu) expected = expected.relu();
+    EXPECT_LE((output.get() - expected).abs().max().item<double>(), 1e-4)
+        << step.weight.sizes() << " " << height << "×" << width;
+  }
+};
+
+TEST_P(Fp32, EqualsLibTorch) {
+  const Kernels* kernels = GetParam()();
+  if (kernels == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
+  at::manual_seed(3);
+  std::vector<Step> steps = lower(make_network({BlockType::bottleneck, {1, 1, 1, 1}, 24, 4, 32}, 3));
+  const std::vector<Step> basic = lower(make_network(small_basic(), 3));
+  steps.insert(steps.end(), basic.begin(), basic.end());
+  for (const Step& step : steps) {
+    if (step.kind != Step::Kind::convolution && step.kind != Step::Kind::convolution_add) continue;
+    if (step.weight.size(2) == 7) continue;
+    for (const auto& [height, width] : {std::pair{10, 14}, {1, 1}, {7, 7}, {3, 33}}) {
+      expect_equal<Convolution>(*kernels, step, height, width);
+      if (Winograd::fits(step)) expect_equal<Winograd>(*kernels, step, height, width);
+    }
+  }
+}
+
+TEST_P(Fp32, TheStemEqualsLibTorch) {
+  const Kernels* kernels = GetParam()();
+  if (kernels == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
+  at::manual_seed(4);
+  const Step step = lower(make_network(small_basic(), 3)).front();
+  const Preprocessing preprocessing;
+  const Stem stem(*kernels, step, preprocessing, {});
+  for (const auto& [height, width] : {std::pair{40, 56}, {1, 1}, {7, 9}}) {
+    const at::Tensor picture =
+        at::randint(256, {2, 3, height, width}, at::kByte).contiguous(at::MemoryFormat::ChannelsLast);
+    const Pixels pixels{picture.const_data_ptr<std::uint8_t>(), nullptr, 2, height, width};
+    Held<float> output(stem.output_of(pixels));
+    const int units = stem.units(pixels, 3);
+    const Bytes scratch = allocate(stem.scratch_bytes(pixels, units));
+    for (int unit = 0; unit < units; ++unit) stem.run(pixels, output.activations, unit, units, scratch.get());
+    const at::Tensor mean = by_channel(at::tensor(at::ArrayRef<float>(preprocessing.mean))) * 255;
+    const at::Tensor std = by_channel(at::tensor(at::ArrayRef<float>(preprocessing.std))) * 255;
+    const at::Tensor sums = at::conv2d((picture.to(at::kDouble) - mean) / std, step.weight.to(at::kDouble),
+                                       step.bias.to(at::kDouble), 2, 3);
+    const at::Tensor expected = at::max_pool2d(sums.relu(), 3, 2, 1);
+    EXPECT_LE((output.get() - expected).abs().max().item<double>(), 1e-4) << height << "×" << width;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, Fp32, testing::Values(avx2_kernels, avx512_kernels));
 
 }  // namespace
 }  // namespace resnet::cpu

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <filesystem>
+#include <iterator>
 #include <thread>
 
 #include <ATen/ops/allclose.h>
@@ -226,6 +228,37 @@ TEST(Executor, ManyRunAtTheSameTime) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0);
+}
+
+std::ptrdiff_t threads_of_the_process() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
+}
+
+TEST(Executor, ThreadsBelongToTheExecutor) {
+  std::string reason;
+  if (!cpu_supports(Precision::fp32, reason)) GTEST_SKIP() << "the module itself runs: " << reason;
+  const ResNet network = make_network(small_basic(), 5);
+  const at::Tensor input = random_pixels(1, 32, 32);
+  const std::ptrdiff_t before = threads_of_the_process();
+  {
+    const auto one = make_cpu(network, Precision::fp32, 1);
+    one->run(input);
+    EXPECT_EQ(threads_of_the_process(), before);
+    const auto four = make_cpu(network, Precision::fp32, 4);
+    four->run(input);
+    EXPECT_EQ(threads_of_the_process(), before + 3);
+    const auto every = make_cpu(network, Precision::fp32, 0);
+    EXPECT_EQ(threads_of_the_process(), before + 3 + at::get_num_threads() - 1);
+  }
+  EXPECT_EQ(threads_of_the_process(), before);
+}
+
+// The reference where there are no kernels: it takes what the kernels take.
+TEST(Executor, TheReferenceTakesPixelsToo) {
+  const ResNet network = make_network(small_basic(), 5);
+  const auto reference = make_reference_executor(network);
+  const at::Tensor pixels = random_pixels(2, 33, 47);
+  EXPECT_LE(difference(reference->run(pixels).logits, reference->run(normalised(pixels)).logits), 1e-5);
 }
 
 TEST(Executor, AWrongInputIsAnError) {

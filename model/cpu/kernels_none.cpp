@@ -1,0 +1,6 @@
+#include "model/cpu/kernels.h"
+
+const resnet::cpu::Kernels* resnet::cpu::avx2_kernels() { return nullptr; }
+const resnet::cpu::Kernels* resnet::cpu::avx512_kernels() { return nullptr; }
+const resnet::cpu::Kernels* resnet::cpu::avx512_bf16_kernels() { return nullptr; }
+const resnet::cpu::Kernels* resnet::cpu::avx512_vnni_kernels() { return nullptr; }
