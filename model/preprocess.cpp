@@ -4,7 +4,7 @@
 
 #include "model/error.h"
 #include "model/resample.h"
-#include "model/rgb_rows.h"
+#include "model/row_narrower.h"
 #include "model/vectorise.h"
 #include "model/yuv.h"
 
@@ -48,6 +48,7 @@ struct Preprocessor::Tables {
   ValueTable values{};
   int width = 0, height = 0;
   double pixel_aspect = 1;
+  ChannelLayout channels;  // of what the first pass reads
   ResamplePlan plan;
   RowNarrower narrower;  // of the plan's columns
   RowConverter converter;
@@ -57,27 +58,42 @@ struct Preprocessor::Tables {
   std::vector<std::uint8_t> shortened,
       row;  // an output row before and after the horizontal pass of vertical-first
 
-  void build(const Image& image);
-  const std::uint8_t* source_row(const PixelSource& source, int y, std::uint8_t* scratch);
-  void sum_rows(const std::uint8_t* rows, std::size_t row_bytes, std::ptrdiff_t stride, std::size_t y,
-                std::uint8_t* to);
+  void build(const Image& image, const PixelSource& source);
+  Plane needed_pixels(const PixelSource& source) const;
+  void sum_rows(const Plane& rows, std::size_t row_bytes, std::size_t y, std::uint8_t* to);
   void prepare(const PixelSource& source);
-  void make_row(std::size_t y, std::uint8_t* to);
+  void make_row(const PixelSource& source, std::size_t y, std::uint8_t* to);
 };
 
-void Preprocessor::Tables::build(const Image& image) {
-  if (image.width == width && image.height == height && image.pixel_aspect == pixel_aspect) return;
+namespace {
+
+// Packed pixels are read where they are; others are converted to planes.
+ChannelLayout channel_layout(const PixelSource& source) {
+  if (source.kind != PixelKind::packed) return {1, 0, 0, 0};
+  return {source.luma_step, source.red, source.green, source.blue};
+}
+
+}  // namespace
+
+void Preprocessor::Tables::build(const Image& image, const PixelSource& source) {
+  const ChannelLayout now = channel_layout(source);
+  if (image.width == width && image.height == height && image.pixel_aspect == pixel_aspect && now == channels)
+    return;
   width = height = 0;  // should memory run out below
+  channels = now;
   plan = make_resample_plan(image.width, image.height, image.pixel_aspect, preprocessing);
-  narrower = RowNarrower(plan.columns);
-  const auto columns = static_cast<std::size_t>(plan.columns.end() - plan.columns.begin());
+  narrower = RowNarrower(plan.columns, channels);
   const auto crop = static_cast<std::size_t>(preprocessing.crop_size);
   row.resize(crop * 3);
+  const std::size_t source_bytes =
+      channels.row_bytes(static_cast<std::size_t>(plan.columns.end() - plan.columns.begin()));
   if (plan.job.vertical_first) {
-    sums.resize(columns * 3);
-    shortened.resize(columns * 3);
+    const auto rows = static_cast<std::size_t>(plan.rows.end() - plan.rows.begin());
+    if (channels.is_planar()) source_rows.resize(source_bytes * rows);
+    sums.resize(source_bytes);
+    shortened.resize(source_bytes);
   } else {
-    source_rows.resize(columns * 3);
+    if (channels.is_planar()) source_rows.resize(source_bytes);
     between.resize(static_cast<std::size_t>(plan.job.between_height) * crop * 3);
     sums.resize(crop * 3);
   }
@@ -86,55 +102,52 @@ void Preprocessor::Tables::build(const Image& image) {
   pixel_aspect = image.pixel_aspect;
 }
 
-// The needed columns of source row y as RGB: the picture's own memory, or `scratch`.
-const std::uint8_t* Preprocessor::Tables::source_row(const PixelSource& source, int y,
-                                                     std::uint8_t* scratch) {
-  const int begin = plan.columns.begin();
-  const bool is_rgb = source.kind == PixelKind::packed && source.luma_step == 3 && source.red == 0;
-  if (is_rgb) return source.luma + y * source.luma_stride + std::ptrdiff_t{3} * begin;
-  converter.convert(source, y, begin, plan.columns.end(), scratch);
-  return scratch;
+// The columns that the crop needs, from its first row on: in the picture's own memory, or what is converted.
+Plane Preprocessor::Tables::needed_pixels(const PixelSource& source) const {
+  if (!channels.is_planar()) {
+    const std::ptrdiff_t left = std::ptrdiff_t{source.luma_step} * plan.columns.begin();
+    return {source.luma + plan.rows.begin() * source.luma_stride + left, source.luma_stride};
+  }
+  // Horizontal first, each row is converted where the one before was.
+  return {source_rows.data(),
+          plan.job.vertical_first ? static_cast<std::ptrdiff_t>(shortened.size()) : std::ptrdiff_t{0}};
 }
 
-// The vertical pass of output row y; `rows` is where source row rows.begin() lies.
-void Preprocessor::Tables::sum_rows(const std::uint8_t* rows, std::size_t row_bytes, std::ptrdiff_t stride,
-                                    std::size_t y, std::uint8_t* to) {
+// The vertical pass of output row y; `rows` begins with source row rows.begin().
+void Preprocessor::Tables::sum_rows(const Plane& rows, std::size_t row_bytes, std::size_t y,
+                                    std::uint8_t* to) {
   std::fill_n(sums.begin(), row_bytes, coefficient_half);
   const std::int32_t* weights = &plan.rows.weights[y * static_cast<std::size_t>(plan.rows.taps)];
   const std::int32_t first = plan.rows.first[y] - plan.rows.begin();
   for (std::int32_t k = 0; k < plan.rows.count[y]; ++k) {
-    add_row(rows + (first + k) * stride, weights[k], row_bytes, sums.data());
+    add_row(rows.data + (first + k) * rows.stride, weights[k], row_bytes, sums.data());
   }
   clip_row(sums.data(), row_bytes, to);
 }
 
 // What must be there before the first output row is made.
 void Preprocessor::Tables::prepare(const PixelSource& source) {
-  const int begin = plan.rows.begin(), end = plan.rows.end();
-  if (!plan.job.vertical_first) {
-    std::uint8_t* to = between.data();
-    for (int y = begin; y < end; ++y, to += row.size()) {
-      narrower.run(source_row(source, y, source_rows.data()), to);
-    }
-    return;
-  }
-  const std::size_t row_bytes = shortened.size();
-  source_rows.resize(row_bytes * static_cast<std::size_t>(end - begin));
-  std::uint8_t* to = source_rows.data();
-  for (int y = begin; y < end; ++y, to += row_bytes) {
-    const std::uint8_t* from = source_row(source, y, to);
-    if (from != to) std::copy_n(from, row_bytes, to);
+  if (plan.job.vertical_first && !channels.is_planar()) return;
+  const Plane pixels = needed_pixels(source);
+  const int top = plan.rows.begin();
+  std::uint8_t* to = between.data();
+  for (int y = top; y < plan.rows.end(); ++y) {
+    const std::ptrdiff_t at = (y - top) * pixels.stride;
+    if (channels.is_planar())
+      converter.convert(source, y, plan.columns.begin(), plan.columns.end(), source_rows.data() + at);
+    if (plan.job.vertical_first) continue;
+    narrower.run(pixels.data + at, to);
+    to += row.size();
   }
 }
 
 // The pixels of output row y.
-void Preprocessor::Tables::make_row(std::size_t y, std::uint8_t* to) {
+void Preprocessor::Tables::make_row(const PixelSource& source, std::size_t y, std::uint8_t* to) {
   if (!plan.job.vertical_first) {
-    sum_rows(between.data(), row.size(), static_cast<std::ptrdiff_t>(row.size()), y, to);
+    sum_rows({between.data(), static_cast<std::ptrdiff_t>(row.size())}, row.size(), y, to);
     return;
   }
-  sum_rows(source_rows.data(), shortened.size(), static_cast<std::ptrdiff_t>(shortened.size()), y,
-           shortened.data());
+  sum_rows(needed_pixels(source), shortened.size(), y, shortened.data());
   narrower.run(shortened.data(), to);
 }
 
@@ -152,25 +165,24 @@ Preprocessor::Preprocessor(Preprocessor&&) noexcept = default;
 Preprocessor& Preprocessor::operator=(Preprocessor&&) noexcept = default;
 
 const ResamplePlan& Preprocessor::plan(const Image& image) {
-  make_pixel_source(image);  // says what is wrong with it
-  tables_->build(image);
+  tables_->build(image, make_pixel_source(image));
   return tables_->plan;
 }
 
 void Preprocessor::run(const Image& image, void* out) {
   Tables& t = *tables_;
   const PixelSource source = make_pixel_source(image);
-  t.build(image);
+  t.build(image, source);
   t.prepare(source);
   const auto crop = static_cast<std::size_t>(t.preprocessing.crop_size);
-  const bool plain = t.type == TensorType::u8 && t.layout == TensorLayout::hwc &&
-                     image.orientation == Orientation::identity;
+  const bool plain =
+      t.type == TensorType::u8 && t.layout == TensorLayout::hwc && image.orientation == Orientation::identity;
   for (std::size_t y = 0; y < crop; ++y) {
     if (plain) {
-      t.make_row(y, static_cast<std::uint8_t*>(out) + y * t.row.size());
+      t.make_row(source, y, static_cast<std::uint8_t*>(out) + y * t.row.size());
       continue;
     }
-    t.make_row(y, t.row.data());
+    t.make_row(source, y, t.row.data());
     switch (t.type) {
       case TensorType::u8:
         store_row(t.row.data(), crop, t.layout, image.orientation, t.values, y,

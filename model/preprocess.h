@@ -52,10 +52,6 @@ struct Box {
   double left = 0, top = 0, right = 0, bottom = 0;
 };
 
-/// `image` as 8-bit RGB at its own size: chroma to luma resolution, matrix, rounded and clamped. The
-/// reference that the fast paths are held against.
-RgbPicture to_rgb(const Image& image);
-
 /// Pillow's `Image.resize((width, height), filter, box)` for an RGB image, bit for bit.
 RgbPicture resize(const Image& rgb, int width, int height, Interpolation interpolation, const Box& box);
 

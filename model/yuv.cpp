@@ -7,15 +7,14 @@
 #include <string>
 
 #include "model/error.h"
-#include "model/preprocess.h"
-#include "model/rgb_rows.h"
+#include "model/row_narrower.h"
 #include "model/vectorise.h"
 
 namespace resnet {
 
 namespace {
 
-PackedLayout packed_layout(PixelFormat format) {
+ChannelLayout channel_layout(PixelFormat format) {
   switch (format) {
     case PixelFormat::RGB:
       return {3, 0, 1, 2};
@@ -129,10 +128,10 @@ RESNET_VECTORISE void every_second(const std::uint8_t* in, std::size_t count, st
   for (std::size_t i = 0; i < count; ++i) out[i] = in[2 * i];
 }
 
-void convert_gray(const PixelSource& s, const std::uint8_t* pixel, int count, std::uint8_t* out) {
-  for (int i = 0; i < count; ++i, out += 3) {
-    out[0] = out[1] = out[2] = clip_yuv_sum((pixel[i] - s.yuv.luma_offset) * s.yuv.luma);
-  }
+RESNET_VECTORISE void convert_gray(const YuvCoefficients& m, const std::uint8_t* luma, int count,
+                                   std::uint8_t* __restrict gray) {
+  const YuvCoefficients k = m;
+  for (int i = 0; i < count; ++i) gray[i] = clip_yuv_sum((luma[i] - k.luma_offset) * k.luma);
 }
 
 }  // namespace
@@ -146,13 +145,13 @@ PlaneSize plane_size(PixelFormat format, int width, int height, std::size_t plan
     return {};
   }
   if (format == PixelFormat::YUY2) return {std::ptrdiff_t{4} * half, height};
-  return {std::ptrdiff_t{packed_layout(format).step} * width, height};
+  return {std::ptrdiff_t{channel_layout(format).step} * width, height};
 }
 
 PixelSource make_pixel_source(const Image& image) {
   check_image(image);
   const auto& p = image.planes;
-  const PackedLayout layout = packed_layout(image.format);
+  const ChannelLayout layout = channel_layout(image.format);
   PixelSource s;
   s.luma = p[0].data;
   s.luma_stride = p[0].stride;
@@ -199,31 +198,23 @@ PixelSource make_pixel_source(const Image& image) {
 }
 
 void RowConverter::convert(const PixelSource& s, int y, int begin, int end, std::uint8_t* out) {
-  const std::uint8_t* pixel = s.luma + y * s.luma_stride + static_cast<std::ptrdiff_t>(begin) * s.luma_step;
-  switch (s.kind) {
-    case PixelKind::packed:
-      repack(pixel, {s.luma_step, s.red, s.green, s.blue}, static_cast<std::size_t>(end - begin), out);
-      break;
-    case PixelKind::gray:
-      convert_gray(s, pixel, end - begin, out);
-      break;
-    case PixelKind::yuv:
-      convert_yuv(s, y, begin, end, out);
-      break;
+  const auto count = static_cast<std::size_t>(end - begin);
+  std::uint8_t *red = out, *green = red + count, *blue = green + count;
+  const std::uint8_t* luma = s.luma + y * s.luma_stride + static_cast<std::ptrdiff_t>(begin) * s.luma_step;
+  if (s.kind == PixelKind::gray) {
+    convert_gray(s.yuv, luma, end - begin, red);
+    std::copy_n(red, count, green);
+    std::copy_n(red, count, blue);
+    return;
   }
-}
-
-void RowConverter::convert_yuv(const PixelSource& s, int y, int begin, int end, std::uint8_t* out) {
   // Chroma samples first…last−1 cover the columns; one more at each end serves the interpolation.
   const int all = (s.width + 1) / 2, first = begin / 2, last = (end + 1) / 2, samples = last - first;
   const int from = std::max(first - 1, 0), to = std::min(last + 1, all);
   const auto padded = static_cast<std::size_t>(samples) + 2;
-  const auto count = static_cast<std::size_t>(end - begin);
   mixed_u_.resize(padded);
   mixed_v_.resize(padded);
   u_.resize(padded * 2);
   v_.resize(padded * 2);
-  planes_.resize(count * 3);
 
   const ChromaTap rows = chroma_rows(s, y);
   const auto spread = [&](const std::uint8_t* plane, std::ptrdiff_t stride, std::vector<std::int16_t>& mixed,
@@ -238,29 +229,13 @@ void RowConverter::convert_yuv(const PixelSource& s, int y, int begin, int end, 
   spread(s.u, s.u_stride, mixed_u_, u_);
   spread(s.v, s.v_stride, mixed_v_, v_);
 
-  const std::uint8_t* luma = s.luma + y * s.luma_stride + static_cast<std::ptrdiff_t>(begin) * s.luma_step;
   if (s.luma_step == 2) {
     luma_.resize(count);
     every_second(luma, count, luma_.data());
     luma = luma_.data();
   }
   const int odd = begin - 2 * first;
-  std::uint8_t *red = planes_.data(), *green = red + count, *blue = green + count;
   apply_matrix(s.yuv, luma, u_.data() + odd, v_.data() + odd, end - begin, red, green, blue);
-  interleave(red, green, blue, count, out);
-}
-
-RgbPicture to_rgb(const Image& image) {
-  const PixelSource source = make_pixel_source(image);
-  RgbPicture picture{image.width, image.height, {}};
-  const std::size_t row_bytes = static_cast<std::size_t>(image.width) * 3;
-  picture.pixels.resize(row_bytes * static_cast<std::size_t>(image.height));
-  RowConverter converter;
-  for (int y = 0; y < image.height; ++y) {
-    converter.convert(source, y, 0, image.width,
-                      picture.pixels.data() + row_bytes * static_cast<std::size_t>(y));
-  }
-  return picture;
 }
 
 }  // namespace resnet

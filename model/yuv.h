@@ -21,18 +21,18 @@ PlaneSize plane_size(PixelFormat format, int width, int height, std::size_t plan
 /// @throws Error unsupported for sides outside 1…32768, a missing plane or a stride shorter than its row
 PixelSource make_pixel_source(const Image& image);
 
-/// Converts rows; equal to load_rgb for every pixel, and much faster. Keeps its scratch rows.
+/// Converts rows of YUV and gray pictures; equal to load_rgb for every pixel, and much faster. Keeps its
+/// scratch rows.
 class RowConverter {
  public:
-  /// Columns begin…end−1 of row `y` as RGB, three bytes a pixel, at `out`.
+  /// Columns begin…end−1 of row `y` as planes: so many bytes of red at `out`, then of green, then of blue.
+  /// @param source not packed
   void convert(const PixelSource& source, int y, int begin, int end, std::uint8_t* out);
 
  private:
-  void convert_yuv(const PixelSource& source, int y, int begin, int end, std::uint8_t* out);
-
   std::vector<std::int16_t> mixed_u_, mixed_v_;  // chroma samples in quarters, one more at each end
   std::vector<std::int16_t> u_, v_;              // at luma resolution, in sixteenths around 0
-  std::vector<std::uint8_t> luma_, planes_;      // YUY2's luma side by side; R, G and B side by side
+  std::vector<std::uint8_t> luma_;               // YUY2's, side by side
 };
 
 }  // namespace resnet

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/yuv.h"
+
 namespace resnet {
 
 namespace {
@@ -83,6 +85,18 @@ Image view(const RgbPicture& picture) {
   image.height = picture.height;
   image.planes[0] = {picture.pixels.data(), std::ptrdiff_t{3} * picture.width};
   return image;
+}
+
+RgbPicture to_rgb(const Image& image) {
+  const PixelSource source = make_pixel_source(image);
+  RgbPicture picture{image.width, image.height, {}};
+  picture.pixels.resize(std::size_t{3} * static_cast<std::size_t>(image.width) *
+                        static_cast<std::size_t>(image.height));
+  std::uint8_t* to = picture.pixels.data();
+  for (int y = 0; y < image.height; ++y) {
+    for (int x = 0; x < image.width; ++x, to += 3) load_rgb(source, x, y, to);
+  }
+  return picture;
 }
 
 std::string name(PixelFormat format) {

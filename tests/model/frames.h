@@ -34,6 +34,9 @@ Frame make_rgb_frame(int width, int height, std::uint64_t seed, RowLayout layout
 /// Noise in every plane.
 Frame make_frame(PixelFormat format, int width, int height, std::uint64_t seed, RowLayout layout = {});
 Image view(const RgbPicture& picture);
+/// `image` as 8-bit RGB at its own size, pixel by pixel: chroma to luma resolution, matrix, rounded and
+/// clamped. The reference that the fast paths are held against.
+RgbPicture to_rgb(const Image& image);
 std::string name(PixelFormat format);
 
 }  // namespace resnet

@@ -14,7 +14,7 @@
 #include "model/error.h"
 #include "model/preprocess.h"
 #include "model/resample.h"
-#include "model/rgb_rows.h"
+#include "model/row_narrower.h"
 #include "model/yuv.h"
 #include "tests/model/frames.h"
 
@@ -113,24 +113,40 @@ TEST(Preprocess, EqualsPillowOfThisMachineBitForBit) {
 }
 
 TEST(Preprocess, EveryVectorUnitNarrowsRowsToTheSameBits) {
-  for (const auto& [from, to] :
-       {std::pair{1280, 455}, {640, 455}, {300, 256}, {100, 400}, {2000, 40}, {9, 3}, {3, 2}}) {
+  for (const auto& [from, to] : {std::pair{1280, 455},
+                                 {1920, 455},
+                                 {3840, 455},
+                                 {640, 455},
+                                 {300, 256},
+                                 {100, 400},
+                                 {2000, 40},
+                                 {9, 3},
+                                 {3, 2}}) {
     for (const Interpolation interpolation : {Interpolation::bilinear, Interpolation::bicubic}) {
       const Coefficients columns = make_coefficients(from, 0, from, to, to / 10, to - to / 10, interpolation);
-      const auto outputs = columns.first.size();
-      const Frame frame = make_rgb_frame(columns.end() - columns.begin(), 3, 8);
-      std::vector<Bytes> results;
-      for (int unit = 0; unit <= static_cast<int>(best_vector_unit()); ++unit) {
-        Bytes out(outputs * 3 * 3);
-        const RowNarrower narrower(columns, static_cast<VectorUnit>(unit));
-        for (std::size_t y = 0; y < 3; ++y) {
-          const Plane& plane = frame.image.planes[0];
-          narrower.run(plane.data + static_cast<std::ptrdiff_t>(y) * plane.stride, &out[y * outputs * 3]);
+      const auto in = static_cast<std::size_t>(columns.end() - columns.begin());
+      const std::size_t out_bytes = 3 * columns.first.size();
+      for (const ChannelLayout& layout :
+           {ChannelLayout{3, 0, 1, 2}, ChannelLayout{4, 3, 2, 1}, ChannelLayout{1, 0, 0, 0}}) {
+        // Exactly as long as the row, so that a sanitizer sees what is read or written beyond it.
+        const std::size_t row_bytes = layout.row_bytes(in);
+        const Bytes noise = make_pixels(static_cast<int>(row_bytes), 1, 8);
+        std::vector<Bytes> results;
+        for (int unit = 0; unit <= static_cast<int>(best_vector_unit()); ++unit) {
+          RowNarrower narrower(columns, layout, static_cast<VectorUnit>(unit));
+          Bytes result;
+          for (std::size_t y = 0; y < 3; ++y) {
+            const Bytes row(&noise[y * row_bytes], &noise[y * row_bytes] + row_bytes);
+            Bytes out(out_bytes);
+            narrower.run(row.data(), out.data());
+            result.insert(result.end(), out.begin(), out.end());
+          }
+          results.push_back(std::move(result));
         }
-        results.push_back(std::move(out));
-      }
-      for (std::size_t unit = 1; unit < results.size(); ++unit) {
-        EXPECT_EQ(results[unit], results[0]) << from << " to " << to << " with unit " << unit;
+        for (std::size_t unit = 1; unit < results.size(); ++unit) {
+          EXPECT_EQ(results[unit], results[0])
+              << from << " to " << to << " by " << layout.step << " with unit " << unit;
+        }
       }
     }
   }

@@ -57,29 +57,33 @@ class ExactYuv {
   const Image& image_;
 };
 
+// Columns begin…end−1 of a row, which RowConverter gives as planes.
+std::vector<std::uint8_t> converted_row(RowConverter& converter, const PixelSource& source, int y, int begin,
+                                        int end) {
+  const auto count = static_cast<std::size_t>(end - begin);
+  std::vector<std::uint8_t> planes(3 * count), pixels(3 * count);
+  converter.convert(source, y, begin, end, planes.data());
+  for (std::size_t i = 0; i < planes.size(); ++i) pixels[i] = planes[i % 3 * count + i / 3];
+  return pixels;
+}
+
 void expect_near_exact(const Image& image) {
   const RgbPicture rgb = to_rgb(image);
   const ExactYuv exact(image);
   const PixelSource source = make_pixel_source(image);
+  RowConverter converter;
   double worst = 0;
-  int unequal = 0;
+  std::size_t i = 0;
   for (int y = 0; y < image.height; ++y) {
+    const std::vector<std::uint8_t> row = converted_row(converter, source, y, 0, image.width);
+    EXPECT_TRUE(std::equal(row.begin(), row.end(), rgb.pixels.begin() + static_cast<std::ptrdiff_t>(i)))
+        << "rows and single pixels differ: " << name(image.format);
     for (int x = 0; x < image.width; ++x) {
-      std::array<std::uint8_t, 3> single{};
-      load_rgb(source, x, y, single.data());
-      const auto expected = exact.pixel(x, y);
-      for (std::size_t c = 0; c < 3; ++c) {
-        const auto i = (static_cast<std::size_t>(y) * static_cast<std::size_t>(image.width) +
-                        static_cast<std::size_t>(x)) *
-                           3 +
-                       c;
-        worst = std::max(worst, std::abs(rgb.pixels[i] - expected[c]));
-        unequal += rgb.pixels[i] != single[c];
-      }
+      for (const double expected : exact.pixel(x, y))
+        worst = std::max(worst, std::abs(rgb.pixels[i++] - expected));
     }
   }
   EXPECT_LT(worst, 0.505) << name(image.format) << " " << image.width << "×" << image.height;
-  EXPECT_EQ(unequal, 0) << "rows and single pixels differ: " << name(image.format);
 }
 
 TEST(Yuv, EveryMatrixRangeAndSitingIsRoundedFromTheExactValue) {
@@ -111,15 +115,15 @@ TEST(Yuv, OddAndTinySizes) {
 }
 
 TEST(Yuv, AnyColumnsOfARowEqualThoseOfTheWholeRow) {
-  for (const PixelFormat format : all_formats) {
+  for (const PixelFormat format :
+       {PixelFormat::NV12, PixelFormat::I420, PixelFormat::YUY2, PixelFormat::GRAY8}) {
     const Frame frame = make_frame(format, 21, 5, 8, {7, true});
     const RgbPicture whole = to_rgb(frame.image);
     const PixelSource source = make_pixel_source(frame.image);
     RowConverter converter;
     for (int begin = 0; begin < 21; ++begin) {
       for (int end = begin + 1; end <= 21; ++end) {
-        std::vector<std::uint8_t> part(static_cast<std::size_t>(end - begin) * 3);
-        converter.convert(source, 3, begin, end, part.data());
+        const auto part = converted_row(converter, source, 3, begin, end);
         EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.pixels.begin() + 3 * (3 * 21 + begin)))
             << name(format) << " " << begin << "…" << end;
       }
