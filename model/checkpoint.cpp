@@ -109,16 +109,16 @@ const at::Tensor* Checkpoint::find(std::string_view name) const {
 
 Checkpoint read_checkpoint(const std::filesystem::path& path) {
   const std::string where = quote_path(path);
-  const FileBytes file = read_file(path, max_file);
+  const auto file = std::make_shared<const FileBytes>(read_file(path, max_file));
   Checkpoint checkpoint;
   checkpoint.path = path;
-  checkpoint.format = recognise(file, path, where);
+  checkpoint.format = recognise(*file, path, where);
   if (checkpoint.format == CheckpointFormat::safetensors) {
-    read_safetensors(file.span(), where, checkpoint);
+    read_safetensors(file, where, checkpoint);
   } else {
-    const TorchFile torch = read_torch(checkpoint.format, file, where);
+    const TorchFile torch = read_torch(checkpoint.format, *file, where);
     if (!torch.info.empty()) checkpoint.info = parse_info(torch.info, where);
-    extract_state_dict(torch, file.size, where, checkpoint);
+    extract_state_dict(torch, file, where, checkpoint);
   }
   return checkpoint;
 }

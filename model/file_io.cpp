@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "model/error.h"
+#include "model/pages.h"
 #include "model/quote.h"
 
 namespace resnet {
@@ -89,6 +90,7 @@ FileBytes read_file(const std::filesystem::path& path, std::uint64_t max_bytes) 
   FileBytes bytes;
   bytes.size = static_cast<std::size_t>(size);
   bytes.data = std::make_unique_for_overwrite<std::uint8_t[]>(std::max<std::size_t>(bytes.size, 1));
+  use_huge_pages(bytes.data.get(), bytes.size);
   for (std::size_t done = 0; done < bytes.size;) {
     const std::size_t piece = std::min<std::size_t>(bytes.size - done, std::size_t{1} << 30);
     const ssize_t got = ::pread(file.get(), bytes.data.get() + done, piece, static_cast<off_t>(done));

@@ -12,8 +12,9 @@ namespace {
 /// conv, then bn with its running statistics, is a convolution with weight·s and bias β − μ·s where
 /// s = γ/√(σ² + ε). Computed in double: the fold adds no error of its own to fp32. By loops, because
 /// LibTorch's operators would take copies of the weights in double, and its threads.
-Step fold(const torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImpl& bn, Step::Register input,
-          Step::Register output, bool relu) {
+/// @param in_place the module's own weights are scaled
+Step fold(const torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImpl& bn, bool in_place,
+          Step::Register input, Step::Register output, bool relu) {
   const auto plain = [](const at::Tensor& tensor) {
     return tensor.detach().cpu().to(at::kFloat).contiguous();
   };
@@ -24,7 +25,7 @@ Step fold(const torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImpl& b
   step.kind = Step::Kind::convolution;
   step.input = input;
   step.output = output;
-  step.weight = at::empty_like(weight);
+  step.weight = in_place ? weight : at::empty_like(weight);
   step.bias = at::empty_like(beta);
   const std::int64_t channels = weight.size(0), length = weight.numel() / channels;
   const float* from = weight.const_data_ptr<float>();
@@ -42,12 +43,6 @@ Step fold(const torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImpl& b
   return step;
 }
 
-Step fold_add(const torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImpl& bn) {
-  Step step = fold(conv, bn, Step::inner, Step::block, true);
-  step.kind = Step::Kind::convolution_add;
-  return step;
-}
-
 /// Hands out the steps of a network one by one.
 class Lowering {
  public:
@@ -58,15 +53,13 @@ class Lowering {
 
   void convolution(torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImpl& bn, Step::Register input,
                    Step::Register output, bool relu) {
-    const Step step = fold(conv, bn, input, output, relu);
-    if (release_) release(conv.weight);
-    take_(step);
+    take(fold(conv, bn, release_, input, output, relu), conv);
   }
 
   void convolution_add(torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImpl& bn) {
-    const Step step = fold_add(conv, bn);
-    if (release_) release(conv.weight);
-    take_(step);
+    Step step = fold(conv, bn, release_, Step::inner, Step::block, true);
+    step.kind = Step::Kind::convolution_add;
+    take(step, conv);
   }
 
   void layer(const torch::nn::Sequential& layer) {
@@ -85,6 +78,11 @@ class Lowering {
   }
 
  private:
+  void take(const Step& step, torch::nn::Conv2dImpl& conv) {
+    if (release_) release(conv.weight);
+    take_(step);
+  }
+
   void downsample(torch::nn::Sequential& downsample) {
     if (!downsample) return;
     convolution(*downsample[0]->as<torch::nn::Conv2d>(), *downsample[1]->as<torch::nn::BatchNorm2d>(),

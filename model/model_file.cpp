@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <future>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -97,24 +98,59 @@ std::vector<std::string> warn_about_unused(const Checkpoint& checkpoint, const S
           (count == 1 ? " tensor" : " tensors") + " that the network does not use: " + listed};
 }
 
-/// Copies without a check; what the checkpoint lacks is a counter, and 0.
-void copy_tensors(const NamedTensors& state, const Tensors& tensors, bool with_head) {
-  const at::NoGradGuard no_grad;
-  for (const auto& [name, target] : state) {
-    if (!with_head && name.starts_with("fc.")) continue;
-    at::Tensor destination = target;
-    if (const at::Tensor* source = tensors.find(name)) {
-      destination.copy_(source->reshape(target.sizes()));
-    } else {
-      destination.zero_();
-    }
+/// How a network gets its tensors.
+enum class Placing : std::uint8_t {
+  copy,
+  share  ///< those of the checkpoint, which nobody else may use any more
+};
+
+/// Without a check; what the checkpoint lacks is a counter, and 0.
+void place_tensor(at::Tensor& target, const at::Tensor* source, Placing placing) {
+  if (source == nullptr) {
+    target.zero_();
+  } else if (placing == Placing::share && source->scalar_type() == target.scalar_type() &&
+             source->sizes() == target.sizes()) {
+    target.set_data(*source);
+  } else {
+    target.copy_(source->reshape(target.sizes()));
   }
+}
+
+void place_tensors(ResNet& network, const Tensors& tensors, bool with_head, Placing placing) {
+  const at::NoGradGuard no_grad;
+  const auto place = [&](const auto& dictionary) {
+    for (const auto& item : dictionary) {
+      if (!with_head && item.key().starts_with("fc.")) continue;
+      at::Tensor target = item.value();
+      place_tensor(target, tensors.find(item.key()), placing);
+    }
+  };
+  place(network->named_parameters());
+  place(network->named_buffers());
 }
 
 bool head_fits(const Tensors& tensors, const ResNet& network) {
   const at::Tensor* weight = tensors.find("fc.weight");
   const Shape needed{network->num_classes(), network->architecture().features()};
   return network->num_classes() > 0 && weight && weight->sizes() == needed;
+}
+
+std::vector<std::string> fill(ResNet& network, const Checkpoint& checkpoint, HeadPolicy head,
+                              Placing placing) {
+  const Tensors tensors(checkpoint);
+  const bool with_head = head == HeadPolicy::must_fit || head_fits(tensors, network);
+  const Shapes shapes = state_dict_shapes(network->architecture(), network->num_classes());
+  for (const auto& [name, shape] : shapes) {
+    if (!with_head && name.starts_with("fc.")) continue;
+    tensors.check_shape(name, shape);
+    tensors.check_values(name);
+  }
+  place_tensors(network, tensors, with_head, placing);
+
+  Shapes used = shapes;
+  // A head that was left out on purpose is no surprise.
+  if (!with_head) used.insert(used.end(), {{"fc.weight", {}}, {"fc.bias", {}}});
+  return warn_about_unused(checkpoint, used);
 }
 
 /// Blocks are counted up to the first without a conv1.weight: a tensor of a later one tells that it is
@@ -165,17 +201,13 @@ Checkpoint checked_and_dequantized(const Checkpoint& checkpoint, const ModelInfo
   return dequantized(checkpoint, inferred);
 }
 
-/// The digest of the file's tensors, which must be the one that the file states, if any.
-std::string checked_digest(const Checkpoint& checkpoint, const std::string& stated) {
-  std::string digest = tensor_digest(checkpoint.tensors);
-  if (!stated.empty() && stated != digest) {
-    throw Error(ErrorCode::format,
-                quote_path(checkpoint.path) +
-                    " is damaged, or its weights were changed and its description was not: "
-                    "they have the digest " +
-                    digest + ", the description states " + quote(stated));
-  }
-  return digest;
+/// The digest of the file's tensors must be the one that the file states, if any.
+void check_digest(const std::filesystem::path& path, const std::string& digest, const std::string& stated) {
+  if (stated.empty() || stated == digest) return;
+  throw Error(ErrorCode::format, quote_path(path) +
+                                     " is damaged, or its weights were changed and its description was not: "
+                                     "they have the digest " +
+                                     digest + ", the description states " + quote(stated));
 }
 
 /// The classes by the order of precedence that load_model documents.
@@ -210,23 +242,23 @@ void find_classes(Model& model, const std::filesystem::path& path, const std::fi
   }
 }
 
+/// The network and the classes of a file whose description was read.
+void make_network(Model& model, const Checkpoint& checkpoint, const std::filesystem::path& labels_file) {
+  const Checkpoint weights =
+      is_quantized(checkpoint) ? checked_and_dequantized(checkpoint, model.info) : checkpoint;
+  const InferredArchitecture inferred = infer_architecture(weights);
+  model.info.architecture = inferred.architecture;
+  find_classes(model, checkpoint.path, labels_file, inferred.num_classes);
+  model.network = ResNet(inferred.architecture, inferred.num_classes, InitialWeights::unset);
+  std::vector<std::string> warnings = fill(model.network, weights, HeadPolicy::must_fit, Placing::share);
+  model.warnings.insert(model.warnings.begin(), warnings.begin(), warnings.end());
+  model.network->eval();
+}
+
 }  // namespace
 
 std::vector<std::string> load_state_dict(ResNet& network, const Checkpoint& checkpoint, HeadPolicy head) {
-  const Tensors tensors(checkpoint);
-  const bool with_head = head == HeadPolicy::must_fit || head_fits(tensors, network);
-  const Shapes shapes = state_dict_shapes(network->architecture(), network->num_classes());
-  for (const auto& [name, shape] : shapes) {
-    if (!with_head && name.starts_with("fc.")) continue;
-    tensors.check_shape(name, shape);
-    tensors.check_values(name);
-  }
-  copy_tensors(network->state_dict(), tensors, with_head);
-
-  Shapes used = shapes;
-  // A head that was left out on purpose is no surprise.
-  if (!with_head) used.insert(used.end(), {{"fc.weight", {}}, {"fc.bias", {}}});
-  return warn_about_unused(checkpoint, used);
+  return fill(network, checkpoint, head, Placing::copy);
 }
 
 InferredArchitecture infer_architecture(const Checkpoint& checkpoint) {
@@ -242,18 +274,21 @@ InferredArchitecture infer_architecture(const Checkpoint& checkpoint) {
 }
 
 Model load_model(const std::filesystem::path& path, const std::filesystem::path& labels_file) {
-  Checkpoint checkpoint = read_checkpoint(path);
+  const Checkpoint checkpoint = read_checkpoint(path);
   Model model;
   model.info = model_info_from_json(checkpoint.info, ModelInfo{}, quote_path(path));
-  model.info.digest = checked_digest(checkpoint, model.info.digest);
-  if (is_quantized(checkpoint)) checkpoint = checked_and_dequantized(checkpoint, model.info);
-  const InferredArchitecture inferred = infer_architecture(checkpoint);
-  model.info.architecture = inferred.architecture;
-  find_classes(model, path, labels_file, inferred.num_classes);
-  model.network = ResNet(inferred.architecture, inferred.num_classes, InitialWeights::unset);
-  std::vector<std::string> warnings = load_state_dict(model.network, checkpoint);
-  model.warnings.insert(model.warnings.begin(), warnings.begin(), warnings.end());
-  model.network->eval();
+  const std::string stated = model.info.digest;
+  // Takes as long as the rest, and so goes beside it.
+  std::future<std::string> digest =
+      std::async(std::launch::async, [&] { return tensor_digest(checkpoint.tensors); });
+  try {
+    make_network(model, checkpoint, labels_file);
+  } catch (const Error&) {
+    check_digest(path, digest.get(), stated);  // damage says more than what follows from it
+    throw;
+  }
+  model.info.digest = digest.get();
+  check_digest(path, model.info.digest, stated);
   return model;
 }
 

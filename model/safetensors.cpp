@@ -127,8 +127,9 @@ std::string_view type_name(at::ScalarType type, const std::filesystem::path& pat
 
 }  // namespace
 
-void read_safetensors(std::span<const std::uint8_t> bytes, const std::string& where, Checkpoint& checkpoint) {
-  ByteReader reader(bytes, where);
+void read_safetensors(const std::shared_ptr<const FileBytes>& file, const std::string& where,
+                      Checkpoint& checkpoint) {
+  ByteReader reader(file->span(), where);
   if (reader.left() < 8) fail(where, "is truncated: it is too short for a safetensors file");
   const std::uint64_t header_size = reader.u64();
   if (header_size > max_header)
@@ -149,10 +150,11 @@ void read_safetensors(std::span<const std::uint8_t> bytes, const std::string& wh
   const auto data = reader.take(reader.left());
   check_layout(entries, data.size(), where);
   if (entries.empty()) fail(where, "holds no tensors, expected a state dict");
-  TensorBuilder builder(bytes.size(), where);
+  TensorBuilder builder(file, where);
   for (const Entry& entry : entries) {
     TensorSource source;
     source.type = entry.type;
+    source.disjoint = true;  // check_layout sees to that
     source.storage = data.subspan(static_cast<std::size_t>(entry.begin),
                                   static_cast<std::size_t>(entry.end - entry.begin));
     source.sizes = entry.shape;

@@ -125,11 +125,11 @@ TensorSource view_of(const PickleValue& tensor, const std::string& where) {
   return source;
 }
 
-void extract_state_dict(const TorchFile& file, std::size_t file_size, const std::string& where,
-                        Checkpoint& checkpoint) {
+void extract_state_dict(const TorchFile& file, const std::shared_ptr<const FileBytes>& bytes,
+                        const std::string& where, Checkpoint& checkpoint) {
   StateDictFinder finder;
   const PickleValue& dict = finder.find(*file.root, where, checkpoint.notes);
-  TensorBuilder builder(file_size, where);
+  TensorBuilder builder(bytes, where);
   std::unordered_set<std::string_view> names;
   std::size_t others = 0;
   for (std::size_t i = 0; i + 1 < dict.items.size(); i += 2) {

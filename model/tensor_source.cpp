@@ -5,8 +5,10 @@
 #include <cstring>
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 
 #include "model/error.h"
+#include "model/pages.h"
 #include "model/quote.h"
 
 namespace resnet {
@@ -16,6 +18,8 @@ static_assert(std::endian::native == std::endian::little,
               "checkpoints are read and written on little-endian machines only");
 
 constexpr std::size_t max_dimensions = 16;
+/// Small tensors are copied: they outlive the large ones in a network, and would keep the file's memory.
+constexpr std::size_t least_adopted = std::size_t{64} << 10;
 /// Views of shared or expanded storages may take this much more than the file has.
 constexpr std::uint64_t expansion = 4, expansion_slack = std::uint64_t{16} << 20;
 
@@ -67,8 +71,10 @@ std::optional<std::vector<std::int64_t>> contiguous_strides(at::IntArrayRef size
   return strides;
 }
 
-TensorBuilder::TensorBuilder(std::size_t file_size, std::string where)
-    : where_(std::move(where)), bytes_left_(expansion * file_size + expansion_slack) {}
+TensorBuilder::TensorBuilder(std::shared_ptr<const FileBytes> file, std::string where)
+    : file_(std::move(file)),
+      where_(std::move(where)),
+      bytes_left_(expansion * file_->size + expansion_slack) {}
 
 void TensorBuilder::fail(const std::string& name, const std::string& message) const {
   throw Error(ErrorCode::format, where_ + " has a damaged tensor " + quote(name) + ": " + message);
@@ -102,13 +108,31 @@ std::int64_t TensorBuilder::check(const std::string& name, const TensorSource& s
   return count;
 }
 
+bool TensorBuilder::can_adopt(const TensorSource& source, std::size_t size) const {
+  return source.disjoint && size >= least_adopted && size == source.storage.size() && is_contiguous(source) &&
+         !source.big_endian && source.type != at::ScalarType::Bool &&
+         !adopted_.contains(source.storage.data()) &&
+         reinterpret_cast<std::uintptr_t>(source.storage.data()) % c10::elementSize(source.type) == 0;
+}
+
+at::Tensor TensorBuilder::adopt(const TensorSource& source) {
+  adopted_.insert(source.storage.data());
+  const std::size_t size = source.storage.size();
+  std::uint8_t* bytes = file_->data.get() + (source.storage.data() - file_->data.get());
+  const auto free = [file = file_, size](void* memory) { drop_pages(memory, size); };
+  return at::from_blob(bytes, source.sizes, free, at::TensorOptions().dtype(source.type).device(at::kCPU));
+}
+
 at::Tensor TensorBuilder::build(const std::string& name, const TensorSource& source) {
   const std::int64_t count = check(name, source);
+  if (can_adopt(source, static_cast<std::size_t>(count) * c10::elementSize(source.type)))
+    return adopt(source);
   at::Tensor tensor = at::empty(source.sizes, at::TensorOptions().dtype(source.type).device(at::kCPU));
   if (count == 0) return tensor;
   const std::size_t item = c10::elementSize(source.type);
   const std::size_t size = static_cast<std::size_t>(count) * item;
   auto* to = static_cast<std::uint8_t*>(tensor.mutable_data_ptr());
+  use_huge_pages(to, size);
   const std::uint8_t* from = source.storage.data() + static_cast<std::size_t>(source.offset) * item;
   if (is_contiguous(source)) {
     std::memcpy(to, from, size);

@@ -17,8 +17,8 @@
 
 namespace resnet {
 
-/// A file of torch.save, parsed and not yet copied: what it holds, and where the tensors' bytes are.
-/// Points into the file's bytes.
+/// A file of torch.save, parsed, its tensors not taken out yet: what it holds, and where the tensors' bytes
+/// are. Points into the file's bytes.
 struct TorchFile {
   std::shared_ptr<PickleReader> reader;  ///< owns the values
   const PickleValue* root = nullptr;
@@ -43,16 +43,17 @@ bool is_tar(std::span<const std::uint8_t> bytes);
 /// The numbers of a tensor value of a pickle: offset, sizes, strides.  @throws Error format
 TensorSource view_of(const PickleValue& tensor, const std::string& where);
 
-/// Finds the state dict in `file`, bare or wrapped, removes prefixes and copies its tensors out.
+/// Finds the state dict in `file`, bare or wrapped, removes prefixes and takes its tensors out.
 /// Fills checkpoint.tensors and checkpoint.notes.  @throws Error format
-void extract_state_dict(const TorchFile& file, std::size_t file_size, const std::string& where,
-                        Checkpoint& checkpoint);
+void extract_state_dict(const TorchFile& file, const std::shared_ptr<const FileBytes>& bytes,
+                        const std::string& where, Checkpoint& checkpoint);
 
 /// Removes `module.` and `_orig_mod.` from the names where all have them, and notes it.
 void remove_prefixes(Checkpoint& checkpoint);
 
 /// Reads .safetensors.  Fills tensors, info and notes.  @throws Error format
-void read_safetensors(std::span<const std::uint8_t> bytes, const std::string& where, Checkpoint& checkpoint);
+void read_safetensors(const std::shared_ptr<const FileBytes>& file, const std::string& where,
+                      Checkpoint& checkpoint);
 
 /// The document that a file carries about itself.
 nlohmann::json parse_info(std::string_view text, const std::string& where);

@@ -86,6 +86,7 @@ TorchFile read_torch_zip(std::span<const std::uint8_t> bytes, const std::string&
   file.locate = [entries, where, big_endian](const PickleValue& tensor) {
     TensorSource source = view_of(tensor, where);
     source.storage = storage_bytes(*entries, *tensor.items[0], where);
+    source.disjoint = true;  // read_zip sees to that
     source.big_endian = big_endian;
     return source;
   };

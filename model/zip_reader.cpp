@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include <libdeflate.h>
+
 #include "model/byte_reader.h"
-#include "model/crc32.h"
 #include "model/quote.h"
 
 namespace resnet {
@@ -210,7 +211,7 @@ ZipEntry ZipReader::read_entry(const Record& record, std::uint64_t next) const {
   entry.name = record.name;
   entry.data = reader.take(record.size);
   check_descriptor(record, {reader.take(reader.left()), where_});
-  if (record.crc != 0 && crc32(entry.data.data(), entry.data.size()) != record.crc) {
+  if (record.crc != 0 && libdeflate_crc32(0, entry.data.data(), entry.data.size()) != record.crc) {
     fail("is damaged: the CRC of its entry " + quote(record.name) + " does not match");
   }
   return entry;

@@ -1,7 +1,8 @@
 #include "model/zip_writer.h"
 
+#include <libdeflate.h>
+
 #include "model/byte_writer.h"
-#include "model/crc32.h"
 #include "model/error.h"
 
 namespace resnet {
@@ -30,7 +31,7 @@ std::uint32_t ZipWriter::checked(std::uint64_t value) const {
 }
 
 void ZipWriter::add(const std::string& name, const void* data, std::size_t size) {
-  const Record record{name, crc32(data, size), checked(size), checked(out_.position())};
+  const Record record{name, libdeflate_crc32(0, data, size), checked(size), checked(out_.position())};
   std::string header;
   append_little_endian(header, 0x04034b50, 4);
   put_common(header, record.crc, record.size);

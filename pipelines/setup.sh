@@ -37,7 +37,7 @@ quietly() {
 }
 
 run_packages='g++ meson ninja-build pkg-config python3 python3-venv ca-certificates
-  libglib2.0-dev libssl-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
+  libglib2.0-dev libssl-dev libdeflate-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
   libpango1.0-dev libcairo2-dev fonts-dejavu-core libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
   libopencv-highgui-dev nlohmann-json3-dev libcli11-dev libgtest-dev'

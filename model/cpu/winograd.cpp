@@ -103,8 +103,10 @@ void Winograd::pack(const at::Tensor& weight, float scale, const Parallel& paral
 }
 
 void Winograd::pack_part(const at::Tensor& weight, float scale, int part) {
-  const std::ptrdiff_t part_weights = winograd_components * component_weights_;
-  std::memset(weights_.get() + part * part_weights, 0, static_cast<std::size_t>(part_weights));
+  if (padded_channels(in_channels_) != in_channels_) {
+    const std::ptrdiff_t part_weights = winograd_components * component_weights_;
+    std::memset(weights_.get() + part * part_weights, 0, static_cast<std::size_t>(part_weights));
+  }
   const std::ptrdiff_t stride = std::ptrdiff_t{in_channels_} * 9;
   const float* from = weight.const_data_ptr<float>() + part * output_group * stride;
   const int outputs = std::min(output_group, out_channels_ - part * output_group);

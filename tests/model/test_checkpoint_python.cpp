@@ -75,6 +75,27 @@ torch.save(sd, f'{folder}/bare-nocrc-True.pth')
   EXPECT_EQ(files, 13);
 }
 
+TEST_F(Python, TensorsOfOneStorageHaveMemoryOfTheirOwn) {
+  // Large enough that they are not copied out of the file.
+  const std::string program = R"(
+import sys, torch
+base = torch.arange(100000, dtype=torch.float32)
+torch.save({"whole": base, "again": base, "end": base[1000:], "other": base + 1}, sys.argv[1])
+)";
+  run_python(program, {(folder_ / "tied.pth").string()});
+  Checkpoint read = read_checkpoint(folder_ / "tied.pth");
+  ASSERT_EQ(read.tensors.size(), 4U);
+  const at::Tensor base = at::arange(100000, at::kFloat);
+  const std::vector<at::Tensor> expected{base, base, base.slice(0, 1000), base + 1};
+  for (std::size_t changed = 0; changed < 4; ++changed) {
+    for (std::size_t i = changed; i < 4; ++i) {
+      EXPECT_TRUE(read.tensors[i].second.equal(expected[i])) << read.tensors[i].first << " after " << changed;
+    }
+    read.tensors[changed].second.fill_(-1);
+    read.tensors[changed].second.reset();  // its memory is given back
+  }
+}
+
 TEST_F(Python, RefusesAWholeModelAndNamesIt) {
   run_python(
       "import sys, torch; torch.save(torch.nn.Linear(1, 1), sys.argv[1]); "

@@ -3,10 +3,10 @@
 #include <sstream>
 
 #include <gtest/gtest.h>
+#include <libdeflate.h>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
-#include "model/crc32.h"
 #include "model/error.h"
 #include "tests/temporary_folder.h"
 #include "training/picture.h"
@@ -84,7 +84,7 @@ int compare_with_pillow(const std::string& arguments) {
     const RgbPicture picture = read_picture(path);
     EXPECT_EQ(picture.width, width) << path;
     EXPECT_EQ(picture.height, height) << path;
-    EXPECT_EQ(crc32(picture.pixels.data(), picture.pixels.size()), expected) << path;
+    EXPECT_EQ(libdeflate_crc32(0, picture.pixels.data(), picture.pixels.size()), expected) << path;
   }
   EXPECT_EQ(pipe == nullptr ? -1 : pclose(pipe), 0) << command;
   return count;
