@@ -33,10 +33,18 @@ done
 passed=0
 failed=0
 skipped=0
+failures=$(mktemp) || exit 1 # what failed, to be said once more at the end
+trap 'rm -f "$failures"' EXIT
 count() { # count PASSED FAILED SKIPPED
   passed=$((passed + $1))
   failed=$((failed + $2))
   skipped=$((skipped + $3))
+}
+# fail TEXT: one test.
+fail() {
+  say "FAILED: $1"
+  echo "$1" >>"$failures"
+  count 0 1 0
 }
 # check TEXT COMMAND...: one test.
 check() {
@@ -47,16 +55,14 @@ check() {
     say "ok: $check_text ($(($(date +%s) - check_start)) s)"
     count 1 0 0
   else
-    say "FAILED: $check_text ($(($(date +%s) - check_start)) s)"
-    count 0 1 0
+    fail "$check_text ($(($(date +%s) - check_start)) s)"
     return 1
   fi
 }
 # skip REASON: one test; in CI a failure.
 skip() {
   if [ -n "${CI:-}" ]; then
-    say "FAILED: $1 (with CI set this is no reason to skip)"
-    count 0 1 0
+    fail "$1 (with CI set this is no reason to skip)"
   else
     leave_out "$1"
   fi
@@ -78,7 +84,10 @@ run_tests() {
     meson test -C "$tests_in" --no-rebuild --print-errorlogs --timeout-multiplier 4 \
     --num-processes "$(nproc)" "$@"
   test_status=$?
-  counts=$("$python3" tests/count_tests.py "$tests_in" "$test_status") || die "cannot count the results in $tests_in"
+  counts=$("$python3" tests/count_tests.py "$tests_in" "$test_status" 2>"$tests_in/test-results/said") ||
+    die "cannot count the results in $tests_in"
+  cat "$tests_in/test-results/said"
+  sed -n "s|^FAILED: |$tests_in: |p" "$tests_in/test-results/said" >>"$failures"
   count $counts
 }
 
@@ -128,7 +137,7 @@ tidy_files() {
     grep -q "$file\"" "$lint_folder"/compile_commands.json || continue
     if [ ! -e "$stamp" ] || [ -n "$(find "$file" "$newest" -newer "$stamp")" ]; then echo "$file"; fi
   done | xargs -r -n 1 -P "$(nproc)" sh -c "$tidy_file" "$lint_tools/clang_tidy/data/bin/clang-tidy" && return 0
-  cat "$lint_folder"/tidy/*.said | grep -vE '^[0-9]+ warnings? generated|^Suppressed '
+  cat "$lint_folder"/tidy/*.said | grep -vE '^[0-9]+ warnings? generated|^Suppressed ' | tee -a "$failures"
   return 1
 }
 
@@ -231,5 +240,9 @@ for leg in $legs; do
   say "Leg $leg: $(($(date +%s) - leg_start)) s"
 done
 say "All legs: $(($(date +%s) - run_start)) s"
+if [ "$failed" -gt 0 ]; then
+  say "What failed:"
+  cat "$failures"
+fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
