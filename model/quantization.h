@@ -54,6 +54,9 @@ struct QuantizedWeights {
 /// each output channel. Weights that are such integers times their scale give those integers again.
 QuantizedWeights quantize_weights(const at::Tensor& weight);
 
+/// scale·values, fp32.
+at::Tensor to_real(const QuantizedWeights& weights);
+
 /// The stem's weight for pixels 0…255 in place of normalised input: w/(255·std) by input channel. An executor
 /// quantizes that, and takes what the integers make of the mean, Σ scale·values·255·mean over the taps that
 /// lie inside the picture, from the bias.

@@ -65,9 +65,10 @@ class Reader {
     if (!(lowest.item<float>() >= kSmallestScale && highest.item<float>() <= kLargestScale)) {
       fail(convolution + kScale, "holds a scale that is not from 1e-30 to 1e30");
     }
-    const at::Tensor weight = values.to(at::kFloat) * scale.view({-1, 1, 1, 1});
+    at::Tensor weight = to_real({values, scale});
     const QuantizedWeights again = quantize_weights(weight);
-    if (!again.values.equal(values)) {
+    const auto* stored = values.const_data_ptr<std::int8_t>();
+    if (!std::equal(stored, stored + values.numel(), again.values.const_data_ptr<std::int8_t>())) {
       fail(convolution + ".weight",
            "has an output channel whose largest value is not 127 or -127, which scales are chosen for");
     }

@@ -5,8 +5,7 @@
 #include <cmath>
 #include <cstring>
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/tensor.h>
+#include "model/quantization.h"
 
 namespace resnet::cpu {
 
@@ -83,13 +82,10 @@ Winograd::Winograd(const Kernels& kernels, const Step& step, const ConvolutionQu
       finisher_(step, std::vector<float>(static_cast<std::size_t>(out_channels_), 1.0F),
                 {{}, quantizers.output, quantizers.residual}, false) {
   weights_ = allocate(weight_bytes(kernels, step));
-  ScaledWeights weights = scale_weights(kernels.weights, step.weight);
-  if (kernels.winograd_integers) {
-    // Its own scales are finer: they take the quantized weights' real values.
-    const at::Tensor scale = at::tensor(weights.scale).view({-1, 1, 1, 1});
-    weights.values = weights.values * scale;
-  }
-  pack(weights.values, quantizers.input.scale, parallel);
+  // Its own scales are finer than those of 8-bit weights: they take the quantized weights' real values.
+  const at::Tensor weight =
+      kernels.winograd_integers ? to_real(quantize_weights(step.weight)) : step.weight.contiguous();
+  pack(weight, quantizers.input.scale, parallel);
 }
 
 // @param scale of the input, where the sums are integers
