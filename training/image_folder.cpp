@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cmath>
 #include <cstdint>
 #include <unordered_set>
+#include <utility>
 
 #include "model/error.h"
 #include "model/file_io.h"
@@ -41,12 +43,12 @@ std::uint64_t hash_file(const fs::path& path) {
   return hash ^ (hash >> 33);
 }
 
-/// A tenth of each class goes from `folder` to val: the files with the smallest hashes.
-TrainingData split(ImageFolder folder) {
-  std::vector<std::vector<std::uint64_t>> by_class(folder.classes.size());
+/// Moves a part of each class out of `samples`: the files with the smallest hashes.
+std::vector<Sample> take_part(std::vector<Sample>& samples, std::size_t classes, double part) {
+  std::vector<std::vector<std::uint64_t>> by_class(classes);
   std::vector<std::uint64_t> hashes;
-  hashes.reserve(folder.samples.size());
-  for (const Sample& sample : folder.samples) {
+  hashes.reserve(samples.size());
+  for (const Sample& sample : samples) {
     hashes.push_back(hash_file(sample.path));
     by_class[static_cast<std::size_t>(sample.label)].push_back(hashes.back());
   }
@@ -54,16 +56,16 @@ TrainingData split(ImageFolder folder) {
   for (auto& values : by_class) {
     std::sort(values.begin(), values.end());
     values.erase(std::unique(values.begin(), values.end()), values.end());
-    const std::size_t count = values.size() < 2 ? 0 : std::max<std::size_t>(1, (values.size() + 5) / 10);
-    chosen.insert(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(count));
+    const auto wanted = std::lround(static_cast<double>(values.size()) * part);
+    const std::ptrdiff_t count = values.size() < 2 ? 0 : std::max(1L, wanted);
+    chosen.insert(values.begin(), values.begin() + count);
   }
-  TrainingData data;
-  data.classes = std::move(folder.classes);
-  data.not_pictures = std::move(folder.not_pictures);
+  std::vector<Sample> taken, rest;
   for (std::size_t i = 0; i < hashes.size(); ++i) {
-    (chosen.contains(hashes[i]) ? data.val : data.train).push_back(std::move(folder.samples[i]));
+    (chosen.contains(hashes[i]) ? taken : rest).push_back(std::move(samples[i]));
   }
-  return data;
+  samples = std::move(rest);
+  return taken;
 }
 
 std::string joined(const std::vector<std::string>& names) {
@@ -146,28 +148,44 @@ ImageFolder scan_image_folder(const fs::path& root) {
   return result;
 }
 
-TrainingData open_training_data(const fs::path& root) {
+namespace {
+
+/// One of the folders train, val and test.
+std::vector<Sample> scan_part(const fs::path& root, const char* part, TrainingData& data) {
+  ImageFolder folder = scan_image_folder(root / part);
+  if (data.classes.empty()) data.classes = folder.classes;
+  if (folder.classes != data.classes) {
+    throw Error(ErrorCode::mismatch, root.string() + ": train/ has the classes " + joined(data.classes) +
+                                         " and " + part + "/ has " + joined(folder.classes) +
+                                         "; expected the same");
+  }
+  data.not_pictures.insert(data.not_pictures.end(), folder.not_pictures.begin(), folder.not_pictures.end());
+  return std::move(folder.samples);
+}
+
+}  // namespace
+
+TrainingData open_training_data(const fs::path& root, double hold_out) {
   require_folder(root);
   TrainingData data;
   if (fs::is_directory(root / "train") && fs::is_directory(root / "val")) {
-    ImageFolder train = scan_image_folder(root / "train");
-    ImageFolder val = scan_image_folder(root / "val");
-    if (train.classes != val.classes) {
-      throw Error(ErrorCode::mismatch, root.string() + ": train/ has the classes " + joined(train.classes) +
-                                           " and val/ has " + joined(val.classes) + "; expected the same");
-    }
-    data.classes = std::move(train.classes);
-    data.train = std::move(train.samples);
-    data.val = std::move(val.samples);
-    data.not_pictures = std::move(train.not_pictures);
-    data.not_pictures.insert(data.not_pictures.end(), val.not_pictures.begin(), val.not_pictures.end());
+    data.train = scan_part(root, "train", data);
+    data.val = scan_part(root, "val", data);
+    if (fs::is_directory(root / "test")) data.test = scan_part(root, "test", data);
   } else {
     ImageFolder folder = scan_image_folder(root);
-    if (folder.classes.size() >= 2) {  // with one class, the error below is the better one
-      data = split(std::move(folder));
-    } else {
-      data.classes = std::move(folder.classes);
+    data.classes = std::move(folder.classes);
+    data.not_pictures = std::move(folder.not_pictures);
+    data.train = std::move(folder.samples);
+    // With one class, the error below is the better one.
+    if (data.classes.size() >= 2) data.val = take_part(data.train, data.classes.size(), 0.1);
+  }
+  if (hold_out > 0) {
+    if (!data.test.empty()) {
+      throw Error(ErrorCode::unsupported,
+                  root.string() + " has a folder test/ already, so there is no need of --hold-out");
     }
+    data.test = std::exchange(data.val, take_part(data.train, data.classes.size(), hold_out));
   }
   if (data.classes.size() < 2) {
     throw Error(ErrorCode::format,

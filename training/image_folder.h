@@ -35,15 +35,20 @@ ImageFolder scan_image_folder(const std::filesystem::path& root);
 
 struct TrainingData {
   std::vector<std::string> classes;
-  std::vector<Sample> train, val;
+  std::vector<Sample> train;
+  std::vector<Sample> val;  ///< chooses the epoch whose network is kept
+  std::vector<Sample>
+      test;  ///< chooses nothing, so that its accuracy is that of pictures never seen; may be empty
   std::vector<std::filesystem::path> not_pictures;
 };
 
-/// `root/train` and `root/val`, or one ImageFolder of which a tenth of each class (at least one picture,
-/// where a class has two) becomes `val`. The choice is by a hash of each file's bytes: it does not depend on
-/// names, and copies of a picture stay on one side, also across classes.
-/// @throws Error as scan_image_folder; also for fewer than two classes, or class lists that differ
-TrainingData open_training_data(const std::filesystem::path& root);
+/// `root/train`, `root/val` and `root/test` if there is one, or one ImageFolder of which a tenth of each
+/// class (at least one picture, where a class has two) becomes `val`. The choice is by a hash of each file's
+/// bytes: it does not depend on names, and copies of a picture stay on one side, also across classes.
+/// @param hold_out more than 0: `val` becomes `test`, and so large a part of `train` becomes `val`
+/// @throws Error as scan_image_folder; also for fewer than two classes, class lists that differ, or a
+/// hold_out beside `root/test`
+TrainingData open_training_data(const std::filesystem::path& root, double hold_out = 0);
 
 }  // namespace resnet
 

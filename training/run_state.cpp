@@ -63,8 +63,9 @@ void save_run_state(const std::filesystem::path& path, const RunState& state) {
   nlohmann::json info = to_json(state.info);
   info["training"] = {{"recipe", to_json(state.recipe)},
                       {"rows", std::move(rows)},
-                      {"best_accuracy", state.best_accuracy},
-                      {"best_epoch", state.best_epoch}};
+                      {"best_accuracy", state.best.val_accuracy},
+                      {"best_epoch", state.best.epoch}};
+  if (state.best.test_accuracy) info["training"]["best_test_accuracy"] = *state.best.test_accuracy;
   NamedTensors tensors = state.network;
   append(tensors, state.optimizer, kOptimizerPrefix);
   write_safetensors(path, tensors, info);
@@ -74,8 +75,11 @@ RunState read_run_state(const Checkpoint& checkpoint) {
   RunState state;
   try {
     const nlohmann::json& training = checkpoint.info.at("training");
-    state.best_accuracy = training.at("best_accuracy").get<double>();
-    state.best_epoch = training.at("best_epoch").get<int>();
+    state.best.val_accuracy = training.at("best_accuracy").get<double>();
+    state.best.epoch = training.at("best_epoch").get<int>();
+    if (training.contains("best_test_accuracy")) {
+      state.best.test_accuracy = training.at("best_test_accuracy").get<double>();
+    }
     state.saved_recipe = training.at("recipe");
     for (const nlohmann::json& row : training.at("rows")) {
       state.rows.push_back(epoch_row_from_json(row));

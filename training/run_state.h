@@ -17,8 +17,7 @@ struct RunState {
   Recipe recipe;                ///< written only, so that a resumed run can say what differs
   nlohmann::json saved_recipe;  ///< read only
   std::vector<EpochRow> rows;   ///< one for each epoch done
-  double best_accuracy = -1;
-  int best_epoch = 0;
+  BestEpoch best;
   NamedTensors network, optimizer;
 };
 

@@ -30,6 +30,7 @@ struct TrainOptions {
   std::optional<std::uint64_t> seed;
   std::optional<long> cache_mb;
   int image_size = 224;
+  double hold_out = 0;
   bool fresh = false, strict = false, flip_average = false;
 };
 
@@ -102,6 +103,7 @@ TrainingJob make_job(const TrainOptions& options) {
 void describe(const TrainingJob& job, Console& console) {
   std::string text = std::to_string(job.data.train.size()) + " pictures to train on, " +
                      std::to_string(job.data.val.size()) + " to validate with, " +
+                     (job.data.test.empty() ? "" : std::to_string(job.data.test.size()) + " to test with, ") +
                      std::to_string(job.data.classes.size()) + " classes:";
   for (const std::string& name : job.data.classes) {
     text += " " + printable(name);
@@ -121,11 +123,15 @@ void print_summary(const TrainingJob& job, const TrainingResult& result) {
     std::printf("%5d  %10.4f  %14.4f  %8.4f  %12.4f\n", row.epoch, row.train_loss, row.train_accuracy,
                 row.val_loss, row.val_accuracy);
   }
-  if (result.best_epoch > 0) {
-    std::printf("best val_accuracy: %.4f (epoch %d) in %s\n", result.best_accuracy, result.best_epoch,
+  const BestEpoch& best = result.best;
+  if (best.epoch > 0) {
+    std::printf("best val_accuracy: %.4f (epoch %d) in %s\n", best.val_accuracy, best.epoch,
                 job.output.c_str());
-  } else if (result.best_accuracy >= 0) {
-    std::printf("best val_accuracy: %.4f, unchanged in %s\n", result.best_accuracy, job.output.c_str());
+  } else if (best.val_accuracy >= 0) {
+    std::printf("best val_accuracy: %.4f, unchanged in %s\n", best.val_accuracy, job.output.c_str());
+  }
+  if (best.test_accuracy) {
+    std::printf("test_accuracy of that network: %.4f\n", *best.test_accuracy);
   }
 }
 
@@ -133,7 +139,7 @@ int run_train(const TrainOptions& options, bool quiet) {
   Console console(quiet);
   TrainingJob job = make_job(options);
   check_writable(job.output);
-  job.data = open_training_data(options.data);
+  job.data = open_training_data(options.data, options.hold_out);
   describe(job, console);
   const TrainingResult result = train(job, console);
   const std::size_t skipped = result.skipped + job.data.not_pictures.size();
@@ -227,8 +233,16 @@ void add_machine_options(CLI::App& command, TrainOptions& o) {
 void add_train_command(CLI::App& app, const bool& quiet, Action& action) {
   CLI::App& command = *app.add_subcommand("train", "Train a network on a folder of pictures");
   const auto options = std::make_shared<TrainOptions>();
-  command.add_option("DATA", options->data, "Folder with train/ and val/, or with one sub-folder per class")
+  command
+      .add_option("DATA", options->data,
+                  "Folder with train/, val/ and perhaps test/, or with one sub-folder per class")
       ->required();
+  command
+      .add_option("--hold-out", options->hold_out,
+                  "Validate with such a part of train/, and keep val/ for the test of the network that this "
+                  "chooses; a folder test/ is that anyway")
+      ->check(CLI::Range(0.0, 0.5))
+      ->capture_default_str();
   command.add_option("--output,-o", options->output,
                      "Model file to write, .pth or .safetensors; default ARCH.pth");
   add_network_options(command, *options);

@@ -68,11 +68,12 @@ class Trainer {
   void check_all_pictures();
   void note_failures(const Batch& batch, PictureStore& store);
   bool train_epoch(int epoch, EpochRow& row);
-  std::optional<Scores> validate(const std::string& title);
-  void end_epoch(const EpochRow& row);
-  void save_best(double accuracy, int epoch);
+  std::optional<Scores> score(PictureStore& store, const std::string& title);
+  bool test(BestEpoch& best, const std::string& title);
+  void end_epoch(const EpochRow& row, const BestEpoch& best);
+  void save_best();
   void save_last() const;
-  SampleWriter make_validation_writer();
+  SampleWriter make_writer(PictureStore& store) const;
   std::string title(const char* phase, int epoch) const;
 
   const TrainingJob& job_;
@@ -80,7 +81,7 @@ class Trainer {
   Console& console_;
   ModelInfo info_;
   std::unique_ptr<Learner> learner_;
-  std::unique_ptr<PictureStore> train_, val_;
+  std::unique_ptr<PictureStore> train_, val_, test_;
   std::map<std::filesystem::path, std::string> skipped_;
   TrainingResult result_;
 };
@@ -101,6 +102,7 @@ Trainer::Trainer(const TrainingJob& job, Console& console)
   const auto budget = std::make_shared<std::atomic<std::ptrdiff_t>>(job.cache_bytes);
   // Validation must see what serving sees: its pictures are never scaled beforehand.
   val_ = std::make_unique<PictureStore>(job.data.val, 0, budget);
+  test_ = std::make_unique<PictureStore>(job.data.test, 0, budget);
   train_ = std::make_unique<PictureStore>(job.data.train, recipe_.shrink, budget);
   info_.classes = job.data.classes;
   info_.preprocessing = Preprocessing::for_image_size(recipe_.image_size);
@@ -151,7 +153,6 @@ void Trainer::start() {
       break;
   }
   learner_ = std::make_unique<Learner>(recipe_, info_.preprocessing, network, job_.device, job_.threads);
-  result_.best_accuracy = -1;
   if (start.kind == StartKind::last) {
     resume(std::move(state), file);
   } else if (start.kind == StartKind::output) {
@@ -162,8 +163,7 @@ void Trainer::start() {
 void Trainer::resume(RunState state, const std::string& file) {
   learner_->load_optimizer_state(state.optimizer, file);
   result_.rows = std::move(state.rows);
-  result_.best_accuracy = state.best_accuracy;
-  result_.best_epoch = state.best_epoch;
+  result_.best = state.best;
   if (state.saved_recipe != to_json(recipe_)) {
     console_.warn("the settings differ from those that " + file +
                   " was written with; going on with the new ones");
@@ -171,13 +171,17 @@ void Trainer::resume(RunState state, const std::string& file) {
 }
 
 void Trainer::begin_from_output(const StartingPoint& start) {
-  const auto recorded = start.info.metrics.find("val_accuracy");
-  if (recorded != start.info.metrics.end() && recorded->is_number()) {
-    result_.best_accuracy = recorded->get<double>();
-  } else if (const std::optional<Scores> scores = validate("valid")) {
-    result_.best_accuracy = scores->accuracy;
+  const nlohmann::json& metrics = start.info.metrics;
+  // Of another number of pictures, the record is of other ones.
+  const bool recorded = metrics.is_object() &&
+                        metrics.value("val_pictures", nlohmann::json()) == val_->usable().size() &&
+                        metrics.value("val_accuracy", nlohmann::json()).is_number();
+  if (recorded) {
+    result_.best.val_accuracy = metrics.at("val_accuracy").get<double>();
+  } else if (const std::optional<Scores> scores = score(*val_, "valid")) {
+    result_.best.val_accuracy = scores->accuracy;
   }
-  console_.note(format("best val_accuracy so far: %.4f", result_.best_accuracy));
+  console_.note(format("best val_accuracy so far: %.4f", result_.best.val_accuracy));
 }
 
 void Trainer::note_failures(const Batch& batch, PictureStore& store) {
@@ -193,7 +197,7 @@ void Trainer::note_failures(const Batch& batch, PictureStore& store) {
 }
 
 void Trainer::check_all_pictures() {
-  for (PictureStore* store : {val_.get(), train_.get()}) {
+  for (PictureStore* store : {val_.get(), test_.get(), train_.get()}) {
     Loader loader(store->usable(), {job_.workers, 16, 8, 0}, [store]() -> SampleWriter {
       return [store](std::size_t index, std::uint8_t*) { store->get(index); };
     });
@@ -267,29 +271,29 @@ bool Trainer::train_epoch(int epoch, EpochRow& row) {
   return true;
 }
 
-SampleWriter Trainer::make_validation_writer() {
+SampleWriter Trainer::make_writer(PictureStore& store) const {
   auto preprocessor = std::make_shared<Preprocessor>(info_.preprocessing, TensorType::u8, TensorLayout::hwc);
-  return [this, preprocessor](std::size_t index, std::uint8_t* out) {
-    const std::shared_ptr<const RgbPicture> picture = val_->get(index);
+  return [&store, preprocessor](std::size_t index, std::uint8_t* out) {
+    const std::shared_ptr<const RgbPicture> picture = store.get(index);
     preprocessor->run(as_image(*picture), out);
   };
 }
 
-std::optional<Scores> Trainer::validate(const std::string& bar_title) {
+std::optional<Scores> Trainer::score(PictureStore& store, const std::string& bar_title) {
   const int size = info_.preprocessing.crop_size;
   const auto side = static_cast<std::size_t>(size);
   const LoaderOptions options{job_.workers, std::min(recipe_.batch_size, 64), 4, side * side * 3};
-  Loader loader(val_->usable(), options, [&] { return make_validation_writer(); });
-  ProgressBar bar(console_, bar_title, val_->usable().size());
+  Loader loader(store.usable(), options, [&] { return make_writer(store); });
+  ProgressBar bar(console_, bar_title, store.usable().size());
   MeanScores mean;
   while (std::optional<Batch> batch = loader.next()) {
     if (interrupted()) {
       return std::nullopt;
     }
-    note_failures(*batch, *val_);
+    note_failures(*batch, store);
     const std::size_t n = batch->indices.size();
     if (n > 0) {
-      LabelledPixels pixels = labelled(*batch, *val_, size);
+      LabelledPixels pixels = labelled(*batch, store, size);
       mean.add(learner_->evaluate(pixels), n);
     }
     bar.advance(n + batch->failures.size());
@@ -297,11 +301,27 @@ std::optional<Scores> Trainer::validate(const std::string& bar_title) {
   return mean.value();
 }
 
-void Trainer::save_best(double accuracy, int epoch) {
-  result_.best_accuracy = accuracy;
-  result_.best_epoch = epoch;
+/// What the network of a new best epoch says of the pictures that choose nothing. @return false: interrupted
+bool Trainer::test(BestEpoch& best, const std::string& bar_title) {
+  if (test_->usable().empty()) {
+    return true;
+  }
+  const std::optional<Scores> scores = score(*test_, bar_title);
+  if (scores) {
+    best.test_accuracy = scores->accuracy;
+  }
+  return scores.has_value();
+}
+
+void Trainer::save_best() {
+  const BestEpoch& best = result_.best;
   ModelInfo info = info_;
-  info.metrics = {{"val_accuracy", accuracy}, {"epoch", epoch}, {"val_pictures", val_->usable().size()}};
+  info.metrics = {
+      {"val_accuracy", best.val_accuracy}, {"epoch", best.epoch}, {"val_pictures", val_->usable().size()}};
+  if (best.test_accuracy) {
+    info.metrics["test_accuracy"] = *best.test_accuracy;
+    info.metrics["test_pictures"] = test_->usable().size();
+  }
   write_labels(labels_path(job_.output), info.classes);
   save_model(job_.output, learner_->network(), info);
 }
@@ -311,19 +331,20 @@ void Trainer::save_last() const {
   state.info = info_;
   state.recipe = recipe_;
   state.rows = result_.rows;
-  state.best_accuracy = result_.best_accuracy;
-  state.best_epoch = result_.best_epoch;
+  state.best = result_.best;
   state.network = learner_->network()->state_dict();
   state.optimizer = learner_->optimizer_state();
   save_run_state(last_path(job_.output), state);
 }
 
-void Trainer::end_epoch(const EpochRow& row) {
+/// @param best this epoch, or the best before it
+void Trainer::end_epoch(const EpochRow& row, const BestEpoch& best) {
   console_.note(
       format("[epoch %d] train_loss: %.3f  val_accuracy: %.3f", row.epoch, row.train_loss, row.val_accuracy));
   result_.rows.push_back(row);
-  if (row.val_accuracy > result_.best_accuracy) {
-    save_best(row.val_accuracy, row.epoch);
+  result_.best = best;
+  if (best.epoch == row.epoch) {
+    save_best();
   }
   save_last();
   const std::string csv = to_csv(result_.rows);
@@ -341,7 +362,7 @@ TrainingResult Trainer::run() {
     if (!train_epoch(epoch, row)) {
       break;
     }
-    const std::optional<Scores> scores = validate(title("valid", epoch + 1));
+    const std::optional<Scores> scores = score(*val_, title("valid", epoch + 1));
     if (!scores) {
       break;
     }
@@ -350,7 +371,14 @@ TrainingResult Trainer::run() {
     }
     row.val_loss = scores->loss;
     row.val_accuracy = scores->accuracy;
-    end_epoch(row);
+    BestEpoch best = result_.best;
+    if (row.val_accuracy > best.val_accuracy) {
+      best = {row.epoch, row.val_accuracy, std::nullopt};
+      if (!test(best, title("test", epoch + 1))) {
+        break;
+      }
+    }
+    end_epoch(row, best);
   }
   result_.interrupted = interrupted() && static_cast<int>(result_.rows.size()) < recipe_.epochs;
   result_.skipped = skipped_.size();

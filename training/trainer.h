@@ -43,10 +43,16 @@ nlohmann::json to_json(const EpochRow& row);
 EpochRow epoch_row_from_json(const nlohmann::json& document);
 std::string to_csv(const std::vector<EpochRow>& rows);
 
+/// The epoch whose network is kept.
+struct BestEpoch {
+  int epoch = 0;                        ///< 0: what the run started from is still the best
+  double val_accuracy = -1;             ///< −1: none yet
+  std::optional<double> test_accuracy;  ///< nothing: there are no pictures to test with
+};
+
 struct TrainingResult {
   std::vector<EpochRow> rows;
-  double best_accuracy = 0;
-  int best_epoch = 0;        ///< 0: what the run started from is still the best
+  BestEpoch best;
   bool interrupted = false;  ///< by Ctrl-C; `last` and the best so far are on disk
   std::size_t skipped = 0;   ///< pictures that could not be read
 };

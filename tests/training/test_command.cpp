@@ -34,6 +34,23 @@ TEST_F(Command, TrainWritesModelClassesAndMetrics) {
   EXPECT_FALSE(fs::exists(*shared_ / "out/small.last.safetensors"));
 }
 
+TEST_F(Command, HoldOutKeepsValForATestThatChoosesNothing) {
+  const TemporaryFolder folder;
+  const std::string file = (folder / "m.pth").string();
+  const Result result = run(Arguments{"train", data(), "--output", file, "--hold-out", "0.25"} + kSmallNet);
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(contains(result.err, "18 pictures to train on, 6 to validate with, 8 to test with, 2 classes"))
+      << result.err;
+  EXPECT_TRUE(std::regex_search(result.out, std::regex("\ntest_accuracy of that network: \\d\\.\\d{4}\n$")))
+      << result.out;
+  const nlohmann::json inspected = nlohmann::json::parse(run({"inspect", file, "--json"}).out);
+  const nlohmann::json& metrics = inspected.at("model").at("metrics");
+  EXPECT_EQ(metrics.at("test_pictures"), 8);
+  EXPECT_EQ(metrics.at("val_pictures"), 6);
+  const Result evaluated = run({"evaluate", "--model", file, data() + "/val", "--json"});
+  EXPECT_EQ(metrics.at("test_accuracy"), nlohmann::json::parse(evaluated.out).at("accuracy"));
+}
+
 TEST_F(Command, ATerminalGetsBarsWithLossRateAndTimeLeft) {
   const TemporaryFolder folder;
   const std::string text =

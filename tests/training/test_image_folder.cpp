@@ -91,6 +91,33 @@ TEST(Split, TakesATenthOfEachClassByContent) {
   EXPECT_EQ(contents(open_training_data(renamed.path()).val), contents(data.val));
 }
 
+TEST(Split, HoldOutValidatesWithAPartOfTrainAndTestsWithVal) {
+  const TemporaryFolder folder;
+  for (int i = 0; i < 40; ++i) {
+    const std::string name = std::to_string(i) + ".png";
+    write_text(folder / ("train/a/" + name), "a" + name);
+    if (i < 20) write_text(folder / ("train/b/" + name), "b" + name);
+    if (i < 3) write_text(folder / ("val/a/" + name), "val a" + name);
+    if (i < 2) write_text(folder / ("val/b/" + name), "val b" + name);
+  }
+  TrainingData data = open_training_data(folder.path());
+  EXPECT_EQ(data.test.size(), 0U);
+  data = open_training_data(folder.path(), 0.2);
+  EXPECT_EQ(data.train.size(), 48U);
+  EXPECT_EQ(data.val.size(), 12U);
+  ASSERT_EQ(data.test.size(), 5U);
+  EXPECT_EQ(data.test.front().path, folder / "val/a/0.png");
+  for (const Sample& sample : data.val)
+    EXPECT_TRUE(sample.path.string().starts_with((folder / "train").string())) << sample.path;
+
+  write_text(folder / "test/a/1.png", "test a");
+  EXPECT_NE(error_of([&] { open_training_data(folder.path()); }).find("test/ has a; expected the same"),
+            std::string::npos);
+  write_text(folder / "test/b/1.png", "test b");
+  EXPECT_EQ(open_training_data(folder.path()).test.size(), 2U);
+  EXPECT_NE(error_of([&] { open_training_data(folder.path(), 0.2); }).find("--hold-out"), std::string::npos);
+}
+
 TEST(Split, CopiesStayOnOneSideAlsoAcrossClasses) {
   const TemporaryFolder folder;
   for (int i = 0; i < 30; ++i) {
