@@ -6,9 +6,10 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "model/error.h"
-#include "model/pages.h"
 #include "model/quote.h"
 
 namespace resnet {
@@ -46,6 +47,15 @@ void copy_strided(const TensorSource& source, const std::uint8_t* from, std::uin
       index[d] = 0;
     }
   }
+}
+
+/// Gives back the whole pages of memory that is not used any more, before the allocation is freed of which it
+/// is a part.
+void drop_pages(void* memory, std::size_t size) {
+  static const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(memory);
+  const std::uintptr_t first = (begin + page - 1) / page * page, last = (begin + size) / page * page;
+  if (first < last) ::madvise(static_cast<std::byte*>(memory) + (first - begin), last - first, MADV_DONTNEED);
 }
 
 void swap_bytes(std::uint8_t* data, std::size_t size, std::size_t unit) {
@@ -132,7 +142,6 @@ at::Tensor TensorBuilder::build(const std::string& name, const TensorSource& sou
   const std::size_t item = c10::elementSize(source.type);
   const std::size_t size = static_cast<std::size_t>(count) * item;
   auto* to = static_cast<std::uint8_t*>(tensor.mutable_data_ptr());
-  use_huge_pages(to, size);
   const std::uint8_t* from = source.storage.data() + static_cast<std::size_t>(source.offset) * item;
   if (is_contiguous(source)) {
     std::memcpy(to, from, size);
