@@ -154,6 +154,56 @@ void RowNarrower::pack(const Group& group, std::uint8_t* blocks) const {
   }
 }
 
+namespace {
+
+#if defined(__x86_64__)
+
+// 16 pixels a step. @return how many are done
+RESNET_AVX2 std::size_t interleave_with_avx2(const std::uint8_t* red, const std::uint8_t* green,
+                                             const std::uint8_t* blue, std::size_t count, std::uint8_t* to) {
+  // Byte b of the 48 is channel b % 3 of pixel b / 3.
+  alignas(16) std::array<std::array<std::int8_t, 16>, 9> masks{};
+  for (int b = 0; b < 48; ++b) {
+    for (int channel = 0; channel < 3; ++channel) {
+      masks[static_cast<std::size_t>(b / 16 * 3 + channel)][static_cast<std::size_t>(b % 16)] =
+          static_cast<std::int8_t>(b % 3 == channel ? b / 3 : -1);
+    }
+  }
+  __m128i picks[9];
+  for (std::size_t i = 0; i < 9; ++i) picks[i] = _mm_load_si128(reinterpret_cast<const __m128i*>(&masks[i]));
+  std::size_t done = 0;
+  for (; done + 16 <= count; done += 16, to += 48) {
+    const __m128i r = _mm_loadu_si128(reinterpret_cast<const __m128i*>(red + done));
+    const __m128i g = _mm_loadu_si128(reinterpret_cast<const __m128i*>(green + done));
+    const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(blue + done));
+    for (std::size_t part = 0; part < 3; ++part) {
+      const __m128i pixels = _mm_or_si128(
+          _mm_or_si128(_mm_shuffle_epi8(r, picks[3 * part]), _mm_shuffle_epi8(g, picks[3 * part + 1])),
+          _mm_shuffle_epi8(b, picks[3 * part + 2]));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 16 * part), pixels);
+    }
+  }
+  return done;
+}
+
+#endif
+
+// Planes of red, green and blue as pixels.
+void interleave(const std::uint8_t* red, const std::uint8_t* green, const std::uint8_t* blue,
+                std::size_t count, std::uint8_t* to) {
+  std::size_t i = 0;
+#if defined(__x86_64__)
+  if (best_vector_unit() != VectorUnit::none) i = interleave_with_avx2(red, green, blue, count, to);
+#endif
+  for (; i < count; ++i) {
+    to[3 * i] = red[i];
+    to[3 * i + 1] = green[i];
+    to[3 * i + 2] = blue[i];
+  }
+}
+
+}  // namespace
+
 void RowNarrower::run(const std::uint8_t* row, std::uint8_t* to) {
   if (unit_ == VectorUnit::avx512_vbmi) return run_with_vbmi(row, to);
   if (!pixels_.empty()) {
@@ -327,56 +377,11 @@ void RowNarrower::run_with_vbmi(const std::uint8_t* row, std::uint8_t* to) const
   }
 }
 
-namespace {
-
-// 16 pixels a step. @return how many are done
-RESNET_AVX2 std::size_t interleave_with_avx2(const std::uint8_t* red, const std::uint8_t* green,
-                                             const std::uint8_t* blue, std::size_t count, std::uint8_t* to) {
-  // Byte b of the 48 is channel b % 3 of pixel b / 3.
-  alignas(16) std::array<std::array<std::int8_t, 16>, 9> masks{};
-  for (int b = 0; b < 48; ++b) {
-    for (int channel = 0; channel < 3; ++channel) {
-      masks[static_cast<std::size_t>(b / 16 * 3 + channel)][static_cast<std::size_t>(b % 16)] =
-          static_cast<std::int8_t>(b % 3 == channel ? b / 3 : -1);
-    }
-  }
-  __m128i picks[9];
-  for (std::size_t i = 0; i < 9; ++i) picks[i] = _mm_load_si128(reinterpret_cast<const __m128i*>(&masks[i]));
-  std::size_t done = 0;
-  for (; done + 16 <= count; done += 16, to += 48) {
-    const __m128i r = _mm_loadu_si128(reinterpret_cast<const __m128i*>(red + done));
-    const __m128i g = _mm_loadu_si128(reinterpret_cast<const __m128i*>(green + done));
-    const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(blue + done));
-    for (std::size_t part = 0; part < 3; ++part) {
-      const __m128i pixels = _mm_or_si128(
-          _mm_or_si128(_mm_shuffle_epi8(r, picks[3 * part]), _mm_shuffle_epi8(g, picks[3 * part + 1])),
-          _mm_shuffle_epi8(b, picks[3 * part + 2]));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 16 * part), pixels);
-    }
-  }
-  return done;
-}
-
-}  // namespace
-
 #else
 
 std::size_t RowNarrower::run_with_avx2(const std::uint8_t*, std::uint8_t*) const { return 0; }
 void RowNarrower::run_with_vbmi(const std::uint8_t*, std::uint8_t*) const {}
 
 #endif
-
-void interleave(const std::uint8_t* red, const std::uint8_t* green, const std::uint8_t* blue,
-                std::size_t count, std::uint8_t* to) {
-  std::size_t i = 0;
-#if defined(__x86_64__)
-  if (best_vector_unit() != VectorUnit::none) i = interleave_with_avx2(red, green, blue, count, to);
-#endif
-  for (; i < count; ++i) {
-    to[3 * i] = red[i];
-    to[3 * i + 1] = green[i];
-    to[3 * i + 2] = blue[i];
-  }
-}
 
 }  // namespace resnet

@@ -74,10 +74,6 @@ class RowNarrower {
   std::vector<std::uint8_t> blocks_;  // for each group and quartet: 64 places in the window, 3 × 64 weights
 };
 
-/// Planes of red, green and blue as pixels.
-void interleave(const std::uint8_t* red, const std::uint8_t* green, const std::uint8_t* blue,
-                std::size_t count, std::uint8_t* to);
-
 }  // namespace resnet
 
 #endif
