@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
 
 namespace resnet::cpu {
 
@@ -22,28 +23,24 @@ void clear_ends(const Activations& output, int part, int picture, int y) {
 }
 
 Finisher::Finisher(const Step& step, const std::vector<float>& weight_scale,
-                   const ConvolutionQuantizers& quantizers, bool integers)
+                   const ConvolutionQuantizers& quantizers, Format format)
     : factors_(channel_factors(weight_scale, step.bias, quantizers.input.scale, quantizers.output)),
-      relu_(step.relu),
-      add_(step.kind == Step::Kind::convolution_add),
-      integers_(integers),
-      residual_scale_(quantizers.residual.scale / quantizers.output.scale),
-      residual_zero_(quantizers.residual.zero) {}
+      least_(step.relu || format == Format::u8 ? 0.0F : std::numeric_limits<float>::lowest()),
+      residual_scale_(quantizers.residual.scale / quantizers.output.scale) {
+  if (step.kind != Step::Kind::convolution_add) return;
+  for (float& bias : factors_.bias) bias -= quantizers.residual.zero * residual_scale_;
+}
 
-Finish Finisher::at(const Activations& output, int part, int picture, int y, int x) const {
+Finish Finisher::at(const Call& call, int part, int picture, int y, int x) const {
   Finish finish;
   finish.scale = &factors_.scale[static_cast<std::size_t>(part) * output_group];
   finish.bias = &factors_.bias[static_cast<std::size_t>(part) * output_group];
-  finish.relu = relu_;
-  finish.integers = integers_;
-  finish.output = output.pixel(picture, part * output_group / line_channels(output.format), y, x);
-  finish.output_line_stride = output.line_stride();
-  if (add_) {
-    finish.residual = finish.output;
-    finish.residual_line_stride = finish.output_line_stride;
-    finish.residual_scale = residual_scale_;
-    finish.residual_zero = residual_zero_;
-  }
+  finish.least = least_;
+  finish.residual_scale = residual_scale_;
+  const int line = part * output_group / line_channels(call.output.format);
+  finish.output = call.output.pixel(picture, line, y, x);
+  if (call.residual != nullptr) finish.residual = call.residual + (finish.output - call.output.data);
+  finish.line_stride = call.output.line_stride();
   return finish;
 }
 
@@ -58,7 +55,7 @@ Convolution::Convolution(const Kernels& kernels, const Step& step, const Convolu
       out_channels_(static_cast<int>(step.weight.size(0))),
       size_(step.weight.dim() == 4 ? static_cast<int>(step.weight.size(2)) : 1),
       stride_(step.stride),
-      finisher_(step, weights.scale, quantizers, kernels.integers) {
+      finisher_(step, weights.scale, quantizers, kernels.format) {
   pack(weights.values, step.groups, parallel);
 }
 
@@ -149,7 +146,8 @@ void Convolution::run(const Call& call, int unit, std::byte* scratch) const noex
   }
 }
 
-// The row's sums over some of the input's lines; the last of them finish it.
+// The row's sums over some of the input's lines. With the last of them it is finished: without any other,
+// sums are never in memory.
 void Convolution::run_row(const Call& call, int index, Range lines, int row, bool prefetch,
                           std::byte* sums) const {
   const Part& part = parts_[static_cast<std::size_t>(index)];
@@ -168,17 +166,21 @@ void Convolution::run_row(const Call& call, int index, Range lines, int row, boo
   tile.weights = part.weights + lines.begin * weight_line_bytes() +
                  std::ptrdiff_t{skipped} * size_ * static_cast<std::ptrdiff_t>(line_bytes) * output_group;
   const std::byte* first = input.pixel(picture, part.first_line + lines.begin, first_y + skipped, first_x);
-  const SumTiles& kernels = stride_ == 1 ? kernels_.dense : kernels_.strided;
+  Finish finish = finisher_.at(call, index, picture, y, 0);
+  const bool last = lines.end == part.lines;
+  const ConvolveTiles& kernels = stride_ == 1 ? kernels_.dense : kernels_.strided;
   const int tiles = divide_up(call.output.width, max_tile);
   for (int i = 0; i < tiles; ++i) {
     const Range pixels = part_of(call.output.width, i, tiles);
     tile.input = first + std::ptrdiff_t{pixels.begin} * stride_ * static_cast<std::ptrdiff_t>(line_bytes);
     tile.prefetch = prefetch && i == 0 ? lines.size() * weight_line_bytes() : 0;
-    kernels[pixels.size() - 1](tile, sums + std::ptrdiff_t{pixels.begin} * output_group * 4, lines.begin > 0);
+    kernels[pixels.size() - 1](tile, sums, lines.begin > 0, last ? &finish : nullptr);
+    sums += std::ptrdiff_t{pixels.size()} * output_group * 4;
+    const std::ptrdiff_t done = pixels.size() * static_cast<std::ptrdiff_t>(line_bytes);
+    finish.output += done;
+    if (finish.residual != nullptr) finish.residual += done;
   }
-  if (lines.end < part.lines) return;
-  kernels_.finish(finisher_.at(call.output, index, picture, y, 0), sums, call.output.width);
-  clear_ends(call.output, index, picture, y);
+  if (last) clear_ends(call.output, index, picture, y);
 }
 
 }  // namespace resnet::cpu

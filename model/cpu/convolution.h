@@ -17,17 +17,16 @@ struct ConvolutionQuantizers {
 class Finisher {
  public:
   /// @param weight_scale of each channel's weights
-  /// @param integers the sums are int32
+  /// @param format of the output
   Finisher(const Step& step, const std::vector<float>& weight_scale, const ConvolutionQuantizers& quantizers,
-           bool integers);
+           Format format);
 
   /// For pixels from (x, y) of a picture on, of 64 channels.
-  Finish at(const Activations& output, int part, int picture, int y, int x) const;
+  Finish at(const Call& call, int part, int picture, int y, int x) const;
 
  private:
   ChannelFactors factors_;
-  bool relu_, add_, integers_;
-  float residual_scale_, residual_zero_;
+  float least_, residual_scale_;
 };
 
 /// A convolution with weights in groups, computed as it is written: 1×1, or 3×3 with padding 1; stride 1

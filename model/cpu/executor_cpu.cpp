@@ -10,7 +10,7 @@
 
 #include "model/cpu/convolution.h"
 #include "model/cpu/head.h"
-#include "model/cpu/stem.h"
+#include "model/cpu/plan.h"
 #include "model/cpu/winograd.h"
 #include "model/cpu/workers.h"
 #include "model/error.h"
@@ -40,28 +40,6 @@ const Kernels* kernels_for(Precision precision) {
   }
 }
 
-/// A convolution, and which buffers it reads and writes.
-struct Stage {
-  std::unique_ptr<Operation> operation;
-  std::size_t input = 0, output = 0;
-};
-
-constexpr std::size_t buffer_count =
-    3;  // the block's input, and two that its convolutions pass to each other
-
-/// How batches of one shape go through the network. Places in memory are set before each run.
-struct Plan {
-  int pictures = 0, height = 0, width = 0;
-  int stem_units = 0;
-  Activations pooled;       // what the stem makes
-  std::vector<Call> calls;  // of the stages
-  Activations features;
-  Call head;
-  std::vector<int> units;  // of the stem, the stages, the features and the head
-  std::array<std::size_t, buffer_count> buffer_bytes{};
-  std::size_t scratch_bytes = 0;  // of each worker
-};
-
 class CpuExecutor final : public Executor {
  public:
   CpuExecutor(const ResNet& network, Precision precision, const ExecutorOptions& options);
@@ -75,11 +53,9 @@ class CpuExecutor final : public Executor {
 
  private:
   void add(const Step& step, Quantizer output);
-  Plan make_plan(const Pixels& pixels) const;
   Plan& plan_for(const Pixels& pixels);
   void place(Plan& plan);
-  void run_unit(const Plan& plan, const Pixels& pixels, std::size_t stage, int unit,
-                std::byte* scratch) const;
+  void run_unit(const Work& work, int units, const Pixels& pixels, int unit, std::byte* scratch) const;
 
   const Precision precision_;
   const Kernels& kernels_;
@@ -88,20 +64,16 @@ class CpuExecutor final : public Executor {
     workers_.run({count}, [&](int /*stage*/, int unit, int /*member*/) { work(unit); });
   };
 
-  std::unique_ptr<Stem> stem_;
-  std::vector<Stage> stages_;
-  std::unique_ptr<Operation> head_;  // null: none
-  // While stages are added: where the steps' registers are, and what the buffers hold; then of the last
-  // stage.
+  Operations operations_;
+  // While stages are added: where the steps' registers are, and what the buffers hold.
   std::size_t block_ = 0, inner_ = 1;
   std::array<Quantizer, buffer_count> quantizers_;
   std::size_t winograd_used_ = 0;  // bytes
 
   std::list<Plan> plans_;  // the last one used in front
-  std::array<Bytes, buffer_count> buffers_;
-  Bytes features_, logits_, scratch_;
-  std::array<std::size_t, buffer_count> buffer_bytes_{};
-  std::size_t features_bytes_ = 0, logits_bytes_ = 0, scratch_bytes_ = 0;
+  // Of the plan that needs most.
+  Bytes memory_, scratch_;
+  std::size_t memory_bytes_ = 0, scratch_bytes_ = 0;
 };
 
 CpuExecutor::CpuExecutor(const ResNet& network, Precision precision, const ExecutorOptions& options)
@@ -114,18 +86,19 @@ CpuExecutor::CpuExecutor(const ResNet& network, Precision precision, const Execu
       output = {options.quantization->output_scale.at(index), step.relu ? 0.0F : 128.0F};
     }
     ++index;
-    if (!stem_) {
-      stem_ = std::make_unique<Stem>(kernels_, step, options.preprocessing, output);
+    if (!operations_.stem) {
+      operations_.stem = std::make_unique<Stem>(kernels_, step, options.preprocessing, output);
       quantizers_[block_] = output;
     } else if (step.kind == Step::Kind::head) {
       // In fp32 whatever the precision: it is small, and what it says is the result.
       if (step.weight.defined())
-        head_ = std::make_unique<Convolution>(*kernels_for(Precision::fp32), step, ConvolutionQuantizers{},
-                                              parallel_);
+        operations_.head = std::make_unique<Convolution>(*kernels_for(Precision::fp32), step,
+                                                         ConvolutionQuantizers{}, parallel_);
     } else if (step.kind != Step::Kind::max_pool) {  // the stem does that
       add(step, output);
     }
   });
+  operations_.last_scale = quantizers_[block_].scale;
 }
 
 // What a step makes goes to a buffer that nothing is read from any more.
@@ -133,7 +106,8 @@ void CpuExecutor::add(const Step& step, Quantizer output) {
   Stage stage;
   stage.input = step.input == Step::block ? block_ : inner_;
   stage.output = block_;
-  if (step.kind != Step::Kind::convolution_add) {
+  stage.adds = step.kind == Step::Kind::convolution_add;
+  if (!stage.adds) {
     const bool keeps_inner = step.input == Step::inner || step.output == Step::block;
     stage.output = 0;
     while (stage.output == block_ || (keeps_inner && stage.output == inner_)) ++stage.output;
@@ -149,47 +123,7 @@ void CpuExecutor::add(const Step& step, Quantizer output) {
   } else {
     stage.operation = std::make_unique<Convolution>(kernels_, step, quantizers, parallel_);
   }
-  stages_.push_back(std::move(stage));
-}
-
-Plan CpuExecutor::make_plan(const Pixels& pixels) const {
-  const int threads = workers_.size();
-  Plan plan;
-  plan.pictures = pixels.pictures;
-  plan.height = pixels.height;
-  plan.width = pixels.width;
-  plan.stem_units = stem_->units(pixels, threads);
-  plan.pooled = stem_->output_of(pixels);
-  plan.units.push_back(plan.stem_units);
-  plan.scratch_bytes = stem_->scratch_bytes(pixels, plan.stem_units);
-  std::array<Activations, buffer_count> held;
-  const auto keep = [&](std::size_t buffer, const Activations& activations) {
-    held[buffer] = activations;
-    plan.buffer_bytes[buffer] = std::max(plan.buffer_bytes[buffer], activations.bytes());
-  };
-  keep(0, plan.pooled);
-  const auto split = [&](const Operation& operation, Call& call) {
-    call.output = operation.output_of(call.input);
-    operation.split(call, threads);
-    plan.scratch_bytes = std::max(plan.scratch_bytes, operation.scratch_bytes(call));
-  };
-  for (const Stage& stage : stages_) {
-    Call& call = plan.calls.emplace_back();
-    call.input = held[stage.input];
-    split(*stage.operation, call);
-    keep(stage.output, call.output);
-    plan.units.push_back(call.units());
-  }
-  plan.features = features_of(held[block_]);
-  plan.units.push_back(pixels.pictures);
-  if (head_) {
-    plan.head.input = plan.features;
-    split(*head_, plan.head);
-    plan.units.push_back(plan.head.units());
-  }
-  // Not a multiple of a page, lest the workers' places share those of the caches.
-  plan.scratch_bytes = (plan.scratch_bytes + 4095) / 4096 * 4096 + line_bytes;
-  return plan;
+  operations_.stages.push_back(std::move(stage));
 }
 
 Plan& CpuExecutor::plan_for(const Pixels& pixels) {
@@ -199,7 +133,7 @@ Plan& CpuExecutor::plan_for(const Pixels& pixels) {
   });
   if (found == plans_.end()) {
     if (plans_.size() == most) plans_.pop_back();
-    found = plans_.insert(plans_.begin(), make_plan(pixels));
+    found = plans_.insert(plans_.begin(), make_plan(operations_, pixels, workers_.size()));
   }
   plans_.splice(plans_.begin(), plans_, found);
   return plans_.front();
@@ -208,35 +142,30 @@ Plan& CpuExecutor::plan_for(const Pixels& pixels) {
 // Gives the plan its memory, which all plans share.
 void CpuExecutor::place(Plan& plan) {
   const auto grow = [](Bytes& bytes, std::size_t& size, std::size_t needed) {
-    if (needed > size) {
-      bytes.reset();
-      size = 0;
-      bytes = allocate(needed);
-      size = needed;
-    }
-    return bytes.get();
+    if (needed <= size) return;
+    bytes.reset();
+    size = 0;
+    bytes = allocate(needed);
+    size = needed;
   };
-  for (std::size_t i = 0; i < buffer_count; ++i) grow(buffers_[i], buffer_bytes_[i], plan.buffer_bytes[i]);
+  grow(memory_, memory_bytes_, plan.memory_bytes);
   grow(scratch_, scratch_bytes_, plan.scratch_bytes * static_cast<std::size_t>(workers_.size()));
-  plan.pooled.data = buffers_[0].get();
-  for (std::size_t i = 0; i < stages_.size(); ++i) {
-    plan.calls[i].input.data = buffers_[stages_[i].input].get();
-    plan.calls[i].output.data = buffers_[stages_[i].output].get();
-  }
-  plan.features.data = plan.head.input.data = grow(features_, features_bytes_, plan.features.bytes());
-  if (head_) plan.head.output.data = grow(logits_, logits_bytes_, plan.head.output.bytes());
+  plan.place(memory_.get());
 }
 
-void CpuExecutor::run_unit(const Plan& plan, const Pixels& pixels, std::size_t stage, int unit,
+void CpuExecutor::run_unit(const Work& work, int units, const Pixels& pixels, int unit,
                            std::byte* scratch) const {
-  if (stage == 0) {
-    stem_->run(pixels, plan.pooled, unit, plan.stem_units, scratch);
-  } else if (stage <= stages_.size()) {
-    stages_[stage - 1].operation->run(plan.calls[stage - 1], unit, scratch);
-  } else if (stage == stages_.size() + 1) {
-    average(plan.calls.back().output, quantizers_[block_].scale, unit, plan.features);
-  } else {
-    head_->run(plan.head, unit, scratch);
+  switch (work.kind) {
+    case Work::Kind::stem:
+      operations_.stem->run(pixels.part(work.first, work.call.output.pictures), work.call.output, unit, units,
+                            scratch);
+      break;
+    case Work::Kind::operation:
+      work.operation->run(work.call, unit, scratch);
+      break;
+    case Work::Kind::average:
+      average(work.call.input, operations_.last_scale, unit, work.call.output);
+      break;
   }
 }
 
@@ -258,13 +187,14 @@ NetworkOutput CpuExecutor::run(const at::Tensor& input) {
     pixels.width = static_cast<int>(batch.size(3));
     Plan& plan = plan_for(pixels);
     place(plan);
-    workers_.run(plan.units, [&](int stage, int unit, int member) {
-      run_unit(plan, pixels, static_cast<std::size_t>(stage), unit,
+    workers_.run(plan.units, [&](int index, int unit, int member) {
+      const auto at = static_cast<std::size_t>(index);
+      run_unit(plan.work[at], plan.units[at], pixels, unit,
                scratch_.get() + static_cast<std::size_t>(member) * plan.scratch_bytes);
     });
     NetworkOutput output;
     output.features = to_tensor(plan.features);
-    if (head_) output.logits = to_tensor(plan.head.output);
+    if (operations_.head) output.logits = to_tensor(plan.logits);
     return output;
   } catch (const std::exception& error) {
     throw_device_error(description(), error);

@@ -35,12 +35,12 @@ void add_line(Format format, const std::byte* line, float* sums) {
 
 }  // namespace
 
-Activations features_of(const Activations& last) {
+Activations features_of(const Activations& last, int pictures) {
   Activations features;
   features.pictures = 1;
   features.channels = last.channels;
   features.height = 1;
-  features.width = last.pictures;
+  features.width = pictures;
   return features;
 }
 

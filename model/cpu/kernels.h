@@ -43,24 +43,25 @@ struct Tile {
   std::ptrdiff_t prefetch = 0;  ///< how far behind the weights lie those that are needed next
 };
 
-/// Writes the sums of a number of pixels, [pixels][64] fp32 or int32, or adds to them.
-using SumTile = void (*)(const Tile& tile, void* sums, bool add);
-
-/// By the number of pixels − 1.
-using SumTiles = SumTile[max_tile];
-
-/// What becomes of sums: stored is relu?(sum · scale + bias + (residual − residual_zero) · residual_scale).
+/// What becomes of sums: stored is max(sum · scale + bias + residual · residual_scale, least).
 struct Finish {
   const float* scale = nullptr;  ///< [64]
   const float* bias = nullptr;   ///< [64]
-  bool relu = false;
-  bool integers = false;                ///< the sums are int32
+  float least = 0.0F;            ///< ≥ 0 for u8
+  float residual_scale = 1.0F;
   const std::byte* residual = nullptr;  ///< null: none
-  std::ptrdiff_t residual_line_stride = 0;
-  float residual_scale = 1.0F, residual_zero = 0.0F;
   std::byte* output = nullptr;
-  std::ptrdiff_t output_line_stride = 0;
+  std::ptrdiff_t line_stride = 0;  ///< of both
 };
+
+/// Writes the sums of a number of pixels, [pixels][64] fp32 or int32, or adds to them.
+using SumTile = void (*)(const Tile& tile, void* sums, bool add);
+/// Or stores what becomes of them, of pixels that lie 64 bytes apart in their lines.
+using ConvolveTile = void (*)(const Tile& tile, void* sums, bool add, const Finish* finish);
+
+/// By the number of pixels − 1.
+using SumTiles = SumTile[max_tile];
+using ConvolveTiles = ConvolveTile[max_tile];
 
 /// Types of weights in groups of 4 bytes.
 enum class WeightType : std::uint8_t { fp32, bf16, s8, s16 };
@@ -71,13 +72,13 @@ constexpr int weight_bytes(WeightType type) {
 struct Kernels {
   Format format = Format::fp32;
   WeightType weights = WeightType::fp32;
-  bool integers = false;  ///< sums are int32
-  SumTiles dense{};       ///< pixels are 64 bytes apart
-  SumTiles strided{};     ///< 128 bytes
-  SumTiles stem{};        ///< two pixels of three channels of the size of a weight
+  bool integers = false;    ///< sums are int32
+  ConvolveTiles dense{};    ///< pixels are 64 bytes apart
+  ConvolveTiles strided{};  ///< 128 bytes
+  SumTiles stem{};          ///< two pixels of three channels of the size of a weight
 
-  /// Stores `pixels` pixels, which lie 64 bytes apart in their lines.
-  void (*finish)(const Finish& finish, const void* sums, int pixels) = nullptr;
+  /// Stores `pixels` pixels, which lie 64 bytes apart in their lines, of sums in fp32.
+  void (*finish)(const Finish& finish, const float* sums, int pixels) = nullptr;
   /// relu(sum · scale + bias), [pixels][64] fp32
   void (*activate)(const void* sums, int pixels, const float* scale, const float* bias, float* to) = nullptr;
   /// The greatest of `count` pixels, [64] fp32 each.

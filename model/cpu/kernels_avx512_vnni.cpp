@@ -5,6 +5,7 @@ namespace {
 
 // Products of u8 activations and s8 weights.
 struct ByteProduct {
+  using Simd = Avx512;
   using Vector = __m512i;
   static constexpr int bytes = 64;
   static constexpr int registers = Avx512::registers;
@@ -17,6 +18,7 @@ struct ByteProduct {
     return _mm512_set1_epi32(group);
   }
   static void add(Vector& sum, Vector pixel, Vector weight) { sum = _mm512_dpbusd_epi32(sum, pixel, weight); }
+  static __m512 to_floats(Vector sums) { return _mm512_cvtepi32_ps(sums); }
 };
 
 // Products of 16-bit components and weights.
@@ -24,15 +26,15 @@ struct WordProduct : ByteProduct {
   static void add(Vector& sum, Vector pixel, Vector weight) { sum = _mm512_dpwssd_epi32(sum, pixel, weight); }
 };
 
-// One line of 64 channels.
+// One line of 64 channels; values ≥ 0.
 struct ByteStorage {
   static __m512 load(const std::byte* from, std::ptrdiff_t /*line_stride*/, int output) {
     const __m128i whole = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + output));
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(whole));
   }
   static void store(std::byte* to, std::ptrdiff_t /*line_stride*/, int output, __m512 values) {
-    const __m512i whole = _mm512_max_epi32(_mm512_cvtps_epi32(values), _mm512_setzero_si512());
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + output), _mm512_cvtusepi32_epi8(whole));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + output),
+                     _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(values)));
   }
 };
 

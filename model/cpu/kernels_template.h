@@ -1,6 +1,9 @@
 #ifndef RESNET_MODEL_CPU_KERNELS_TEMPLATE_H
 #define RESNET_MODEL_CPU_KERNELS_TEMPLATE_H
 
+#include <type_traits>
+#include <utility>
+
 #include <immintrin.h>
 
 #include "model/cpu/kernels.h"
@@ -56,8 +59,9 @@ struct Avx2 {
 };
 
 // Products of fp32 numbers.
-template <class Simd>
+template <class Registers>
 struct FloatProduct {
+  using Simd = Registers;
   using Vector = typename Simd::Vector;
   static constexpr int bytes = Simd::width * 4;
   static constexpr int registers = Simd::registers;
@@ -66,16 +70,48 @@ struct FloatProduct {
   static void store(std::byte* to, Vector vector) { Simd::store(reinterpret_cast<float*>(to), vector); }
   static Vector broadcast(const std::byte* from) { return Simd::all(*floats(from)); }
   static void add(Vector& sum, Vector pixel, Vector weight) { sum = Simd::muladd(pixel, weight, sum); }
+  static Vector to_floats(Vector sums) { return sums; }
 };
 
+// A line of 16 channels each 16 of the 64 outputs.
+template <class Simd>
+struct FloatStorage {
+  static std::ptrdiff_t place(std::ptrdiff_t line_stride, int output) {
+    return output / 16 * line_stride + output % 16 * 4;
+  }
+  static typename Simd::Vector load(const std::byte* from, std::ptrdiff_t line_stride, int output) {
+    return Simd::load(floats(from + place(line_stride, output)));
+  }
+  static void store(std::byte* to, std::ptrdiff_t line_stride, int output, typename Simd::Vector values) {
+    Simd::store(reinterpret_cast<float*>(to + place(line_stride, output)), values);
+  }
+};
+
+// Sums of a few outputs from `output` on, of a pixel, become what is stored.
+template <class Simd, class Storage>
+RESNET_INLINE void finish_vector(const Finish& finish, int pixel, int output, typename Simd::Vector sums) {
+  auto values = Simd::muladd(sums, Simd::load(finish.scale + output), Simd::load(finish.bias + output));
+  const std::ptrdiff_t place = pixel * std::ptrdiff_t{line_bytes};
+  if (finish.residual != nullptr) {
+    const auto residual = Storage::load(finish.residual + place, finish.line_stride, output);
+    values = Simd::muladd(residual, Simd::all(finish.residual_scale), values);
+  }
+  Storage::store(finish.output + place, finish.line_stride, output,
+                 Simd::max(values, Simd::all(finish.least)));
+}
+
+// Sums stay sums.
+struct Unfinished {};
+
 // As many sums in registers as there are, each register of weights used for all pixels: one product an
-// instruction, without waiting for loads. Some of the 64 outputs, `first` bytes behind the first.
-template <class Product, int pixels, std::ptrdiff_t stride>
-RESNET_INLINE void sum_outputs(const Tile& tile, std::ptrdiff_t first, void* sums, bool add) {
+// instruction, without waiting for loads. Some of the 64 outputs, from `first` on.
+template <class Product, class Storage, int pixels, std::ptrdiff_t stride>
+RESNET_INLINE void sum_outputs(const Tile& tile, int first, void* sums, bool add, const Finish* finish) {
   using Vector = typename Product::Vector;
   constexpr int registers = Product::registers;
+  constexpr int outputs = Product::bytes / 4;
   constexpr std::ptrdiff_t group_bytes = output_group * 4;
-  std::byte* to = static_cast<std::byte*>(sums) + first;
+  std::byte* to = static_cast<std::byte*>(sums) + first * 4;
   Vector sum[pixels][registers];
 #pragma GCC unroll 8
   for (int p = 0; p < pixels; ++p) {
@@ -84,7 +120,7 @@ RESNET_INLINE void sum_outputs(const Tile& tile, std::ptrdiff_t first, void* sum
       sum[p][v] = add ? Product::load(to + p * group_bytes + v * Product::bytes) : Product::zero();
   }
   const std::byte* line = tile.input;
-  const std::byte* line_weights = tile.weights + first;
+  const std::byte* line_weights = tile.weights + first * 4;
   for (int l = 0; l < tile.lines; ++l) {
     const std::byte* row = line;
     const std::byte* weights = line_weights;
@@ -113,6 +149,18 @@ RESNET_INLINE void sum_outputs(const Tile& tile, std::ptrdiff_t first, void* sum
     line += tile.line_stride;
     line_weights += tile.weight_line_stride;
   }
+  if constexpr (!std::is_same_v<Storage, Unfinished>) {
+    if (finish != nullptr) {
+#pragma GCC unroll 8
+      for (int v = 0; v < registers; ++v) {
+#pragma GCC unroll 8
+        for (int p = 0; p < pixels; ++p)
+          finish_vector<typename Product::Simd, Storage>(*finish, p, first + v * outputs,
+                                                         Product::to_floats(sum[p][v]));
+      }
+      return;
+    }
+  }
 #pragma GCC unroll 8
   for (int p = 0; p < pixels; ++p) {
 #pragma GCC unroll 8
@@ -120,36 +168,26 @@ RESNET_INLINE void sum_outputs(const Tile& tile, std::ptrdiff_t first, void* sum
   }
 }
 
+template <class Product, class Storage, int pixels, std::ptrdiff_t stride>
+void convolve_tile(const Tile& tile, void* sums, bool add, const Finish* finish) {
+  for (int first = 0; first < output_group; first += Product::registers * Product::bytes / 4)
+    sum_outputs<Product, Storage, pixels, stride>(tile, first, sums, add, finish);
+}
+
 template <class Product, int pixels, std::ptrdiff_t stride>
 void sum_tile(const Tile& tile, void* sums, bool add) {
-  for (std::ptrdiff_t first = 0; first < output_group * 4; first += Product::registers * Product::bytes)
-    sum_outputs<Product, pixels, stride>(tile, first, sums, add);
+  convolve_tile<Product, Unfinished, pixels, stride>(tile, sums, add, nullptr);
 }
 
-template <class Product, std::ptrdiff_t stride>
-void set_tiles(SumTiles& tiles) {
-  tiles[0] = sum_tile<Product, 1, stride>;
-  tiles[1] = sum_tile<Product, 2, stride>;
-  tiles[2] = sum_tile<Product, 3, stride>;
-  tiles[3] = sum_tile<Product, 4, stride>;
-  tiles[4] = sum_tile<Product, 5, stride>;
-  tiles[5] = sum_tile<Product, 6, stride>;
-  tiles[6] = sum_tile<Product, 7, stride>;
+template <class Product, std::ptrdiff_t stride, std::size_t... index>
+void set_tiles(SumTiles& tiles, std::index_sequence<index...> /*numbers of pixels − 1*/) {
+  ((tiles[index] = sum_tile<Product, index + 1, stride>), ...);
 }
 
-// A line of 16 channels each 16 of the 64 outputs.
-template <class Simd>
-struct FloatStorage {
-  static std::ptrdiff_t place(std::ptrdiff_t line_stride, int output) {
-    return output / 16 * line_stride + output % 16 * 4;
-  }
-  static typename Simd::Vector load(const std::byte* from, std::ptrdiff_t line_stride, int output) {
-    return Simd::load(floats(from + place(line_stride, output)));
-  }
-  static void store(std::byte* to, std::ptrdiff_t line_stride, int output, typename Simd::Vector values) {
-    Simd::store(reinterpret_cast<float*>(to + place(line_stride, output)), values);
-  }
-};
+template <class Product, class Storage, std::ptrdiff_t stride, std::size_t... index>
+void set_tiles(ConvolveTiles& tiles, std::index_sequence<index...> /*numbers of pixels − 1*/) {
+  ((tiles[index] = convolve_tile<Product, Storage, index + 1, stride>), ...);
+}
 
 template <class Simd, bool integers>
 RESNET_INLINE typename Simd::Vector load_sums(const std::byte* from) {
@@ -160,32 +198,12 @@ RESNET_INLINE typename Simd::Vector load_sums(const std::byte* from) {
   }
 }
 
-template <class Simd, class Storage, bool integers>
-void finish_sums(const Finish& finish, const void* sums, int pixels) {
-  const auto* from = static_cast<const std::byte*>(sums);
-  const auto least = Simd::all(finish.relu ? 0.0F : -3.4e38F);
-  const auto residual_scale = Simd::all(finish.residual_scale),
-             residual_zero = Simd::all(finish.residual_zero);
+template <class Simd, class Storage>
+void finish(const Finish& finish, const float* sums, int pixels) {
   for (int p = 0; p < pixels; ++p) {
 #pragma GCC unroll 4
-    for (int output = 0; output < output_group; output += Simd::width, from += Simd::width * 4) {
-      auto values = Simd::muladd(load_sums<Simd, integers>(from), Simd::load(finish.scale + output),
-                                 Simd::load(finish.bias + output));
-      if (finish.residual != nullptr) {
-        const auto residual = Storage::load(finish.residual + p * 64, finish.residual_line_stride, output);
-        values = Simd::muladd(Simd::sub(residual, residual_zero), residual_scale, values);
-      }
-      Storage::store(finish.output + p * 64, finish.output_line_stride, output, Simd::max(values, least));
-    }
-  }
-}
-
-template <class Simd, class Storage>
-void finish(const Finish& finish, const void* sums, int pixels) {
-  if (finish.integers) {
-    finish_sums<Simd, Storage, true>(finish, sums, pixels);
-  } else {
-    finish_sums<Simd, Storage, false>(finish, sums, pixels);
+    for (int output = 0; output < output_group; output += Simd::width, sums += Simd::width)
+      finish_vector<Simd, Storage>(finish, p, output, Simd::load(sums));
   }
 }
 
@@ -310,16 +328,17 @@ Kernels make_kernels(Format format) {
   kernels.format = format;
   kernels.weights = weights;
   kernels.integers = kernels.winograd_integers = integers;
-  set_tiles<Product, 64>(kernels.dense);
-  set_tiles<Product, 128>(kernels.strided);
-  set_tiles<Product, std::ptrdiff_t{2} * 3 * weight_bytes(weights)>(kernels.stem);
+  constexpr std::make_index_sequence<max_tile> tiles;
+  set_tiles<Product, Storage, 64>(kernels.dense, tiles);
+  set_tiles<Product, Storage, 128>(kernels.strided, tiles);
+  set_tiles<Product, std::ptrdiff_t{2} * 3 * weight_bytes(weights)>(kernels.stem, tiles);
   kernels.finish = finish<Simd, Storage>;
   kernels.activate = activate<Simd, integers>;
   kernels.maximum = maximum<Simd>;
   kernels.winograd_weights = winograd_weights;
   // A line is as many channels of activations as it is of weights; of components, of their weights.
   kernels.winograd_lines = weight_bytes(winograd_weights) / weight_bytes(weights);
-  set_tiles<WinogradProduct, 64>(kernels.winograd_sum);
+  set_tiles<WinogradProduct, 64>(kernels.winograd_sum, tiles);
   kernels.winograd_result = winograd_result<Simd, integers>;
   return kernels;
 }

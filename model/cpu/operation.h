@@ -18,8 +18,9 @@ struct Quantizer {
 /// One step of the network on certain activations, cut into units for threads.
 struct Call {
   Activations input, output;
-  int strips = 1;  ///< parts of the pixels
-  int parts = 1;   ///< parts of the output channels
+  const std::byte* residual = nullptr;  ///< what is added, of the output's shape; may be the output's place
+  int strips = 1;                       ///< parts of the pixels
+  int parts = 1;                        ///< parts of the output channels
   int units() const { return strips * parts; }
 };
 

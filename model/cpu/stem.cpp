@@ -258,7 +258,7 @@ void Stem::pool(const Activations& output, int height, int width, int picture, i
   Finish finish;
   finish.scale = ones.data();
   finish.bias = zeros.data();
-  finish.output_line_stride = output.line_stride();
+  finish.line_stride = output.line_stride();
   const int line = part * output_group / line_channels(output.format);
   for (int x = 0; x < output.width; ++x) {
     const float* pixels[9];

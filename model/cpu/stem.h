@@ -11,6 +11,13 @@ struct Pixels {
   const std::uint8_t* bytes = nullptr;  ///< 0…255; null: `floats`
   const float* floats = nullptr;        ///< normalised
   int pictures = 0, height = 0, width = 0;
+
+  /// `count` pictures from `first` on.
+  Pixels part(int first, int count) const {
+    const std::ptrdiff_t skipped = std::ptrdiff_t{3} * first * height * width;
+    return {bytes == nullptr ? nullptr : bytes + skipped, floats == nullptr ? nullptr : floats + skipped,
+            count, height, width};
+  }
 };
 
 /// From pixels to the activations behind the max pooling: normalisation, 7×7 convolution with stride 2 and

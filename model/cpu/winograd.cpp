@@ -80,7 +80,7 @@ Winograd::Winograd(const Kernels& kernels, const Step& step, const ConvolutionQu
       in_channels_(static_cast<int>(step.weight.size(1))),
       out_channels_(static_cast<int>(step.weight.size(0))),
       finisher_(step, std::vector<float>(static_cast<std::size_t>(out_channels_), 1.0F),
-                {{}, quantizers.output, quantizers.residual}, false) {
+                {{}, quantizers.output, quantizers.residual}, kernels.format) {
   weights_ = allocate(weight_bytes(kernels, step));
   // Its own scales are finer than those of 8-bit weights: they take the quantized weights' real values.
   const at::Tensor weight =
@@ -311,7 +311,7 @@ void Winograd::finish(const Call& call, Range tiles, int part, const Scratch& sc
                              results);
     const int columns = std::min(winograd_tile, output.width - corner.x);
     for (int y = 0; y < std::min(winograd_tile, output.height - corner.y); ++y) {
-      const Finish finish = finisher_.at(output, part, corner.picture, corner.y + y, corner.x);
+      const Finish finish = finisher_.at(call, part, corner.picture, corner.y + y, corner.x);
       kernels_.finish(finish, results + y * winograd_tile * output_group, columns);
       if (corner.x == 0) clear_ends(output, part, corner.picture, corner.y + y);
     }

@@ -82,6 +82,7 @@ class Int8 : public testing::Test {
     call.output = output.activations;
     const at::Tensor residual = at::randint(256, output.get().sizes(), at::kDouble);
     output.set(residual);
+    if (step.kind == Step::Kind::convolution_add) call.residual = call.output.data;
     operation.split(call, 3);
     const Bytes scratch = allocate(operation.scratch_bytes(call));
     for (int unit = 0; unit < call.units(); ++unit) operation.run(call, unit, scratch.get());
@@ -196,6 +197,7 @@ class Fp32 : public testing::TestWithParam<const Kernels* (*)()> {
     call.output = output.activations;
     const at::Tensor residual = at::randn(output.get().sizes(), at::kDouble);
     output.set(residual);
+    if (step.kind == Step::Kind::convolution_add) call.residual = call.output.data;
     operation.split(call, 3);
     const Bytes scratch = allocate(operation.scratch_bytes(call));
     for (int unit = 0; unit < call.units(); ++unit) operation.run(call, unit, scratch.get());

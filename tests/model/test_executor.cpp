@@ -115,6 +115,20 @@ TEST_P(EveryBlock, Bf16IsClose) {
   }
 }
 
+// Whose pictures go through the first blocks in groups, the last of them smaller.
+TEST_P(EveryBlock, ALargeBatchGivesWhatItsPicturesDo) {
+  torch::manual_seed(4);
+  const ResNet network = make_network(GetParam(), 7);
+  const auto executor = make_cpu(network, Precision::fp32);
+  const at::Tensor pixels = random_pixels(23, 160, 160);
+  const NetworkOutput all = executor->run(pixels);
+  for (int i = 0; i < 23; ++i) {
+    const NetworkOutput one = executor->run(pixels.narrow(0, i, 1));
+    EXPECT_LE(difference(all.logits.narrow(0, i, 1), one.logits), 1e-5) << "picture " << i;
+    EXPECT_LE(difference(all.features.narrow(0, i, 1), one.features), 1e-5) << "picture " << i;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Executor, EveryBlock,
                          testing::Values(small_basic(), small_bottleneck(), small_grouped()));
 
