@@ -53,4 +53,8 @@ std::filesystem::path metrics_path(const std::filesystem::path& output) {
   return output.parent_path() / "metrics.csv";
 }
 
+std::filesystem::path recipe_path(const std::filesystem::path& output) {
+  return output.parent_path() / "recipe.json";
+}
+
 }  // namespace resnet

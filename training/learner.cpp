@@ -1,13 +1,17 @@
 #include "training/learner.h"
 
 #include <algorithm>
+#include <cmath>
+#include <map>
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 
 #include "model/cpu/executor_cpu.h"
 #include "model/error.h"
@@ -55,10 +59,63 @@ std::int64_t count_correct(const at::Tensor& logits, const at::Tensor& target) {
   return logits.argmax(1).eq(target).sum().item<std::int64_t>();
 }
 
+at::Tensor to_target(const std::vector<std::int64_t>& labels) { return at::tensor(labels, at::kLong); }
+
+/// recipe.freeze of the stages: 1 the stem, 2 to 5 and the layers 1 to 4.
+bool is_frozen(const std::string& name, int freeze) {
+  if (name.starts_with("conv1.") || name.starts_with("bn1.")) return freeze >= 1;
+  return name.starts_with("layer") && name[5] - '0' < freeze;
+}
+
+constexpr const char* average_prefix = "average/";
+constexpr const char* optimizer_prefix = "optimizer/";
+constexpr const char* steps_name = "steps";
+
+std::string statistics_prefix(std::size_t part) { return "part" + std::to_string(part) + "/"; }
+
+/// Those of `from` whose names begin with `prefix`, without it.
+NamedTensors with_prefix(const NamedTensors& from, const std::string& prefix) {
+  NamedTensors result;
+  for (const auto& [name, tensor] : from) {
+    if (name.starts_with(prefix)) result.emplace_back(name.substr(prefix.size()), tensor);
+  }
+  return result;
+}
+
+void append(NamedTensors& to, const std::string& prefix, const NamedTensors& from) {
+  for (const auto& [name, tensor] : from) to.emplace_back(prefix + name, tensor.to(at::kCPU).contiguous());
+}
+
+NamedTensors named_statistics(const ResNet& network) {
+  NamedTensors result;
+  for (const auto& item : network->named_buffers()) result.emplace_back(item.key(), item.value());
+  return result;
+}
+
+void restore(const NamedTensors& to, const NamedTensors& from, const std::string& where) {
+  const torch::NoGradGuard no_grad;
+  const std::map<std::string, at::Tensor> by_name(from.begin(), from.end());
+  for (const auto& [name, tensor] : to) {
+    const auto found = by_name.find(name);
+    if (found == by_name.end() || found->second.sizes() != tensor.sizes()) {
+      throw Error(ErrorCode::mismatch,
+                  where + " has no fitting '" + name + "'; use the recipe it was written with, or --fresh");
+    }
+    at::Tensor target = tensor;
+    target.copy_(found->second);
+  }
+}
+
 }  // namespace
 
+Scores scores_of(const at::Tensor& logits, const std::vector<std::int64_t>& labels) {
+  const at::Tensor target = to_target(labels);
+  return {at::cross_entropy_loss(logits, target).item<double>(),
+          static_cast<double>(count_correct(logits, target)) / static_cast<double>(labels.size())};
+}
+
 Learner::Learner(const Recipe& recipe, const Preprocessing& preprocessing, const ResNet& network,
-                 const std::string& device, int threads)
+                 const std::vector<float>& class_weights, const std::string& device, int threads)
     : recipe_(recipe), device_(resolve_device(device)) {
   bf16_ = recipe.precision == "bf16" || (recipe.precision == "auto" && (device_.is_cuda() || cpu_has_bf16()));
   const auto& mean = preprocessing.mean;
@@ -66,78 +123,88 @@ Learner::Learner(const Recipe& recipe, const Preprocessing& preprocessing, const
   mean_ = at::tensor({mean[0] * 255, mean[1] * 255, mean[2] * 255}).view({1, 3, 1, 1}).to(device_);
   inverse_std_ =
       at::tensor({1 / (std[0] * 255), 1 / (std[1] * 255), 1 / (std[2] * 255)}).view({1, 3, 1, 1}).to(device_);
+  if (!class_weights.empty()) class_weights_ = at::tensor(class_weights).to(device_);
 
-  const std::size_t parts = count_parts(static_cast<std::size_t>(recipe.batch_size), recipe.norm_batch);
+  const int slice = (recipe.batch_size + recipe.accumulate - 1) / recipe.accumulate;
+  const std::size_t parts = count_parts(static_cast<std::size_t>(slice), recipe.norm_batch);
   const std::size_t members =
       device_.is_cuda() ? 1 : std::min(parts, static_cast<std::size_t>(std::max(1, threads)));
   const int threads_each = std::max(1, threads / static_cast<int>(members));
   at::set_num_threads(threads_each);
   team_ = std::make_unique<Team>(members, [threads_each] { at::set_num_threads(threads_each); });
-  for (std::size_t part = 0; part < parts; ++part) {
-    add_replica(network);
+  for (std::size_t part = 0; part < parts; ++part) replicas_.push_back(make_replica(network));
+  for (Replica& replica : replicas_) {
+    for (std::size_t i = 0; i < replica.parameters.size(); ++i)
+      replica.parameters[i].set_data(replicas_.front().parameters[i].data());
   }
-
-  // Each member steps about as many numbers.
-  std::vector<NamedTensors> shares(members);
-  std::vector<std::int64_t> sizes(members);
-  steps_.resize(members);
-  const auto named = replicas_.front()->named_parameters();
-  for (std::size_t i = 0; i < named.size(); ++i) {
-    const auto least = static_cast<std::size_t>(std::min_element(sizes.begin(), sizes.end()) - sizes.begin());
-    sizes[least] += named[i].value().numel();
-    steps_[least].push_back(i);
-    shares[least].emplace_back(named[i].key(), named[i].value());
-  }
-  for (NamedTensors& share : shares) {
-    optimizers_.emplace_back(recipe, std::move(share));
-  }
+  if (recipe.ema > 0) average_ = make_replica(network);
+  share_out(members);
 }
 
-void Learner::add_replica(const ResNet& network) {
-  ResNet replica(network->architecture(), network->num_classes());
-  copy_state(network, replica);
-  use_channels_last(replica);
-  replica->to(device_);
-  replica->eval();
-  Parameters parameters = replica->parameters();
-  for (std::size_t i = 0; i < parameters.size() && !replicas_.empty(); ++i) {
-    parameters[i].set_data(parameters_.front()[i].data());
+Learner::Replica Learner::make_replica(const ResNet& network) const {
+  Replica replica;
+  replica.network = ResNet(network->architecture(), network->num_classes());
+  copy_state(network, replica.network);
+  use_channels_last(replica.network);
+  replica.network->to(device_);
+  replica.network->eval();
+  for (const auto& item : replica.network->named_parameters()) {
+    if (is_frozen(item.key(), recipe_.freeze)) {
+      item.value().set_requires_grad(false);
+    } else {
+      replica.parameters.push_back(item.value());
+    }
   }
-  replicas_.push_back(std::move(replica));
-  parameters_.push_back(std::move(parameters));
+  for (const at::Tensor& buffer : replica.network->buffers()) {
+    if (buffer.is_floating_point()) replica.statistics.push_back(buffer);
+  }
+  return replica;
+}
+
+// Each member steps about as many numbers.
+void Learner::share_out(std::size_t members) {
+  std::vector<NamedTensors> named(members);
+  std::vector<std::int64_t> sizes(members);
+  shares_.resize(members);
+  std::size_t index = 0;
+  for (const auto& item : replicas_.front().network->named_parameters()) {
+    if (!item.value().requires_grad()) continue;
+    const auto least = static_cast<std::size_t>(std::min_element(sizes.begin(), sizes.end()) - sizes.begin());
+    sizes[least] += item.value().numel();
+    shares_[least].push_back(index++);
+    named[least].emplace_back(item.key(), item.value());
+  }
+  for (NamedTensors& share : named) optimizers_.emplace_back(recipe_, std::move(share));
 }
 
 void Learner::train_mode(bool on) {
-  if (on == training_) {
-    return;
-  }
+  if (on == training_) return;
   training_ = on;
   if (!on) {
-    average_running_statistics();
+    average_statistics(replicas_.front().statistics);
+    const torch::NoGradGuard no_grad;
+    for (Replica& replica : replicas_) {
+      for (std::size_t i = 0; i < replica.statistics.size(); ++i)
+        replica.statistics[i].copy_(replicas_.front().statistics[i]);
+    }
   }
-  for (ResNet& replica : replicas_) {
-    replica->train(on);
+  for (Replica& replica : replicas_) {
+    replica.network->train(on);
+    for (const auto& item : replica.network->named_children()) {
+      if (is_frozen(item.key() + ".", recipe_.freeze)) item.value()->eval();
+    }
   }
 }
 
-/// Every part's running statistics become their mean.
-void Learner::average_running_statistics() const {
+/// The mean of the parts' running statistics. @param to may be those of the first part
+void Learner::average_statistics(const Tensors& to) const {
   const torch::NoGradGuard no_grad;
-  std::vector<Parameters> buffers;
-  for (const ResNet& replica : replicas_) {
-    buffers.push_back(replica->buffers());
-  }
-  for (std::size_t i = 0; i < buffers.front().size() && buffers.size() > 1; ++i) {
-    at::Tensor& mean = buffers.front()[i];
-    if (mean.is_floating_point()) {
-      for (std::size_t part = 1; part < buffers.size(); ++part) {
-        mean.add_(buffers[part][i]);
-      }
-      mean.div_(static_cast<double>(buffers.size()));
-    }
-    for (std::size_t part = 1; part < buffers.size(); ++part) {
-      buffers[part][i].copy_(mean);
-    }
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    at::Tensor mean = to[i];
+    mean.copy_(replicas_.front().statistics[i]);
+    if (replicas_.size() == 1) continue;
+    for (std::size_t part = 1; part < replicas_.size(); ++part) mean.add_(replicas_[part].statistics[i]);
+    mean.div_(static_cast<double>(replicas_.size()));
   }
 }
 
@@ -148,62 +215,121 @@ at::Tensor Learner::to_input(LabelledPixels& batch) const {
   return input.sub_(mean_).mul_(inverse_std_);
 }
 
-at::Tensor Learner::to_target(const LabelledPixels& batch) const {
-  return at::tensor(batch.labels, at::kLong).to(device_);
-}
-
-at::Tensor Learner::logits(ResNet& network, const at::Tensor& input) const {
+at::Tensor Learner::logits(const ResNet& network, const at::Tensor& input) const {
   const Autocast autocast(device_.type(), bf16_);
-  return network->forward(input).to(at::kFloat);
+  ResNet callable = network;
+  return callable->forward(input).to(at::kFloat);
 }
 
-/// Forward and backward; the gradients of `share`·loss are the part's own.
-double Learner::train_part(std::size_t part, const at::Tensor& input, const at::Tensor& target, double share,
-                           std::int64_t& correct) {
-  for (at::Tensor& parameter : parameters_[part]) {
-    parameter.mutable_grad().reset();
+/// @param share of the pictures in the whole batch
+at::Tensor Learner::loss_of(const at::Tensor& output, const at::Tensor& target, double share) const {
+  if (!class_weights_.defined()) {
+    return at::cross_entropy_loss(output, target, {}, at::Reduction::Mean, -100, recipe_.label_smoothing) *
+           share;
   }
-  const at::Tensor output = logits(replicas_[part], input);
-  const at::Tensor loss =
-      at::cross_entropy_loss(output, target, {}, at::Reduction::Mean, -100, recipe_.label_smoothing) * share;
+  // A mean would divide by the weights of this part.
+  return at::cross_entropy_loss(output, target, class_weights_, at::Reduction::Sum, -100,
+                                recipe_.label_smoothing) *
+         (share / static_cast<double>(output.size(0)));
+}
+
+/// Forward and backward; the gradients of `share`·loss are added to the part's own.
+double Learner::train_part(Replica& replica, const at::Tensor& input, const at::Tensor& target, double share,
+                           std::int64_t& correct) const {
+  const at::Tensor output = logits(replica.network, input);
+  const at::Tensor loss = loss_of(output, target, share);
   loss.backward();
   correct = count_correct(output.detach(), target);
   return loss.item<double>();
 }
 
-Scores Learner::train(LabelledPixels& batch, double lr) {
-  train_mode(true);
-  const std::size_t n = batch.labels.size();
-  const std::size_t parts = count_parts(n, recipe_.norm_batch);
-  const at::Tensor input = to_input(batch);
-  const at::Tensor target = to_target(batch);
+/// @param all pictures of the batch
+/// @param first slice of the batch: no gradients are there yet
+void Learner::train_slice(const at::Tensor& input, const at::Tensor& target, std::int64_t all, bool first,
+                          Scores& sum) {
+  const std::int64_t n = target.size(0);
+  const std::size_t parts = count_parts(static_cast<std::size_t>(n), recipe_.norm_batch);
   std::vector<double> loss(parts);
   std::vector<std::int64_t> correct(parts);
-  team_->run(parts, [&](std::size_t part) {
-    const auto begin = static_cast<std::int64_t>(n * part / parts);
-    const auto count = static_cast<std::int64_t>(n * (part + 1) / parts) - begin;
-    loss[part] = train_part(part, input.narrow(0, begin, count), target.narrow(0, begin, count),
-                            static_cast<double>(count) / static_cast<double>(n), correct[part]);
+  team_->run(replicas_.size(), [&](std::size_t index) {
+    Replica& replica = replicas_[index];
+    if (first) {
+      for (at::Tensor& parameter : replica.parameters) parameter.mutable_grad().reset();
+    }
+    if (index >= parts) return;  // of a batch that is smaller
+    const auto part = static_cast<std::int64_t>(index), count = static_cast<std::int64_t>(parts);
+    const std::int64_t begin = n * part / count, end = n * (part + 1) / count;
+    loss[index] = train_part(replica, input.slice(0, begin, end), target.slice(0, begin, end),
+                             static_cast<double>(end - begin) / static_cast<double>(all), correct[index]);
   });
+  for (std::size_t part = 0; part < parts; ++part) {
+    sum.loss += loss[part];
+    sum.accuracy += static_cast<double>(correct[part]) / static_cast<double>(all);
+  }
+}
+
+Scores Learner::train(LabelledPixels& batch, double lr) {
+  train_mode(true);
+  const auto n = static_cast<std::int64_t>(batch.labels.size());
+  const at::Tensor input = to_input(batch);
+  const at::Tensor target = to_target(batch.labels).to(device_);
+  // Batch norm has no variance of one picture.
+  const std::int64_t slices = std::clamp<std::int64_t>(n / 2, 1, recipe_.accumulate);
+  Scores scores;
+  for (std::int64_t i = 0; i < slices; ++i) {
+    const std::int64_t begin = n * i / slices, end = n * (i + 1) / slices;
+    train_slice(input.slice(0, begin, end), target.slice(0, begin, end), n, i == 0, scores);
+  }
   team_->run(team_->size(), [&](std::size_t member) {
     const torch::NoGradGuard no_grad;
-    for (const std::size_t i : steps_[member]) {
-      for (std::size_t part = 1; part < parts; ++part) {
-        parameters_[0][i].mutable_grad().add_(parameters_[part][i].grad());
+    for (const std::size_t i : shares_[member]) {
+      for (std::size_t part = 1; part < replicas_.size(); ++part) {
+        const at::Tensor& gradient = replicas_[part].parameters[i].grad();
+        if (gradient.defined()) replicas_.front().parameters[i].mutable_grad().add_(gradient);
       }
     }
-    optimizers_[member].set_lr(lr);
-    optimizers_[member].step();
   });
-  Scores scores;
-  for (std::size_t part = 0; part < parts; ++part) {
-    scores.loss += loss[part];
-    scores.accuracy += static_cast<double>(correct[part]) / static_cast<double>(n);
-  }
+  if (recipe_.clip_norm > 0) clip_gradients();
+  ++steps_;
+  team_->run(team_->size(), [&](std::size_t member) { step(member, lr); });
   return scores;
 }
 
-Scores Learner::evaluate(LabelledPixels& batch) {
+// As torch.nn.utils.clip_grad_norm_; the sum goes by parameter, so that it does not depend on the threads.
+void Learner::clip_gradients() {
+  const torch::NoGradGuard no_grad;
+  const Tensors& parameters = replicas_.front().parameters;
+  std::vector<double> squares(parameters.size());
+  team_->run(team_->size(), [&](std::size_t member) {
+    for (const std::size_t i : shares_[member])
+      squares[i] = parameters[i].grad().square().sum().item<double>();
+  });
+  double sum = 0;
+  for (const double square : squares) sum += square;
+  const double factor = recipe_.clip_norm / (std::sqrt(sum) + 1e-6);
+  if (factor >= 1) return;
+  for (const at::Tensor& parameter : parameters) parameter.grad().mul_(factor);
+}
+
+/// What one member does of a step.
+void Learner::step(std::size_t member, double lr) {
+  const torch::NoGradGuard no_grad;
+  optimizers_[member].set_lr(lr);
+  optimizers_[member].step();
+  if (recipe_.ema <= 0) return;
+  // The first means are of few steps, as in TensorFlow's ExponentialMovingAverage.
+  const auto steps = static_cast<double>(steps_);
+  const double taken = 1 - std::min(recipe_.ema, (1 + steps) / (10 + steps));
+  for (const std::size_t i : shares_[member])
+    average_.parameters[i].lerp_(replicas_.front().parameters[i], taken);
+  for (std::size_t i = member; i < average_.statistics.size(); i += team_->size()) {
+    at::Tensor mean = replicas_.front().statistics[i].clone();
+    for (std::size_t part = 1; part < replicas_.size(); ++part) mean.add_(replicas_[part].statistics[i]);
+    average_.statistics[i].lerp_(mean.div_(static_cast<double>(replicas_.size())), taken);
+  }
+}
+
+at::Tensor Learner::evaluate(LabelledPixels& batch) {
   train_mode(false);
   const std::size_t n = batch.labels.size();
   const at::Tensor input = to_input(batch);
@@ -213,39 +339,49 @@ Scores Learner::evaluate(LabelledPixels& batch) {
     const torch::NoGradGuard no_grad;
     const auto begin = static_cast<std::int64_t>(n * part / parts);
     const at::Tensor some = input.narrow(0, begin, static_cast<std::int64_t>(n * (part + 1) / parts) - begin);
-    outputs[part] = logits(replicas_.front(), some);
+    outputs[part] = logits(saved().network, some);
     if (recipe_.flip_average) {
-      outputs[part] = (outputs[part] + logits(replicas_.front(), some.flip({3}))) / 2;
+      outputs[part] = (outputs[part] + logits(saved().network, some.flip({3}))) / 2;
     }
   });
-  const at::Tensor output = at::cat(outputs);
-  const at::Tensor target = to_target(batch);
-  return {at::cross_entropy_loss(output, target).item<double>(),
-          static_cast<double>(count_correct(output, target)) / static_cast<double>(n)};
+  return at::cat(outputs).to(at::kCPU);
 }
 
 ResNet Learner::network() const {
-  average_running_statistics();
-  ResNet copy(replicas_.front()->architecture(), replicas_.front()->num_classes());
-  copy_state(replicas_.front(), copy);
+  ResNet copy(replicas_.front().network->architecture(), replicas_.front().network->num_classes());
+  copy_state(saved().network, copy);
+  if (recipe_.ema <= 0) {
+    Tensors statistics;
+    for (const at::Tensor& buffer : copy->buffers()) {
+      if (buffer.is_floating_point()) statistics.push_back(buffer);
+    }
+    average_statistics(statistics);
+  }
   copy->eval();
   return copy;
 }
 
-NamedTensors Learner::optimizer_state() const {
-  NamedTensors result;
-  for (const NetworkOptimizer& optimizer : optimizers_) {
-    for (auto& [name, tensor] : optimizer.state()) {
-      result.emplace_back(name, tensor.to(at::kCPU).contiguous());
-    }
-  }
+NamedTensors Learner::state() const {
+  NamedTensors result = replicas_.front().network->state_dict();
+  for (auto& [name, tensor] : result) tensor = tensor.detach().to(at::kCPU).contiguous();
+  for (std::size_t part = 1; part < replicas_.size(); ++part)
+    append(result, statistics_prefix(part), named_statistics(replicas_[part].network));
+  if (recipe_.ema > 0) append(result, average_prefix, average_.network->state_dict());
+  for (const NetworkOptimizer& optimizer : optimizers_) append(result, optimizer_prefix, optimizer.state());
+  result.emplace_back(steps_name, at::scalar_tensor(steps_, at::kLong));
   return result;
 }
 
-void Learner::load_optimizer_state(const NamedTensors& state, const std::string& where) {
-  for (NetworkOptimizer& optimizer : optimizers_) {
-    optimizer.load_state(state, where);
-  }
+void Learner::load_state(const NamedTensors& state, const std::string& where) {
+  at::Tensor steps = at::zeros({}, at::kLong);
+  restore({{steps_name, steps}}, state, where);
+  restore(replicas_.front().network->state_dict(), state, where);
+  for (std::size_t part = 1; part < replicas_.size(); ++part)
+    restore(named_statistics(replicas_[part].network), with_prefix(state, statistics_prefix(part)), where);
+  if (recipe_.ema > 0) restore(average_.network->state_dict(), with_prefix(state, average_prefix), where);
+  const NamedTensors optimizer = with_prefix(state, optimizer_prefix);
+  for (NetworkOptimizer& one : optimizers_) one.load_state(optimizer, where);
+  steps_ = steps.item<std::int64_t>();
 }
 
 }  // namespace resnet

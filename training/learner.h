@@ -28,6 +28,9 @@ struct Scores {
   double accuracy = 0;  ///< 0…1
 };
 
+/// @param logits [n, classes] fp32
+Scores scores_of(const at::Tensor& logits, const std::vector<std::int64_t>& labels);
+
 /// A network with its optimiser: one step of training, one batch of validation.
 ///
 /// With recipe.norm_batch a batch is trained in parts: each has batch statistics of its own ("ghost batch
@@ -37,44 +40,62 @@ struct Scores {
 class Learner {
  public:
   /// @param network with its weights, on the CPU
+  /// @param class_weights of the loss, by class; empty: 1
   /// @param device "auto", "cpu" or "cuda"
   /// @param threads of the processor
   /// @throws Error device
   Learner(const Recipe& recipe, const Preprocessing& preprocessing, const ResNet& network,
-          const std::string& device, int threads);
+          const std::vector<float>& class_weights, const std::string& device, int threads);
 
   /// One step. @return the loss with label smoothing, and how many the network had right before the step
   Scores train(LabelledPixels& batch, double lr);
-  /// The scores of the network as it would be saved now.
-  Scores evaluate(LabelledPixels& batch);
+  /// [n, classes] fp32 on the CPU, by the network as it would be saved now.
+  at::Tensor evaluate(LabelledPixels& batch);
 
-  /// A copy on the CPU with the mean of the parts' running statistics.
+  /// What is validated and saved: a copy on the CPU with the mean of the parts' running statistics, or with
+  /// recipe.ema the moving mean of everything.
   ResNet network() const;
-  NamedTensors optimizer_state() const;
+
+  /// All that goes on after a resume, bit for bit.
+  NamedTensors state() const;
   /// @throws Error mismatch naming the tensor
-  void load_optimizer_state(const NamedTensors& state, const std::string& where);
+  void load_state(const NamedTensors& state, const std::string& where);
 
  private:
-  using Parameters = std::vector<at::Tensor>;
+  using Tensors = std::vector<at::Tensor>;
 
-  void add_replica(const ResNet& network);
+  /// The network, of which each part has one: the same parameters, gradients and statistics of their own.
+  struct Replica {
+    ResNet network{nullptr};
+    Tensors parameters;  ///< that are trained
+    Tensors statistics;  ///< of the batch norms
+  };
+
+  Replica make_replica(const ResNet& network) const;
+  void share_out(std::size_t members);
   void train_mode(bool on);
-  void average_running_statistics() const;
-  double train_part(std::size_t part, const at::Tensor& input, const at::Tensor& target, double share,
-                    std::int64_t& correct);
+  void average_statistics(const Tensors& to) const;
+  void train_slice(const at::Tensor& input, const at::Tensor& target, std::int64_t all, bool first,
+                   Scores& sum);
+  double train_part(Replica& replica, const at::Tensor& input, const at::Tensor& target, double share,
+                    std::int64_t& correct) const;
+  void clip_gradients();
+  void step(std::size_t member, double lr);
   at::Tensor to_input(LabelledPixels& batch) const;
-  at::Tensor to_target(const LabelledPixels& batch) const;
-  at::Tensor logits(ResNet& network, const at::Tensor& input) const;
+  at::Tensor loss_of(const at::Tensor& output, const at::Tensor& target, double share) const;
+  at::Tensor logits(const ResNet& network, const at::Tensor& input) const;
+  const Replica& saved() const { return recipe_.ema > 0 ? average_ : replicas_.front(); }
 
   const Recipe& recipe_;
   at::Device device_;
   bool bf16_;
   bool training_ = false;
-  at::Tensor mean_, inverse_std_;
-  std::vector<ResNet> replicas_;  ///< by part: the same parameters, gradients and statistics of their own
-  std::vector<Parameters> parameters_;           ///< by part
-  std::vector<NetworkOptimizer> optimizers_;     ///< by member of the team: each steps some of the parameters
-  std::vector<std::vector<std::size_t>> steps_;  ///< by member: indices of those parameters
+  std::int64_t steps_ = 0;  ///< taken
+  at::Tensor mean_, inverse_std_, class_weights_;
+  std::vector<Replica> replicas_;             ///< by part
+  Replica average_;                           ///< with recipe.ema: the moving mean
+  std::vector<NetworkOptimizer> optimizers_;  ///< by member of the team: each steps some of the parameters
+  std::vector<std::vector<std::size_t>> shares_;  ///< by member: indices of those parameters
   std::unique_ptr<Team> team_;
 };
 

@@ -18,22 +18,31 @@ using torch::optim::OptimizerParamGroup;
 using torch::optim::OptimizerParamState;
 using torch::optim::SGDParamState;
 
-template <typename Options>
-std::vector<OptimizerParamGroup> groups(const NamedTensors& parameters, const Options& options,
-                                        double weight_decay) {
-  std::vector<at::Tensor> decayed;
-  std::vector<at::Tensor> plain;
-  for (const auto& [name, tensor] : parameters) {
-    (tensor.dim() > 1 ? decayed : plain).push_back(tensor);
-  }
-  Options with_decay = options;
-  with_decay.weight_decay(weight_decay);
-  Options without = options;
-  without.weight_decay(0);
+/// What parameters have in common that a group takes together.
+struct GroupKind {
+  bool decays = false, head = false;
+  auto operator<=>(const GroupKind&) const = default;
+};
+
+using Groups = std::map<GroupKind, std::vector<at::Tensor>>;
+
+Groups group(const NamedTensors& parameters) {
+  Groups groups;
+  for (const auto& [name, tensor] : parameters)
+    groups[{tensor.dim() > 1, name.starts_with("fc.")}].push_back(tensor);
+  return groups;
+}
+
+template <typename Optimizer, typename Options>
+std::unique_ptr<torch::optim::Optimizer> make_optimizer(const Groups& groups, const Options& options,
+                                                        double weight_decay) {
   std::vector<OptimizerParamGroup> result;
-  result.emplace_back(decayed, std::make_unique<Options>(with_decay));
-  result.emplace_back(plain, std::make_unique<Options>(without));
-  return result;
+  for (const auto& [kind, parameters] : groups) {
+    Options own = options;
+    own.weight_decay(kind.decays ? weight_decay : 0);
+    result.emplace_back(parameters, std::make_unique<Options>(own));
+  }
+  return std::make_unique<Optimizer>(std::move(result), options);
 }
 
 /// Adam's and AdamW's states have the same three fields.
@@ -60,19 +69,18 @@ std::unique_ptr<OptimizerParamState> import_adam(const at::Tensor& parameter, co
 
 NetworkOptimizer::NetworkOptimizer(const Recipe& recipe, NamedTensors parameters)
     : kind_(recipe.optimizer), parameters_(std::move(parameters)) {
+  const Groups groups = group(parameters_);
+  for (const auto& one : groups) rates_.push_back(one.first.head ? 1 : recipe.body_lr);
   if (kind_ == "sgd") {
     torch::optim::SGDOptions options(recipe.lr);
     options.momentum(recipe.momentum).nesterov(recipe.nesterov && recipe.momentum > 0);
-    optimizer_ =
-        std::make_unique<torch::optim::SGD>(groups(parameters_, options, recipe.weight_decay), options);
+    optimizer_ = make_optimizer<torch::optim::SGD>(groups, options, recipe.weight_decay);
   } else if (kind_ == "adamw") {
-    const torch::optim::AdamWOptions options(recipe.lr);
-    optimizer_ =
-        std::make_unique<torch::optim::AdamW>(groups(parameters_, options, recipe.weight_decay), options);
+    optimizer_ = make_optimizer<torch::optim::AdamW>(groups, torch::optim::AdamWOptions(recipe.lr),
+                                                     recipe.weight_decay);
   } else if (kind_ == "adam") {
-    const torch::optim::AdamOptions options(recipe.lr);
     optimizer_ =
-        std::make_unique<torch::optim::Adam>(groups(parameters_, options, recipe.weight_decay), options);
+        make_optimizer<torch::optim::Adam>(groups, torch::optim::AdamOptions(recipe.lr), recipe.weight_decay);
   } else {
     throw Error(ErrorCode::unsupported, "--optimizer " + kind_ + " is unknown; expected adam, adamw or sgd");
   }
@@ -82,9 +90,8 @@ NetworkOptimizer::~NetworkOptimizer() = default;
 NetworkOptimizer::NetworkOptimizer(NetworkOptimizer&&) noexcept = default;
 
 void NetworkOptimizer::set_lr(double lr) {
-  for (OptimizerParamGroup& group : optimizer_->param_groups()) {
-    group.options().set_lr(lr);
-  }
+  for (std::size_t i = 0; i < rates_.size(); ++i)
+    optimizer_->param_groups()[i].options().set_lr(lr * rates_[i]);
 }
 
 void NetworkOptimizer::step() { optimizer_->step(); }

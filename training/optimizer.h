@@ -2,6 +2,7 @@
 #define RESNET_TRAINING_OPTIMIZER_H
 
 #include <memory>
+#include <vector>
 
 #include "model/checkpoint.h"
 #include "training/recipe.h"
@@ -15,7 +16,8 @@ namespace resnet {
 /// LibTorch's Adam, AdamW or SGD over parameters of a network, with a state that can be saved by name.
 class NetworkOptimizer {
  public:
-  /// Weight decay acts on matrices and filters, not on biases and batch norms.
+  /// Weight decay acts on matrices and filters, not on biases and batch norms. All but the head ("fc.…")
+  /// takes recipe.body_lr of the learning rate.
   NetworkOptimizer(const Recipe& recipe, NamedTensors parameters);
   ~NetworkOptimizer();
   NetworkOptimizer(NetworkOptimizer&&) noexcept;
@@ -31,6 +33,7 @@ class NetworkOptimizer {
  private:
   std::string kind_;
   NamedTensors parameters_;
+  std::vector<double> rates_;  ///< by parameter group, of the learning rate
   std::unique_ptr<torch::optim::Optimizer> optimizer_;
 };
 

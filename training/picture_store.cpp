@@ -15,6 +15,7 @@ PictureStore::PictureStore(std::vector<Sample> samples, int short_side,
       kept_(samples_.size()) {}
 
 std::shared_ptr<const RgbPicture> PictureStore::get(std::size_t index) {
+  const std::scoped_lock lock(locks_[index % locks_.size()]);
   if (kept_[index]) {
     return kept_[index];
   }

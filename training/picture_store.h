@@ -1,9 +1,11 @@
 #ifndef RESNET_TRAINING_PICTURE_STORE_H
 #define RESNET_TRAINING_PICTURE_STORE_H
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "training/image_folder.h"
@@ -12,8 +14,7 @@
 namespace resnet {
 
 /// The pictures of a data set, each read when it is first needed and kept decoded as long as the budget
-/// lasts; what does not fit is read again each time. Different pictures may be asked for by different threads
-/// at once, the same one not.
+/// lasts; what does not fit is read again each time. Threads may ask for pictures at the same time.
 class PictureStore {
  public:
   /// @param short_side pictures are scaled down to that short side when they are read; 0: kept as they are
@@ -36,7 +37,8 @@ class PictureStore {
   std::vector<bool> excluded_;
   int short_side_;
   std::shared_ptr<std::atomic<std::ptrdiff_t>> budget_;
-  std::vector<std::shared_ptr<const RgbPicture>> kept_;
+  std::vector<std::shared_ptr<const RgbPicture>> kept_;  ///< each under its lock
+  std::array<std::mutex, 64> locks_;                     ///< of the pictures with that number modulo 64
 };
 
 /// A quarter of the memory that is free now, at most 4 GiB.

@@ -5,20 +5,22 @@
 #include <numbers>
 
 #include "model/error.h"
+#include "model/file_io.h"
+#include "model/json_reader.h"
+#include "model/quote.h"
+#include "training/recipe_fields.h"
 
 namespace resnet {
+namespace {
 
-std::vector<std::string> preset_names() { return {"classic", "scratch"}; }
-
-Recipe preset(const std::string& name, int image_size) {
+Recipe classic(int image_size) {
   Recipe recipe;
   recipe.image_size = image_size;
-  if (name == "classic") {
-    return recipe;
-  }
-  if (name != "scratch") {
-    throw Error(ErrorCode::unsupported, "no preset is named '" + name + "'; expected classic or scratch");
-  }
+  return recipe;
+}
+
+Recipe scratch(int image_size) {
+  Recipe recipe = classic(image_size);
   recipe.optimizer = "sgd";
   recipe.lr = 0.1;
   recipe.weight_decay = 1e-3;
@@ -37,38 +39,133 @@ Recipe preset(const std::string& name, int image_size) {
   return recipe;
 }
 
+Recipe transfer(int image_size) {
+  Recipe recipe = classic(image_size);
+  recipe.optimizer = "adamw";
+  recipe.lr = 1e-3;
+  recipe.body_lr = 0.1;
+  recipe.weight_decay = 0.05;
+  recipe.label_smoothing = 0.1;
+  recipe.schedule = "cosine";
+  recipe.warmup_epochs = 1;
+  recipe.epochs = 12;
+  recipe.batch_size = 64;
+  recipe.min_scale = 0.25;
+  recipe.jitter = 0.2;
+  recipe.ema = 0.99;
+  recipe.precision = "auto";
+  return recipe;
+}
+
+struct Preset {
+  const char* name;
+  Recipe (*make)(int image_size);
+};
+constexpr Preset presets[] = {{"classic", classic}, {"scratch", scratch}, {"transfer", transfer}};
+
+template <typename Field>
+[[noreturn]] void refuse(const std::string& where, const std::string& name, const Field& is,
+                         const std::string& expected) {
+  throw Error(ErrorCode::format, where + ": \"" + name + "\" is " + is.dump() + ", expected " + expected);
+}
+
+/// A limit as a person would write it.
+std::string text(double value) {
+  return value == std::floor(value) ? std::to_string(static_cast<std::int64_t>(value))
+                                    : nlohmann::json(value).dump();
+}
+
+void take(const nlohmann::json& is, bool& value, EitherWay /*allowed*/, const std::string& name,
+          const std::string& where) {
+  if (!is.is_boolean()) refuse(where, name, is, "true or false");
+  value = is.get<bool>();
+}
+
+void take(const nlohmann::json& is, std::string& value, const Choices& allowed, const std::string& name,
+          const std::string& where) {
+  const bool there =
+      is.is_string() && std::find(allowed.begin(), allowed.end(), is.get<std::string>()) != allowed.end();
+  if (!there) refuse(where, name, is, "one of " + nlohmann::json(allowed).dump());
+  value = is.get<std::string>();
+}
+
+template <typename Number>
+void take(const nlohmann::json& is, Number& value, const Range& allowed, const std::string& name,
+          const std::string& where) {
+  const bool kind = std::is_integral_v<Number> ? is.is_number_integer() : is.is_number();
+  if (!kind || is.get<double>() < allowed.low || is.get<double>() > allowed.high) {
+    refuse(where, name, is,
+           (std::is_integral_v<Number> ? "a whole number from " : "a number from ") + text(allowed.low) +
+               " to " + text(allowed.high));
+  }
+  value = is.get<Number>();
+}
+
+}  // namespace
+
+std::vector<std::string> preset_names() {
+  std::vector<std::string> names;
+  for (const Preset& one : presets) names.emplace_back(one.name);
+  return names;
+}
+
+Recipe preset(const std::string& name, int image_size) {
+  for (const Preset& one : presets) {
+    if (name == one.name) return one.make(image_size);
+  }
+  throw Error(ErrorCode::unsupported,
+              "no preset is named '" + name + "'; expected one of " + nlohmann::json(preset_names()).dump());
+}
+
 nlohmann::json to_json(const Recipe& recipe) {
-  return {{"optimizer", recipe.optimizer},
-          {"lr", recipe.lr},
-          {"momentum", recipe.momentum},
-          {"nesterov", recipe.nesterov},
-          {"weight_decay", recipe.weight_decay},
-          {"label_smoothing", recipe.label_smoothing},
-          {"schedule", recipe.schedule},
-          {"warmup_epochs", recipe.warmup_epochs},
-          {"batch_size", recipe.batch_size},
-          {"epochs", recipe.epochs},
-          {"seed", recipe.seed},
-          {"image_size", recipe.image_size},
-          {"first_size", recipe.first_size},
-          {"last_size", recipe.last_size},
-          {"min_scale", recipe.min_scale},
-          {"jitter", recipe.jitter},
-          {"shrink", recipe.shrink},
-          {"norm_batch", recipe.norm_batch},
-          {"zero_init_residual", recipe.zero_init_residual},
-          {"flip_average", recipe.flip_average},
-          {"precision", recipe.precision}};
+  nlohmann::json document;
+  visit_fields(recipe, [&](const char* name, const auto& value, const auto& /*allowed*/,
+                           const char* /*meaning*/) { document[name] = value; });
+  return document;
+}
+
+Recipe recipe_from_json(const nlohmann::json& document, const std::string& where) {
+  if (!document.is_object()) throw Error(ErrorCode::format, where + ": a recipe is a JSON object");
+  // The image size first: a preset's other sizes follow from it.
+  Recipe recipe;
+  nlohmann::json unknown = document;
+  unknown.erase("preset");
+  const auto read = [&](const char* name, auto& value, const auto& allowed, const char* /*meaning*/) {
+    const auto found = document.find(name);
+    if (found == document.end()) return;
+    take(*found, value, allowed, name, where);
+    unknown.erase(name);
+  };
+  visit_fields(recipe, read);
+  if (!unknown.empty()) {
+    throw Error(ErrorCode::format, where + ": \"" + unknown.begin().key() + "\" is no part of a recipe");
+  }
+  const nlohmann::json name = document.value("preset", nlohmann::json("classic"));
+  if (!name.is_string()) refuse(where, "preset", name, "the name of one");
+  recipe = preset(name.get<std::string>(), recipe.image_size);
+  visit_fields(recipe, read);
+  return recipe;
+}
+
+nlohmann::json read_recipe_file(const std::filesystem::path& path) {
+  constexpr std::uint64_t most = 1 << 20;
+  return parse_json(read_file(path, most).text(), quote(path.string()));
 }
 
 double learning_rate(const Recipe& recipe, double epoch) {
-  if (epoch < recipe.warmup_epochs) {
-    return recipe.lr * epoch / recipe.warmup_epochs;
+  const auto cosine = [](double from, double to, double part) {
+    return to + (from - to) * 0.5 * (1 + std::cos(std::numbers::pi * std::clamp(part, 0.0, 1.0)));
+  };
+  if (recipe.schedule == "one-cycle") {
+    constexpr double rising = 0.3, first = 1.0 / 25, last = first / 1e4;
+    const double part = epoch / recipe.epochs;
+    return recipe.lr * (part < rising ? cosine(first, 1, part / rising)
+                                      : cosine(1, last, (part - rising) / (1 - rising)));
   }
+  if (epoch < recipe.warmup_epochs) return recipe.lr * epoch / recipe.warmup_epochs;
   if (recipe.schedule == "cosine") {
     const double rest = std::max(1e-9, recipe.epochs - recipe.warmup_epochs);
-    const double part = std::clamp((epoch - recipe.warmup_epochs) / rest, 0.0, 1.0);
-    return recipe.lr * 0.5 * (1 + std::cos(std::numbers::pi * part));
+    return cosine(recipe.lr, 0, (epoch - recipe.warmup_epochs) / rest);
   }
   return recipe.lr;
 }

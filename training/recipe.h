@@ -2,6 +2,7 @@
 #define RESNET_TRAINING_RECIPE_H
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -9,40 +10,67 @@
 
 namespace resnet {
 
-/// How a network is trained. The default values are the preset "classic": the published recipe.
+/// How a network is trained. The default values are the preset "classic": the published recipe. What each
+/// value may be, and what it means, stands in recipe_fields.h.
 struct Recipe {
-  std::string optimizer = "adam";  ///< "adam", "adamw", "sgd" (with momentum)
+  // Steps.
+  std::string optimizer = "adam";
   double lr = 1e-4;
-  double momentum = 0.9;    ///< of sgd
-  bool nesterov = true;     ///< of sgd
-  double weight_decay = 0;  ///< never on biases and batch norms
-  double label_smoothing = 0;
-  std::string schedule = "constant";  ///< "constant", "cosine"
-  double warmup_epochs = 0;           ///< lr rises linearly from 0
-  int batch_size = 128;
+  double momentum = 0.9;
+  bool nesterov = true;
+  double weight_decay = 0;
+  std::string schedule = "constant";
+  double warmup_epochs = 0;
   int epochs = 30;
+  double minutes = 0;
+  int patience = 0;
+  int batch_size = 128;
+  int accumulate = 1;
+  int norm_batch = 0;
+  double clip_norm = 0;
+  double ema = 0;
+  std::string precision = "fp32";
   std::uint64_t seed = 3;
-  int image_size = 224;     ///< of validation and of the model file
-  int first_size = 0;       ///< training crops grow from this size …
-  int last_size = 0;        ///< … to this one; 0: both image_size
-  double min_scale = 0.08;  ///< RandomResizedCrop's smallest part of the area
-  double jitter = 0;        ///< colour jitter, 0…1
-  int shrink = 0;           ///< pictures are kept with this short side for training; 0: as they are
-  int norm_batch = 0;       ///< batch norm's statistics are of at most so many pictures of a batch; 0: of all
-  bool zero_init_residual = false;  ///< each block starts as the identity
-  bool flip_average = false;        ///< validation averages a picture and its mirror image
-  std::string precision = "fp32";   ///< "fp32", "bf16" (autocast), "auto": bf16 where the processor has it
+
+  // Classes.
+  double label_smoothing = 0;
+  std::string balance = "none";
+
+  // Pictures.
+  int image_size = 224;
+  int first_size = 0;
+  int last_size = 0;
+  int shrink = 0;
+  double min_scale = 0.08;
+  double jitter = 0;
+  bool flip_average = false;
+
+  // Network.
+  bool zero_init_residual = false;
+  int freeze = 0;
+  double body_lr = 1;
 };
 
 std::vector<std::string> preset_names();
 
 /// "classic": Adam 1e-4, batch 128, 30 epochs, RandomResizedCrop and flip. "scratch": for a few thousand
 /// pictures without pretrained weights: SGD with warm-up and cosine, label smoothing, milder crops, bf16,
-/// growing pictures.
+/// growing pictures. "transfer": from pretrained weights, the body ten times slower than the new head.
 /// @throws Error unsupported, listing the names there are
 Recipe preset(const std::string& name, int image_size);
 
+/// All fields, by their names.
 nlohmann::json to_json(const Recipe& recipe);
+
+/// A preset with what `document` says beyond it.
+/// @param document an object of some fields, and perhaps "preset"
+/// @param where names the document in errors
+/// @throws Error format or unsupported: a name that is no field, a value of another type or out of range
+Recipe recipe_from_json(const nlohmann::json& document, const std::string& where);
+
+/// The object in a file, as recipe_from_json takes it.
+/// @throws Error not_found, read, format
+nlohmann::json read_recipe_file(const std::filesystem::path& path);
 
 /// Learning rate at a point in time, in epochs since the start: 2.5 is the middle of the third.
 double learning_rate(const Recipe& recipe, double epoch);

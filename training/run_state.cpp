@@ -6,12 +6,24 @@
 namespace resnet {
 namespace {
 
-constexpr const char* kOptimizerPrefix = "optimizer/";
+constexpr std::string_view val_name = "best/val_logits", test_name = "best/test_logits";
 
-void append(NamedTensors& to, const NamedTensors& from, const std::string& prefix) {
-  for (const auto& [name, tensor] : from) {
-    to.emplace_back(prefix + name, tensor);
-  }
+nlohmann::json to_json(const PartOfEpoch& part) {
+  return {{"pictures", part.pictures},
+          {"loss", part.loss},
+          {"correct", part.correct},
+          {"counted", part.counted},
+          {"seconds", part.seconds}};
+}
+
+PartOfEpoch part_from_json(const nlohmann::json& document) {
+  PartOfEpoch part;
+  part.pictures = document.at("pictures").get<std::size_t>();
+  part.loss = document.at("loss").get<double>();
+  part.correct = document.at("correct").get<double>();
+  part.counted = document.at("counted").get<double>();
+  part.seconds = document.at("seconds").get<double>();
+  return part;
 }
 
 void require_architecture(const TrainingJob& job, const StartingPoint& start) {
@@ -58,16 +70,19 @@ StartKind choose(const TrainingJob& job, std::filesystem::path& path) {
 void save_run_state(const std::filesystem::path& path, const RunState& state) {
   nlohmann::json rows = nlohmann::json::array();
   for (const EpochRow& row : state.rows) {
-    rows.push_back(to_json(row));
+    rows.push_back(resnet::to_json(row));
   }
-  nlohmann::json info = to_json(state.info);
-  info["training"] = {{"recipe", to_json(state.recipe)},
+  nlohmann::json info = resnet::to_json(state.info);
+  info["training"] = {{"recipe", state.recipe},
                       {"rows", std::move(rows)},
                       {"best_accuracy", state.best.val_accuracy},
-                      {"best_epoch", state.best.epoch}};
+                      {"best_epoch", state.best.epoch},
+                      {"part", to_json(state.part)},
+                      {"seconds", state.seconds}};
   if (state.best.test_accuracy) info["training"]["best_test_accuracy"] = *state.best.test_accuracy;
-  NamedTensors tensors = state.network;
-  append(tensors, state.optimizer, kOptimizerPrefix);
+  NamedTensors tensors = state.learner;
+  if (state.val.defined()) tensors.emplace_back(val_name, state.val);
+  if (state.test.defined()) tensors.emplace_back(test_name, state.test);
   write_safetensors(path, tensors, info);
 }
 
@@ -80,7 +95,9 @@ RunState read_run_state(const Checkpoint& checkpoint) {
     if (training.contains("best_test_accuracy")) {
       state.best.test_accuracy = training.at("best_test_accuracy").get<double>();
     }
-    state.saved_recipe = training.at("recipe");
+    state.part = part_from_json(training.at("part"));
+    state.seconds = training.at("seconds").get<double>();
+    state.recipe = training.at("recipe");
     for (const nlohmann::json& row : training.at("rows")) {
       state.rows.push_back(epoch_row_from_json(row));
     }
@@ -89,10 +106,12 @@ RunState read_run_state(const Checkpoint& checkpoint) {
                                        "); --fresh starts over");
   }
   for (const auto& [name, tensor] : checkpoint.tensors) {
-    if (name.starts_with(kOptimizerPrefix)) {
-      state.optimizer.emplace_back(name.substr(std::string_view(kOptimizerPrefix).size()), tensor);
+    if (name == val_name) {
+      state.val = tensor;
+    } else if (name == test_name) {
+      state.test = tensor;
     } else {
-      state.network.emplace_back(name, tensor);
+      state.learner.emplace_back(name, tensor);
     }
   }
   return state;

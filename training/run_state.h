@@ -10,15 +10,25 @@
 
 namespace resnet {
 
-/// All that a run needs to go on as if it had never stopped, at the end of an epoch. Random numbers need no
-/// state: they follow from seed, epoch and picture.
+/// The part of an epoch that is done.
+struct PartOfEpoch {
+  std::size_t pictures = 0;                   ///< of the epoch's order
+  double loss = 0, correct = 0, counted = 0;  ///< sums over the pictures that could be read
+  double seconds = 0;
+  double last_loss = 0;  ///< of the last batch; only to be shown
+};
+
+/// All that a run needs to go on as if it had never stopped. Random numbers need no state: they follow from
+/// seed, epoch and picture.
 struct RunState {
   ModelInfo info;
-  Recipe recipe;                ///< written only, so that a resumed run can say what differs
-  nlohmann::json saved_recipe;  ///< read only
-  std::vector<EpochRow> rows;   ///< one for each epoch done
+  nlohmann::json recipe;
+  std::vector<EpochRow> rows;  ///< one for each epoch done
   BestEpoch best;
-  NamedTensors network, optimizer;
+  PartOfEpoch part;      ///< of the epoch after those
+  double seconds = 0;    ///< that the run has taken
+  NamedTensors learner;  ///< Learner::state()
+  at::Tensor val, test;  ///< what the best network says: [pictures, classes], NaN where one was not read
 };
 
 /// Writes `last`.

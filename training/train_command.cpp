@@ -13,55 +13,31 @@
 #include "training/file.h"
 #include "training/interrupt.h"
 #include "training/picture_store.h"
+#include "training/recipe_fields.h"
 #include "training/trainer.h"
 
 namespace resnet {
 namespace {
 
-/// What was given on the command line; what was not keeps the preset's value.
+/// What was given on the command line.
 struct TrainOptions {
-  std::string data, output, weights, preset = "classic", arch, device = "auto";
+  std::string data, output, weights, preset, recipe_file, arch, device = "auto";
   std::vector<int> layers;
   std::string block = "basic";
   int width = 64;
-  std::optional<std::string> optimizer, schedule, precision;
-  std::optional<double> lr, momentum, weight_decay, label_smoothing, warmup_epochs, min_scale, jitter;
-  std::optional<int> batch_size, epochs, first_size, last_size, norm_batch, shrink, workers, threads;
-  std::optional<std::uint64_t> seed;
+  nlohmann::json recipe = nlohmann::json::object();  ///< fields that were given
+  std::optional<int> workers, threads;
   std::optional<long> cache_mb;
-  int image_size = 224;
-  double hold_out = 0;
-  bool fresh = false, strict = false, flip_average = false;
+  double hold_out = 0, save_minutes = 5;
+  bool fresh = false, strict = false;
 };
 
-template <typename T>
-void override_with(T& value, const std::optional<T>& given) {
-  if (given) {
-    value = *given;
-  }
-}
-
 Recipe make_recipe(const TrainOptions& options) {
-  Recipe recipe = preset(options.preset, options.image_size);
-  override_with(recipe.optimizer, options.optimizer);
-  override_with(recipe.schedule, options.schedule);
-  override_with(recipe.precision, options.precision);
-  override_with(recipe.lr, options.lr);
-  override_with(recipe.momentum, options.momentum);
-  override_with(recipe.weight_decay, options.weight_decay);
-  override_with(recipe.label_smoothing, options.label_smoothing);
-  override_with(recipe.warmup_epochs, options.warmup_epochs);
-  override_with(recipe.min_scale, options.min_scale);
-  override_with(recipe.jitter, options.jitter);
-  override_with(recipe.batch_size, options.batch_size);
-  override_with(recipe.epochs, options.epochs);
-  override_with(recipe.first_size, options.first_size);
-  override_with(recipe.last_size, options.last_size);
-  override_with(recipe.norm_batch, options.norm_batch);
-  override_with(recipe.shrink, options.shrink);
-  override_with(recipe.seed, options.seed);
-  recipe.flip_average = options.flip_average;
-  return recipe;
+  nlohmann::json document = nlohmann::json::object();
+  if (!options.recipe_file.empty()) document = read_recipe_file(options.recipe_file);
+  if (!options.preset.empty()) document["preset"] = options.preset;
+  document.update(options.recipe);
+  return recipe_from_json(document, options.recipe_file.empty() ? "the options" : options.recipe_file);
 }
 
 std::optional<Architecture> make_architecture(const TrainOptions& options) {
@@ -95,6 +71,7 @@ TrainingJob make_job(const TrainOptions& options) {
   job.workers = options.workers.value_or(std::min({cores, job.recipe.batch_size, 8}));
   job.threads = options.threads.value_or(cores);
   job.device = options.device;
+  job.save_seconds = options.save_minutes * 60;
   job.cache_bytes =
       options.cache_mb ? static_cast<std::ptrdiff_t>(*options.cache_mb) << 20 : default_picture_budget();
   return job;
@@ -173,50 +150,52 @@ void add_network_options(CLI::App& command, TrainOptions& o) {
   command.add_flag("--fresh", o.fresh, "Start over, whatever --output holds");
 }
 
+std::string option_name(std::string field) {
+  std::replace(field.begin(), field.end(), '_', '-');
+  return "--" + field;
+}
+
+// An option for each kind of field, which notes what was given.
+CLI::Option* add_field(CLI::App& command, const std::string& name, bool /*value*/, EitherWay /*allowed*/,
+                       nlohmann::json& given) {
+  const std::string option = option_name(name);
+  return command.add_flag_function(option + ",!--no-" + option.substr(2),
+                                   [&given, name](std::int64_t count) { given[name] = count > 0; });
+}
+
+CLI::Option* add_field(CLI::App& command, const std::string& name, const std::string& /*value*/,
+                       const Choices& allowed, nlohmann::json& given) {
+  return command
+      .add_option_function<std::string>(option_name(name),
+                                        [&given, name](const std::string& value) { given[name] = value; })
+      ->check(CLI::IsMember(allowed));
+}
+
+template <typename Number>
+CLI::Option* add_field(CLI::App& command, const std::string& name, Number /*value*/, const Range& allowed,
+                       nlohmann::json& given) {
+  return command
+      .add_option_function<Number>(option_name(name),
+                                   [&given, name](const Number& value) { given[name] = value; })
+      ->check(CLI::Range(static_cast<Number>(allowed.low), static_cast<Number>(allowed.high)));
+}
+
 void add_recipe_options(CLI::App& command, TrainOptions& o) {
-  const auto part = CLI::Range(0.0, 1.0);
   command
       .add_option("--preset", o.preset,
-                  "classic: the published recipe; scratch: more in less time without pretrained weights")
-      ->check(CLI::IsMember(preset_names()))
-      ->capture_default_str();
-  command.add_option("--epochs", o.epochs, "Passes over the pictures")->check(CLI::Range(1, 100000));
-  command.add_option("--batch-size", o.batch_size, "Pictures a step")->check(CLI::Range(2, 65536));
-  command.add_option("--image-size", o.image_size, "Side of the network's input, pixels")
-      ->check(CLI::Range(32, 1024))
-      ->capture_default_str();
-  command.add_option("--seed", o.seed, "The same seed gives the same result");
-  command.add_option("--optimizer", o.optimizer, "adam, adamw or sgd")
-      ->check(CLI::IsMember({"adam", "adamw", "sgd"}));
-  command.add_option("--lr", o.lr, "Learning rate")->check(CLI::Range(0.0, 1000.0));
-  command.add_option("--momentum", o.momentum, "Of sgd")->check(part);
-  command.add_option("--weight-decay", o.weight_decay, "Not on biases and batch norms")->check(part);
-  command.add_option("--schedule", o.schedule, "constant or cosine")
-      ->check(CLI::IsMember({"constant", "cosine"}));
-  command.add_option("--warmup-epochs", o.warmup_epochs, "The learning rate rises for so long")
-      ->check(CLI::Range(0.0, 1000.0));
-  command.add_option("--label-smoothing", o.label_smoothing, "0…1")->check(part);
-  command.add_option("--min-scale", o.min_scale, "Smallest part of a picture's area that a crop keeps")
-      ->check(CLI::Range(0.001, 1.0));
-  command.add_option("--jitter", o.jitter, "Brightness, contrast and saturation vary by so much")
-      ->check(part);
-  command.add_option("--first-size", o.first_size, "Training crops grow from this side …")
-      ->check(CLI::Range(0, 1024));
-  command.add_option("--last-size", o.last_size, "… to this one; 0: both are --image-size")
-      ->check(CLI::Range(0, 1024));
-  command
-      .add_option("--norm-batch", o.norm_batch,
-                  "Batch norm takes so many pictures together, and threads take such parts; 0: all")
-      ->check(CLI::Range(0, 65536));
-  command.add_option("--shrink", o.shrink, "Training pictures are kept with this short side; 0: as they are")
-      ->check(CLI::Range(0, 8192));
-  command.add_flag("--flip-average", o.flip_average,
-                   "Validate with the mean of a picture and its mirror image");
+                  "classic: the published recipe; scratch: more in less time without pretrained weights; "
+                  "transfer: from --weights. Default classic")
+      ->check(CLI::IsMember(preset_names()));
+  command.add_option("--recipe", o.recipe_file,
+                     "JSON file with the options below, by their names with \"_\" for \"-\", and perhaps "
+                     "\"preset\"; each run writes the one that it took beside its output");
+  const Recipe defaults;
+  visit_fields(defaults, [&](const char* name, const auto& value, const auto& allowed, const char* meaning) {
+    add_field(command, name, value, allowed, o.recipe)->description(meaning)->group("Recipe");
+  });
 }
 
 void add_machine_options(CLI::App& command, TrainOptions& o) {
-  command.add_option("--precision", o.precision, "fp32, bf16, or auto: bf16 where the processor has it")
-      ->check(CLI::IsMember({"fp32", "bf16", "auto"}));
   command.add_option("--device", o.device, "auto, cpu or cuda")->capture_default_str();
   command.add_option("--threads", o.threads, "Threads of the network; default: all cores")
       ->check(CLI::Range(1, 1024));
@@ -225,6 +204,11 @@ void add_machine_options(CLI::App& command, TrainOptions& o) {
   command
       .add_option("--cache-mb", o.cache_mb, "Memory for decoded pictures; default: a quarter of what is free")
       ->check(CLI::Range(0L, 1L << 24));
+  command
+      .add_option("--save-minutes", o.save_minutes,
+                  "The state of the run is saved after each epoch and so often within one")
+      ->check(CLI::Range(0.001, 10000.0))
+      ->capture_default_str();
   command.add_flag("--strict", o.strict, "A file that is no readable picture is an error");
 }
 

@@ -1,24 +1,27 @@
 #include "training/trainer.h"
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <map>
 #include <memory>
+
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/full.h>
 
 #include "model/error.h"
 #include "model/file_io.h"
 #include "model/labels.h"
 #include "model/model_file.h"
-#include "training/augment.h"
+#include "training/class_balance.h"
 #include "training/interrupt.h"
 #include "training/learner.h"
-#include "training/loader.h"
-#include "training/picture_store.h"
+#include "training/picture_input.h"
 #include "training/progress.h"
 #include "training/run_state.h"
+#include "training/speed_probe.h"
 
 namespace resnet {
 namespace {
@@ -36,25 +39,6 @@ std::string format(const char* pattern, Values... values) {
   return text.data();
 }
 
-/// Mean scores over batches.
-class MeanScores {
- public:
-  void add(const Scores& scores, std::size_t pictures) {
-    const auto weight = static_cast<double>(pictures);
-    sum_.loss += scores.loss * weight;
-    sum_.accuracy += scores.accuracy * weight;
-    weight_ += weight;
-  }
-  Scores value() const {
-    const double weight = std::max(weight_, 1.0);
-    return {sum_.loss / weight, sum_.accuracy / weight};
-  }
-
- private:
-  Scores sum_;
-  double weight_ = 0;
-};
-
 class Trainer {
  public:
   Trainer(const TrainingJob& job, Console& console);
@@ -63,26 +47,43 @@ class Trainer {
  private:
   void start();
   void load(ResNet& network, const NamedTensors& tensors, const std::filesystem::path& path, HeadPolicy head);
+  std::unique_ptr<Learner> make_learner(const ResNet& network) const;
   void resume(RunState state, const std::string& file);
   void begin_from_output(const StartingPoint& start);
   void check_all_pictures();
   void note_failures(const Batch& batch, PictureStore& store);
+  void plan_time();
+  int plan_epochs(double more) const;
+  void replan(const EpochRow& row);
+  std::vector<std::size_t> order_of(int epoch) const;
+  bool run_epoch(int epoch);
   bool train_epoch(int epoch, EpochRow& row);
-  std::optional<Scores> score(PictureStore& store, const std::string& title);
-  bool test(BestEpoch& best, const std::string& title);
-  void end_epoch(const EpochRow& row, const BestEpoch& best);
+  void train_batch(Batch& batch, int epoch, double at, int size);
+  std::optional<at::Tensor> classify(PictureStore& store, const std::string& title);
+  Scores score(const at::Tensor& logits, const PictureStore& store) const;
+  bool take_if_best(const EpochRow& row, const at::Tensor& logits);
+  void end_epoch(const EpochRow& row);
+  bool goes_on() const;
   void save_best();
-  void save_last() const;
-  SampleWriter make_writer(PictureStore& store) const;
+  void save_last();
+  void save_text(const std::filesystem::path& path, const std::string& text) const;
+  double seconds() const { return seconds_before_ + seconds_since(start_); }
   std::string title(const char* phase, int epoch) const;
 
   const TrainingJob& job_;
-  const Recipe& recipe_;
+  Recipe recipe_;  ///< the job's; with `minutes` its epochs are found out
   Console& console_;
   ModelInfo info_;
   std::unique_ptr<Learner> learner_;
   std::unique_ptr<PictureStore> train_, val_, test_;
   std::map<std::filesystem::path, std::string> skipped_;
+  const Clock::time_point start_ = Clock::now();
+  Clock::time_point saved_ = start_;     ///< the state of the run
+  double seconds_before_ = 0;            ///< that the run took before it was resumed
+  Costs costs_;                          ///< with `minutes`
+  int first_epoch_ = 1;                  ///< of this process: it reads the pictures
+  PartOfEpoch part_;                     ///< that is done of the epoch at hand
+  at::Tensor val_logits_, test_logits_;  ///< of the best network, as classify() gives them
   TrainingResult result_;
 };
 
@@ -122,6 +123,12 @@ void Trainer::load(ResNet& network, const NamedTensors& tensors, const std::file
   }
 }
 
+std::unique_ptr<Learner> Trainer::make_learner(const ResNet& network) const {
+  std::vector<float> weights;
+  if (recipe_.balance == "loss") weights = balanced_weights(train_->samples(), job_.data.classes.size());
+  return std::make_unique<Learner>(recipe_, info_.preprocessing, network, weights, job_.device, job_.threads);
+}
+
 void Trainer::start() {
   torch::manual_seed(recipe_.seed);
   const StartingPoint start = find_start(job_);
@@ -129,7 +136,6 @@ void Trainer::start() {
   info_.architecture = start.architecture;
   const std::string name = start.architecture.name();
   const std::string file = start.checkpoint.path.string();
-  RunState state;
   switch (start.kind) {
     case StartKind::random:
       if (recipe_.zero_init_residual) {
@@ -146,25 +152,30 @@ void Trainer::start() {
       console_.note("---Loading_Model---\n" + name + ", weights from " + file);
       break;
     case StartKind::last:
-      state = read_run_state(start.checkpoint);
-      load(network, state.network, file, HeadPolicy::must_fit);
-      console_.note("---Loading_Model---\n" + name + ", going on after epoch " +
-                    std::to_string(state.rows.size()) + " from " + file);
-      break;
+      break;  // the learner takes its own state
   }
-  learner_ = std::make_unique<Learner>(recipe_, info_.preprocessing, network, job_.device, job_.threads);
+  learner_ = make_learner(network);
   if (start.kind == StartKind::last) {
-    resume(std::move(state), file);
+    resume(read_run_state(start.checkpoint), file);
   } else if (start.kind == StartKind::output) {
     begin_from_output(start);
   }
 }
 
 void Trainer::resume(RunState state, const std::string& file) {
-  learner_->load_optimizer_state(state.optimizer, file);
+  learner_->load_state(state.learner, file);
   result_.rows = std::move(state.rows);
   result_.best = state.best;
-  if (state.saved_recipe != to_json(recipe_)) {
+  first_epoch_ = static_cast<int>(result_.rows.size()) + 1;
+  part_ = state.part;
+  seconds_before_ = state.seconds;
+  val_logits_ = state.val;
+  test_logits_ = state.test;
+  console_.note("---Loading_Model---\n" + info_.architecture.name() + ", going on after epoch " +
+                std::to_string(result_.rows.size()) + " from " + file);
+  // How many epochs the time is enough for was found out before.
+  if (recipe_.minutes > 0) recipe_.epochs = state.recipe.value("epochs", recipe_.epochs);
+  if (state.recipe != to_json(recipe_)) {
     console_.warn("the settings differ from those that " + file +
                   " was written with; going on with the new ones");
   }
@@ -178,17 +189,18 @@ void Trainer::begin_from_output(const StartingPoint& start) {
                         metrics.value("val_accuracy", nlohmann::json()).is_number();
   if (recorded) {
     result_.best.val_accuracy = metrics.at("val_accuracy").get<double>();
-  } else if (const std::optional<Scores> scores = score(*val_, "valid")) {
-    result_.best.val_accuracy = scores->accuracy;
+  } else if (const std::optional<at::Tensor> logits = classify(*val_, "valid")) {
+    result_.best.val_accuracy = score(*logits, *val_).accuracy;
   }
   console_.note(format("best val_accuracy so far: %.4f", result_.best.val_accuracy));
 }
 
 void Trainer::note_failures(const Batch& batch, PictureStore& store) {
-  for (const auto& [index, sentence] : batch.failures) {
+  for (const auto& [turn, sentence] : batch.failures) {
     if (job_.strict) {
       throw Error(ErrorCode::format, sentence);
     }
+    const std::size_t index = turn % store.samples().size();
     store.exclude(index);
     if (skipped_.emplace(store.samples()[index].path, sentence).second) {
       console_.warn(sentence + "; skipped");
@@ -212,80 +224,102 @@ void Trainer::check_all_pictures() {
   }
 }
 
-/// Takes the batch's pixels.
-LabelledPixels labelled(Batch& batch, const PictureStore& store, int size) {
-  LabelledPixels result{std::move(batch.bytes), {}, size};
-  for (const std::size_t index : batch.indices) {
-    result.labels.push_back(store.samples()[index].label);
-  }
-  return result;
+// A network of its own is trained for a few steps, with the pictures that the run will see.
+void Trainer::plan_time() {
+  console_.note("measuring how long an epoch takes");
+  const double part_of_the_time = 0.01;
+  const std::unique_ptr<Learner> learner = make_learner(learner_->network());
+  costs_ = measure_costs(*learner, *train_, *val_, recipe_, info_.preprocessing, job_.workers,
+                         recipe_.minutes * 60 * part_of_the_time);
+  const int epochs = plan_epochs(costs_.once_seconds);
+  // A resumed run keeps to what it was told, if there is time.
+  if (result_.rows.empty() || epochs < recipe_.epochs) recipe_.epochs = epochs;
+  console_.note(format("%g minutes are enough for %d epochs", recipe_.minutes, recipe_.epochs));
 }
 
+/// @param more seconds that the next epochs take beside what they cost
+int Trainer::plan_epochs(double more) const {
+  constexpr double part_of_the_time = 0.97;  // what is not foreseen takes the rest
+  const double left = recipe_.minutes * 60 * part_of_the_time - seconds() - more;
+  return epochs_that_fit(recipe_, costs_, static_cast<int>(result_.rows.size()), left);
+}
+
+// The learning rate follows the number of epochs: it stays as it is until it does not fit, or much more do.
+void Trainer::replan(const EpochRow& row) {
+  if (row.epoch > first_epoch_)
+    costs_ = corrected(costs_, training_size(recipe_, row.epoch - 1), row.seconds);
+  if (row.epoch >= recipe_.epochs) return;
+  const int epochs = plan_epochs(0);
+  if (epochs < recipe_.epochs || epochs > recipe_.epochs * 1.05) recipe_.epochs = epochs;
+}
+
+std::vector<std::size_t> Trainer::order_of(int epoch) const {
+  Random random(recipe_.seed, static_cast<std::uint64_t>(epoch), ~std::uint64_t{0});
+  return recipe_.balance == "sampling" ? balanced_order(train_->samples(), job_.data.classes.size(), random)
+                                       : shuffled_order(train_->samples(), random);
+}
+
+/// @param at the middle of the batch, in epochs since the start
+void Trainer::train_batch(Batch& batch, int epoch, double at, int size) {
+  const std::size_t n = batch.indices.size();
+  if (n < 2) return;  // batch norm has no variance of one picture
+  LabelledPixels pixels = labelled(batch, *train_, size);
+  const Scores scores = learner_->train(pixels, learning_rate(recipe_, at));
+  if (!std::isfinite(scores.loss)) {
+    throw Error(ErrorCode::mismatch,
+                "the loss became " + format("%f", scores.loss) + " in epoch " + std::to_string(epoch + 1) +
+                    "; lower --lr, raise --warmup-epochs, or set --clip-norm 1 or --precision fp32");
+  }
+  const auto weight = static_cast<double>(n);
+  part_.last_loss = scores.loss;
+  part_.loss += scores.loss * weight;
+  part_.correct += scores.accuracy * weight;
+  part_.counted += weight;
+}
+
+/// Trains what is left of the epoch. @return false: interrupted
 bool Trainer::train_epoch(int epoch, EpochRow& row) {
-  std::vector<std::size_t> order = train_->usable();
-  const auto epoch_key = static_cast<std::uint64_t>(epoch);
-  Random(recipe_.seed, epoch_key, ~std::uint64_t{0}).shuffle(order);
-  const std::size_t pictures = order.size();
-  Augmentation augmentation;
-  augmentation.size = training_size(recipe_, epoch);
-  augmentation.min_scale = recipe_.min_scale;
-  augmentation.jitter = recipe_.jitter;
-  const auto side = static_cast<std::size_t>(augmentation.size);
-  const LoaderOptions options{job_.workers, recipe_.batch_size, 4, side * side * 3};
-  Loader loader(std::move(order), options, [&]() -> SampleWriter {
-    return [&](std::size_t index, std::uint8_t* out) {
-      Random random(recipe_.seed, epoch_key, index);
-      augment(*train_->get(index), augmentation, random, out);
-    };
-  });
-  ProgressBar bar(console_, title("train", epoch + 1), pictures);
+  std::vector<std::size_t> order = order_of(epoch);
+  const auto pictures = static_cast<double>(order.size());
+  const int size = training_size(recipe_, epoch);
+  ProgressBar bar(console_, title("train", epoch + 1), order.size());
+  bar.advance(part_.pictures);
+  order.erase(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(part_.pictures));
+  Loader loader = load_crops(*train_, recipe_, std::move(order), epoch, size, job_.workers);
+  const double seconds_before = part_.seconds;
   const Clock::time_point start = Clock::now();
-  MeanScores mean;
-  std::size_t done = 0;
   while (std::optional<Batch> batch = loader.next()) {
     if (interrupted()) {
       return false;
     }
     note_failures(*batch, *train_);
-    const std::size_t n = batch->indices.size();
-    done += n + batch->failures.size();
-    bar.advance(n + batch->failures.size());
-    if (n < 2) {
-      continue;  // batch norm has no variance of one picture
-    }
-    row.lr = learning_rate(recipe_, epoch + (static_cast<double>(done) - static_cast<double>(n) / 2) /
-                                                static_cast<double>(pictures));
-    LabelledPixels pixels = labelled(*batch, *train_, augmentation.size);
-    const Scores scores = learner_->train(pixels, row.lr);
-    if (!std::isfinite(scores.loss)) {
-      throw Error(ErrorCode::mismatch, "the loss became " + format("%f", scores.loss) + " in epoch " +
-                                           std::to_string(epoch + 1) + "; lower --lr");
-    }
-    mean.add(scores, n);
-    bar.set_title(title("train", epoch + 1) + format(" loss:%.3f", scores.loss));
+    const auto turns = batch->indices.size() + batch->failures.size();
+    const double middle = static_cast<double>(part_.pictures) + static_cast<double>(turns) -
+                          static_cast<double>(batch->indices.size()) / 2;
+    train_batch(*batch, epoch, epoch + middle / pictures, size);
+    part_.pictures += turns;
+    part_.seconds = seconds_before + seconds_since(start);
+    bar.advance(turns);
+    bar.set_title(title("train", epoch + 1) + format(" loss:%.3f", part_.last_loss));
+    if (seconds_since(saved_) > job_.save_seconds) save_last();
   }
-  row.seconds = seconds_since(start);
-  row.pictures_per_second = static_cast<double>(done) / std::max(row.seconds, 1e-9);
-  row.train_loss = mean.value().loss;
-  row.train_accuracy = mean.value().accuracy;
+  row.lr = learning_rate(recipe_, epoch + 1);
+  row.seconds = part_.seconds;
+  row.pictures_per_second = pictures / std::max(row.seconds, 1e-9);
+  row.train_loss = part_.loss / std::max(part_.counted, 1.0);
+  row.train_accuracy = part_.correct / std::max(part_.counted, 1.0);
   return true;
 }
 
-SampleWriter Trainer::make_writer(PictureStore& store) const {
-  auto preprocessor = std::make_shared<Preprocessor>(info_.preprocessing, TensorType::u8, TensorLayout::hwc);
-  return [&store, preprocessor](std::size_t index, std::uint8_t* out) {
-    const std::shared_ptr<const RgbPicture> picture = store.get(index);
-    preprocessor->run(as_image(*picture), out);
-  };
-}
-
-std::optional<Scores> Trainer::score(PictureStore& store, const std::string& bar_title) {
-  const int size = info_.preprocessing.crop_size;
-  const auto side = static_cast<std::size_t>(size);
-  const LoaderOptions options{job_.workers, std::min(recipe_.batch_size, 64), 4, side * side * 3};
-  Loader loader(store.usable(), options, [&] { return make_writer(store); });
+/// [pictures of the store, classes] logits of the network as it would be saved now, NaN where a picture could
+/// not be read. Nothing: interrupted.
+std::optional<at::Tensor> Trainer::classify(PictureStore& store, const std::string& bar_title) {
+  Loader loader =
+      load_views(store, info_.preprocessing, store.usable(), std::min(recipe_.batch_size, 64), job_.workers);
   ProgressBar bar(console_, bar_title, store.usable().size());
-  MeanScores mean;
+  at::Tensor result = at::full(
+      {static_cast<std::int64_t>(store.samples().size()), static_cast<std::int64_t>(info_.classes.size())},
+      std::numeric_limits<float>::quiet_NaN());
   while (std::optional<Batch> batch = loader.next()) {
     if (interrupted()) {
       return std::nullopt;
@@ -293,24 +327,28 @@ std::optional<Scores> Trainer::score(PictureStore& store, const std::string& bar
     note_failures(*batch, store);
     const std::size_t n = batch->indices.size();
     if (n > 0) {
-      LabelledPixels pixels = labelled(*batch, store, size);
-      mean.add(learner_->evaluate(pixels), n);
+      LabelledPixels pixels = labelled(*batch, store, info_.preprocessing.crop_size);
+      const at::Tensor logits = learner_->evaluate(pixels);
+      for (std::size_t i = 0; i < n; ++i)
+        result[static_cast<std::int64_t>(batch->indices[i])] = logits[static_cast<std::int64_t>(i)];
     }
     bar.advance(n + batch->failures.size());
   }
-  return mean.value();
+  return result;
 }
 
-/// What the network of a new best epoch says of the pictures that choose nothing. @return false: interrupted
-bool Trainer::test(BestEpoch& best, const std::string& bar_title) {
-  if (test_->usable().empty()) {
-    return true;
+Scores Trainer::score(const at::Tensor& logits, const PictureStore& store) const {
+  std::vector<std::int64_t> rows, labels;
+  for (const std::size_t index : store.usable()) {
+    rows.push_back(static_cast<std::int64_t>(index));
+    labels.push_back(store.samples()[index].label);
   }
-  const std::optional<Scores> scores = score(*test_, bar_title);
-  if (scores) {
-    best.test_accuracy = scores->accuracy;
-  }
-  return scores.has_value();
+  if (rows.empty()) throw Error(ErrorCode::format, "none of the pictures could be read");
+  return scores_of(logits.index_select(0, at::tensor(rows, at::kLong)), labels);
+}
+
+void Trainer::save_text(const std::filesystem::path& path, const std::string& text) const {
+  write_file_atomically(path, [&](FileWriter& file) { file.write(text); });
 }
 
 void Trainer::save_best() {
@@ -326,29 +364,71 @@ void Trainer::save_best() {
   save_model(job_.output, learner_->network(), info);
 }
 
-void Trainer::save_last() const {
+void Trainer::save_last() {
   RunState state;
   state.info = info_;
-  state.recipe = recipe_;
+  state.recipe = to_json(recipe_);
   state.rows = result_.rows;
   state.best = result_.best;
-  state.network = learner_->network()->state_dict();
-  state.optimizer = learner_->optimizer_state();
+  state.part = part_;
+  state.seconds = seconds();
+  state.learner = learner_->state();
+  state.val = val_logits_;
+  state.test = test_logits_;
   save_run_state(last_path(job_.output), state);
+  saved_ = Clock::now();
 }
 
-/// @param best this epoch, or the best before it
-void Trainer::end_epoch(const EpochRow& row, const BestEpoch& best) {
+/// Keeps the epoch's network if it is the best so far. @return false: interrupted
+bool Trainer::take_if_best(const EpochRow& row, const at::Tensor& logits) {
+  if (row.val_accuracy <= result_.best.val_accuracy) return true;
+  BestEpoch best{row.epoch, row.val_accuracy, std::nullopt};
+  at::Tensor test_logits;
+  if (!test_->usable().empty()) {
+    // What the new best says of the pictures that choose nothing.
+    const std::optional<at::Tensor> said = classify(*test_, title("test", row.epoch));
+    if (!said) return false;
+    best.test_accuracy = score(*said, *test_).accuracy;
+    test_logits = *said;
+  }
+  result_.best = best;
+  val_logits_ = logits;
+  test_logits_ = test_logits;
+  save_best();
+  return true;
+}
+
+void Trainer::end_epoch(const EpochRow& row) {
   console_.note(
       format("[epoch %d] train_loss: %.3f  val_accuracy: %.3f", row.epoch, row.train_loss, row.val_accuracy));
   result_.rows.push_back(row);
-  result_.best = best;
-  if (best.epoch == row.epoch) {
-    save_best();
-  }
+  part_ = {};
+  if (recipe_.minutes > 0) replan(row);
   save_last();
-  const std::string csv = to_csv(result_.rows);
-  write_file_atomically(metrics_path(job_.output), [&](FileWriter& file) { file.write(csv); });
+  save_text(metrics_path(job_.output), to_csv(result_.rows));
+  save_text(recipe_path(job_.output), to_json(recipe_).dump(2) + "\n");
+}
+
+/// @return false: interrupted
+bool Trainer::run_epoch(int epoch) {
+  EpochRow row;
+  row.epoch = epoch + 1;
+  if (!train_epoch(epoch, row)) return false;
+  if (train_->usable().empty()) throw Error(ErrorCode::format, "none of the pictures could be read");
+  const std::optional<at::Tensor> logits = classify(*val_, title("valid", epoch + 1));
+  if (!logits) return false;
+  const Scores scores = score(*logits, *val_);
+  row.val_loss = scores.loss;
+  row.val_accuracy = scores.accuracy;
+  if (!take_if_best(row, *logits)) return false;
+  end_epoch(row);
+  return true;
+}
+
+bool Trainer::goes_on() const {
+  const int done = static_cast<int>(result_.rows.size());
+  const bool patient = recipe_.patience == 0 || done - result_.best.epoch < recipe_.patience;
+  return done < recipe_.epochs && patient;
 }
 
 TrainingResult Trainer::run() {
@@ -356,31 +436,14 @@ TrainingResult Trainer::run() {
   if (job_.strict) {
     check_all_pictures();
   }
-  for (int epoch = static_cast<int>(result_.rows.size()); epoch < recipe_.epochs && !interrupted(); ++epoch) {
-    EpochRow row;
-    row.epoch = epoch + 1;
-    if (!train_epoch(epoch, row)) {
+  if (recipe_.minutes > 0 && goes_on()) plan_time();
+  while (goes_on()) {
+    if (interrupted() || !run_epoch(static_cast<int>(result_.rows.size()))) {
+      save_last();
+      result_.interrupted = true;
       break;
     }
-    const std::optional<Scores> scores = score(*val_, title("valid", epoch + 1));
-    if (!scores) {
-      break;
-    }
-    if (train_->usable().empty() || val_->usable().empty()) {
-      throw Error(ErrorCode::format, "none of the pictures could be read");
-    }
-    row.val_loss = scores->loss;
-    row.val_accuracy = scores->accuracy;
-    BestEpoch best = result_.best;
-    if (row.val_accuracy > best.val_accuracy) {
-      best = {row.epoch, row.val_accuracy, std::nullopt};
-      if (!test(best, title("test", epoch + 1))) {
-        break;
-      }
-    }
-    end_epoch(row, best);
   }
-  result_.interrupted = interrupted() && static_cast<int>(result_.rows.size()) < recipe_.epochs;
   result_.skipped = skipped_.size();
   if (!result_.interrupted) {
     std::filesystem::remove(last_path(job_.output));

@@ -26,6 +26,7 @@ struct TrainingJob {
   bool fresh = false;             ///< neither `last` nor the output file is looked at
   bool strict = false;            ///< a picture that cannot be read is an error, before training starts
   int workers = 1;
+  double save_seconds = 300;       ///< within an epoch the state of the run is saved so often
   int threads = 1;                 ///< of the network
   std::string device = "auto";     ///< "auto", "cpu", "cuda"
   std::ptrdiff_t cache_bytes = 0;  ///< memory for decoded pictures
@@ -57,10 +58,11 @@ struct TrainingResult {
   std::size_t skipped = 0;   ///< pictures that could not be read
 };
 
-/// Files beside the output: resnet34.last.safetensors, class_indices.json, metrics.csv.
+/// Files beside the output: resnet34.last.safetensors, class_indices.json, metrics.csv, recipe.json.
 std::filesystem::path last_path(const std::filesystem::path& output);
 std::filesystem::path labels_path(const std::filesystem::path& output);
 std::filesystem::path metrics_path(const std::filesystem::path& output);
+std::filesystem::path recipe_path(const std::filesystem::path& output);
 
 /// Trains and keeps the network with the best validation accuracy in job.output.
 /// @throws Error

@@ -59,6 +59,56 @@ TEST(Recipe, AnUnknownPresetIsNamed) {
   }
 }
 
+TEST(Recipe, OneCycleRisesAndFalls) {
+  Recipe recipe;
+  recipe.lr = 0.1;
+  recipe.epochs = 10;
+  recipe.schedule = "one-cycle";
+  // torch.optim.lr_scheduler.OneCycleLR(max_lr=0.1, total_steps=1001) at steps 0, 150, 300, 650 and 1000.
+  EXPECT_NEAR(learning_rate(recipe, 0), 0.004, 1e-9);
+  EXPECT_NEAR(learning_rate(recipe, 1.5), 0.052, 1e-9);
+  EXPECT_NEAR(learning_rate(recipe, 3), 0.1, 1e-9);
+  EXPECT_NEAR(learning_rate(recipe, 6.5), 0.0500002, 1e-7);
+  EXPECT_NEAR(learning_rate(recipe, 10), 4e-7, 1e-9);
+}
+
+TEST(Recipe, WhatWasWrittenIsReadAgain) {
+  for (const std::string& name : preset_names()) {
+    const nlohmann::json document = to_json(preset(name, 160));
+    EXPECT_EQ(to_json(recipe_from_json(document, "a.json")), document);
+  }
+}
+
+TEST(Recipe, ADocumentChangesAPreset) {
+  const Recipe recipe = recipe_from_json(
+      {{"preset", "scratch"}, {"image_size", 160}, {"lr", 1}, {"nesterov", false}}, "a.json");
+  EXPECT_EQ(recipe.first_size, preset("scratch", 160).first_size);
+  EXPECT_EQ(recipe.lr, 1);
+  EXPECT_FALSE(recipe.nesterov);
+  EXPECT_EQ(recipe.schedule, "cosine");
+}
+
+TEST(Recipe, WhatADocumentMustNotSayIsNamed) {
+  const auto error_of = [](const nlohmann::json& document) -> std::string {
+    try {
+      recipe_from_json(document, "a.json");
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  EXPECT_EQ(error_of({{"learning", 1}}), "a.json: \"learning\" is no part of a recipe");
+  EXPECT_EQ(error_of({{"epochs", 1.5}}),
+            "a.json: \"epochs\" is 1.5, expected a whole number from 1 to 100000");
+  EXPECT_EQ(error_of({{"epochs", -1}}), "a.json: \"epochs\" is -1, expected a whole number from 1 to 100000");
+  EXPECT_EQ(error_of({{"lr", "fast"}}), "a.json: \"lr\" is \"fast\", expected a number from 0 to 1000");
+  EXPECT_EQ(error_of({{"optimizer", "lion"}}),
+            "a.json: \"optimizer\" is \"lion\", expected one of [\"adam\",\"adamw\",\"sgd\"]");
+  EXPECT_EQ(error_of({{"nesterov", 1}}), "a.json: \"nesterov\" is 1, expected true or false");
+  EXPECT_EQ(error_of(nlohmann::json::array()), "a.json: a recipe is a JSON object");
+  EXPECT_NE(error_of({{"preset", "fancy"}}).find("fancy"), std::string::npos);
+}
+
 TEST(Progress, TheBarShowsRateAndTimeLeft) {
   EXPECT_EQ(bar_text("train epoch[1/30] loss:1.234", 50, 200, 10),
             "train epoch[1/30] loss:1.234:  25%|#####               | 50/200 [00:10<00:30, 5.0 pictures/s]");

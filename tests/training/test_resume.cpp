@@ -1,0 +1,110 @@
+// Runs that are stopped at any moment and started again.
+#include <chrono>
+#include <csignal>
+#include <random>
+#include <thread>
+
+#include "tests/training/command_fixture.h"
+
+namespace resnet {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Everything at once, saved many times within an epoch.
+Arguments settings() {
+  return kSmallNet + Arguments{"--preset",  "scratch", "--epochs", "12",  "--norm-batch",   "4",
+                               "--threads", "2",       "--ema",    "0.9", "--save-minutes", "0.001",
+                               "--balance", "sampling"};
+}
+
+class Resume : public Command {
+ protected:
+  /// Starts the command again and again, each time killed after some random time, until it is through.
+  /// @return how often it was killed
+  static int run_with_kills(const Arguments& command, const TemporaryFolder& folder, unsigned seed) {
+    std::mt19937 random(seed);
+    std::uniform_int_distribution<int> milliseconds(300, 1200);
+    for (int kills = 0; kills < 100; ++kills) {
+      const pid_t child = start(command, folder / "out", folder / "err");
+      const auto end = std::chrono::steady_clock::now() + milliseconds(random) * 1ms;
+      while (std::chrono::steady_clock::now() < end) {
+        int status = 0;
+        if (waitpid(child, &status, WNOHANG) == child) {
+          EXPECT_EQ(status, 0) << read_text(folder / "err");
+          return kills;
+        }
+        std::this_thread::sleep_for(5ms);
+      }
+      kill(child, SIGKILL);
+      wait_for(child);
+    }
+    ADD_FAILURE() << "it never got through";
+    return 100;
+  }
+};
+
+TEST_F(Resume, ARunThatIsKilledAtAnyMomentGivesTheSameBits) {
+  const TemporaryFolder folder;
+  const std::string whole = (folder / "whole/model.pth").string();
+  const std::string parts = (folder / "parts/model.pth").string();
+  ASSERT_EQ(run(Arguments{"train", data(), "--output", whole} + settings()).code, 0);
+  // Slower, so that it is killed within epochs: the result does not depend on the threads.
+  const Arguments slow = Arguments{"train", data(), "--output", parts} + settings();
+  EXPECT_GT(run_with_kills(slow, folder, 1), 0);
+  EXPECT_EQ(digest(parts), digest(whole));
+  EXPECT_FALSE(fs::exists(folder / "parts/model.last.safetensors"));
+}
+
+TEST_F(Resume, TheRecipeThatWasTakenIsWrittenAndGivesTheSameAgain) {
+  const TemporaryFolder folder;
+  const std::string first = (folder / "first/model.pth").string();
+  const std::string again = (folder / "again/model.pth").string();
+  const Arguments network{"--layers", "1,1,1,1", "--width", "8"};
+  ASSERT_EQ(run(Arguments{"train", data(), "--output", first} + settings()).code, 0);
+  const std::string recipe = (folder / "first/recipe.json").string();
+  EXPECT_EQ(nlohmann::json::parse(read_text(recipe)).at("ema"), 0.9);
+  ASSERT_EQ(run(Arguments{"train", data(), "--output", again, "--recipe", recipe} + network).code, 0);
+  EXPECT_EQ(digest(again), digest(first));
+  expect_error({"train", data(), "--output", again, "--recipe", data()}, "is a folder");
+}
+
+TEST_F(Resume, ATimeBudgetDecidesHowManyEpochsThereAre) {
+  const TemporaryFolder folder;
+  const std::string output = (folder / "out/model.pth").string();
+  const Result result =
+      run(Arguments{"train", data(), "--output", output} + kSmallNet + Arguments{"--minutes", "0.05"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(contains(result.err, "0.05 minutes are enough for ")) << result.err;
+  const std::string csv = read_text(folder / "out/metrics.csv");
+  const auto rows = std::count(csv.begin(), csv.end(), '\n') - 1;
+  EXPECT_GT(rows, 3);  // what kSmallNet says
+  EXPECT_EQ(nlohmann::json::parse(read_text(folder / "out/recipe.json")).at("epochs"), rows);
+}
+
+TEST_F(Resume, PatienceEndsARunThatGetsNoBetter) {
+  const TemporaryFolder folder;
+  const Result result = run(Arguments{"train", data(), "--output", (folder / "model.pth").string()} +
+                            kSmallNet + Arguments{"--epochs", "500", "--lr", "0", "--patience", "2"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  const std::string csv = read_text(folder / "metrics.csv");
+  EXPECT_LT(std::count(csv.begin(), csv.end(), '\n'), 30);
+}
+
+TEST_F(Resume, AFolderThatVanishesIsAnErrorAndTheLastGoodFileStays) {
+  const TemporaryFolder folder;
+  const fs::path output = folder / "out/model.pth";
+  const pid_t child = start(
+      Arguments{"train", data(), "--output", output.string()} + kSmallNet + Arguments{"--epochs", "2000"},
+      folder / "stdout", folder / "stderr");
+  for (int i = 0; i < 3000 && !fs::exists(folder / "out/metrics.csv"); ++i) std::this_thread::sleep_for(10ms);
+  fs::rename(folder / "out", folder / "moved");
+  EXPECT_EQ(wait_for(child), 1);
+  const std::string error = read_text(folder / "stderr");
+  EXPECT_TRUE(contains(error, "resnet: error: ")) << error;
+  EXPECT_TRUE(contains(error, (folder / "out").string())) << error;
+  EXPECT_EQ(run({"inspect", (folder / "moved/model.pth").string()}).code, 0);
+}
+
+}  // namespace
+}  // namespace resnet

@@ -1,0 +1,53 @@
+#include "training/picture_input.h"
+
+#include <memory>
+
+#include "model/preprocess.h"
+#include "training/augment.h"
+#include "training/picture.h"
+
+namespace resnet {
+namespace {
+
+constexpr int batches_ahead = 4;
+
+std::size_t pixel_bytes(int size) {
+  return static_cast<std::size_t>(size) * static_cast<std::size_t>(size) * 3;
+}
+
+}  // namespace
+
+Loader load_crops(PictureStore& store, const Recipe& recipe, std::vector<std::size_t> order, int epoch,
+                  int size, int workers) {
+  Augmentation augmentation;
+  augmentation.size = size;
+  augmentation.min_scale = recipe.min_scale;
+  augmentation.jitter = recipe.jitter;
+  const LoaderOptions options{workers, recipe.batch_size, batches_ahead, pixel_bytes(size)};
+  return Loader(std::move(order), options, [&store, &recipe, augmentation, epoch]() -> SampleWriter {
+    return [&store, &recipe, augmentation, epoch](std::size_t turn, std::uint8_t* out) {
+      Random random(recipe.seed, static_cast<std::uint64_t>(epoch), turn);
+      augment(*store.get(turn % store.samples().size()), augmentation, random, out);
+    };
+  });
+}
+
+Loader load_views(PictureStore& store, const Preprocessing& preprocessing, std::vector<std::size_t> order,
+                  int batch_size, int workers) {
+  const LoaderOptions options{workers, batch_size, batches_ahead, pixel_bytes(preprocessing.crop_size)};
+  return Loader(std::move(order), options, [&store, &preprocessing]() -> SampleWriter {
+    auto preprocessor = std::make_shared<Preprocessor>(preprocessing, TensorType::u8, TensorLayout::hwc);
+    return [&store, preprocessor](std::size_t index, std::uint8_t* out) {
+      preprocessor->run(as_image(*store.get(index)), out);
+    };
+  });
+}
+
+LabelledPixels labelled(Batch& batch, const PictureStore& store, int size) {
+  LabelledPixels result{std::move(batch.bytes), {}, size};
+  for (const std::size_t turn : batch.indices)
+    result.labels.push_back(store.samples()[turn % store.samples().size()].label);
+  return result;
+}
+
+}  // namespace resnet

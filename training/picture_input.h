@@ -1,0 +1,31 @@
+#ifndef RESNET_TRAINING_PICTURE_INPUT_H
+#define RESNET_TRAINING_PICTURE_INPUT_H
+
+#include <cstddef>
+#include <vector>
+
+#include "model/preprocessing.h"
+#include "training/learner.h"
+#include "training/loader.h"
+#include "training/picture_store.h"
+#include "training/recipe.h"
+
+namespace resnet {
+
+/// Random crops of an epoch, in batches that are made ahead of their use.
+/// @param store, recipe must outlive the loader
+/// @param order as shuffled_order() gives it
+/// @param size side of the crops
+Loader load_crops(PictureStore& store, const Recipe& recipe, std::vector<std::size_t> order, int epoch,
+                  int size, int workers);
+
+/// Pictures as serving sees them.
+Loader load_views(PictureStore& store, const Preprocessing& preprocessing, std::vector<std::size_t> order,
+                  int batch_size, int workers);
+
+/// Takes the batch's pixels.
+LabelledPixels labelled(Batch& batch, const PictureStore& store, int size);
+
+}  // namespace resnet
+
+#endif
