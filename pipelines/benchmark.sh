@@ -8,7 +8,8 @@
 #   --photos FOLDER   pictures for calibrating int8 and for the agreement (FOLDER/train and FOLDER/val, or FOLDER);
 #                     ../shared/flower_photos where that is there, else drawn ones
 #   --model FILE      a trained model for the agreement of each precision with fp32 on those pictures
-#   --only SECTION... network, peak, pipeline, pixels, pass_through, streams, start, agreement
+#   --only SECTION... network, peak, pipeline, pixels, pass_through, streams, start, training,
+#                         agreement
 #
 # Writes build/benchmark/results.md and results.json; model files stay in build/benchmark/models for the next run.
 # Installs what is missing first (see setup.sh), the peers into an environment of their own. Nothing else should run
@@ -50,7 +51,7 @@ while [ $# -gt 0 ]; do
       only="--only $*"
       break
       ;;
-    *) sed -n '2,23s/^# \{0,1\}//p' "$0"; [ "$1" = --help ] && exit 0; exit 2 ;;
+    *) sed -n '2,24s/^# \{0,1\}//p' "$0"; [ "$1" = --help ] && exit 0; exit 2 ;;
   esac
   shift
 done

@@ -16,6 +16,7 @@ from pipeline_rounds import measure_pass_through, measure_pipeline, measure_stre
 from pixels import measure_pixels
 from settings import Settings
 from start_rounds import measure_start
+from training_rounds import measure_training
 
 SECTIONS = {
     "network": measure_network,
@@ -25,6 +26,7 @@ SECTIONS = {
     "pass_through": measure_pass_through,
     "streams": measure_streams,
     "start": measure_start,
+    "training": measure_training,
     "agreement": measure_agreement,
 }
 
