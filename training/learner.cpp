@@ -200,7 +200,7 @@ void Learner::train_mode(bool on) {
 void Learner::average_statistics(const Tensors& to) const {
   const torch::NoGradGuard no_grad;
   for (std::size_t i = 0; i < to.size(); ++i) {
-    at::Tensor mean = to[i];
+    const at::Tensor& mean = to[i];
     mean.copy_(replicas_.front().statistics[i]);
     if (replicas_.size() == 1) continue;
     for (std::size_t part = 1; part < replicas_.size(); ++part) mean.add_(replicas_[part].statistics[i]);
@@ -221,33 +221,34 @@ at::Tensor Learner::logits(const ResNet& network, const at::Tensor& input) const
   return callable->forward(input).to(at::kFloat);
 }
 
-/// @param share of the pictures in the whole batch
-at::Tensor Learner::loss_of(const at::Tensor& output, const at::Tensor& target, double share) const {
-  if (!class_weights_.defined()) {
-    return at::cross_entropy_loss(output, target, {}, at::Reduction::Mean, -100, recipe_.label_smoothing) *
-           share;
-  }
-  // A mean would divide by the weights of this part.
+/// The mean over the pictures.
+at::Tensor Learner::loss_of(const at::Tensor& output, const at::Tensor& target) const {
+  if (!class_weights_.defined())
+    return at::cross_entropy_loss(output, target, {}, at::Reduction::Mean, -100, recipe_.label_smoothing);
+  // LibTorch's mean would divide by the weights of these pictures.
   return at::cross_entropy_loss(output, target, class_weights_, at::Reduction::Sum, -100,
-                                recipe_.label_smoothing) *
-         (share / static_cast<double>(output.size(0)));
+                                recipe_.label_smoothing) /
+         output.size(0);
 }
 
 /// Forward and backward; the gradients of `share`·loss are added to the part's own.
-double Learner::train_part(Replica& replica, const at::Tensor& input, const at::Tensor& target, double share,
+double Learner::train_part(Replica& replica, const at::Tensor& input, const Targets& targets, double share,
                            std::int64_t& correct) const {
   const at::Tensor output = logits(replica.network, input);
-  const at::Tensor loss = loss_of(output, target, share);
+  at::Tensor loss = loss_of(output, targets.first);
+  if (targets.second.defined())
+    loss = loss * (1 - targets.second_weight) + loss_of(output, targets.second) * targets.second_weight;
+  loss = loss * share;
   loss.backward();
-  correct = count_correct(output.detach(), target);
+  correct = count_correct(output.detach(), targets.first);
   return loss.item<double>();
 }
 
 /// @param all pictures of the batch
 /// @param first slice of the batch: no gradients are there yet
-void Learner::train_slice(const at::Tensor& input, const at::Tensor& target, std::int64_t all, bool first,
+void Learner::train_slice(const at::Tensor& input, const Targets& targets, std::int64_t all, bool first,
                           Scores& sum) {
-  const std::int64_t n = target.size(0);
+  const std::int64_t n = input.size(0);
   const std::size_t parts = count_parts(static_cast<std::size_t>(n), recipe_.norm_batch);
   std::vector<double> loss(parts);
   std::vector<std::int64_t> correct(parts);
@@ -259,7 +260,7 @@ void Learner::train_slice(const at::Tensor& input, const at::Tensor& target, std
     if (index >= parts) return;  // of a batch that is smaller
     const auto part = static_cast<std::int64_t>(index), count = static_cast<std::int64_t>(parts);
     const std::int64_t begin = n * part / count, end = n * (part + 1) / count;
-    loss[index] = train_part(replica, input.slice(0, begin, end), target.slice(0, begin, end),
+    loss[index] = train_part(replica, input.slice(0, begin, end), targets.slice(begin, end),
                              static_cast<double>(end - begin) / static_cast<double>(all), correct[index]);
   });
   for (std::size_t part = 0; part < parts; ++part) {
@@ -272,13 +273,14 @@ Scores Learner::train(LabelledPixels& batch, double lr) {
   train_mode(true);
   const auto n = static_cast<std::int64_t>(batch.labels.size());
   const at::Tensor input = to_input(batch);
-  const at::Tensor target = to_target(batch.labels).to(device_);
+  Targets targets{to_target(batch.labels).to(device_), {}, batch.second_weight};
+  if (!batch.second_labels.empty()) targets.second = to_target(batch.second_labels).to(device_);
   // Batch norm has no variance of one picture.
   const std::int64_t slices = std::clamp<std::int64_t>(n / 2, 1, recipe_.accumulate);
   Scores scores;
   for (std::int64_t i = 0; i < slices; ++i) {
     const std::int64_t begin = n * i / slices, end = n * (i + 1) / slices;
-    train_slice(input.slice(0, begin, end), target.slice(0, begin, end), n, i == 0, scores);
+    train_slice(input.slice(0, begin, end), targets.slice(begin, end), n, i == 0, scores);
   }
   team_->run(team_->size(), [&](std::size_t member) {
     const torch::NoGradGuard no_grad;

@@ -20,6 +20,8 @@ struct LabelledPixels {
   std::vector<std::uint8_t> bytes;   ///< [n, size, size, 3], RGB
   std::vector<std::int64_t> labels;  ///< n class indices
   int size = 0;
+  std::vector<std::int64_t> second_labels;  ///< of mixed pictures, n; empty: none
+  double second_weight = 0;                 ///< of those, 0…1; the rest is the first labels'
 };
 
 /// Means over pictures.
@@ -71,18 +73,29 @@ class Learner {
     Tensors statistics;  ///< of the batch norms
   };
 
+  /// Labels of a batch or of a part of it, on the device.
+  struct Targets {
+    at::Tensor first, second;  ///< second: undefined without
+    double second_weight = 0;
+
+    Targets slice(std::int64_t begin, std::int64_t end) const {
+      return {first.slice(0, begin, end), second.defined() ? second.slice(0, begin, end) : second,
+              second_weight};
+    }
+  };
+
   Replica make_replica(const ResNet& network) const;
   void share_out(std::size_t members);
   void train_mode(bool on);
   void average_statistics(const Tensors& to) const;
-  void train_slice(const at::Tensor& input, const at::Tensor& target, std::int64_t all, bool first,
+  void train_slice(const at::Tensor& input, const Targets& targets, std::int64_t all, bool first,
                    Scores& sum);
-  double train_part(Replica& replica, const at::Tensor& input, const at::Tensor& target, double share,
+  double train_part(Replica& replica, const at::Tensor& input, const Targets& targets, double share,
                     std::int64_t& correct) const;
   void clip_gradients();
   void step(std::size_t member, double lr);
   at::Tensor to_input(LabelledPixels& batch) const;
-  at::Tensor loss_of(const at::Tensor& output, const at::Tensor& target, double share) const;
+  at::Tensor loss_of(const at::Tensor& output, const at::Tensor& target) const;
   at::Tensor logits(const ResNet& network, const at::Tensor& input) const;
   const Replica& saved() const { return recipe_.ema > 0 ? average_ : replicas_.front(); }
 

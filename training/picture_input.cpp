@@ -44,7 +44,9 @@ Loader load_views(PictureStore& store, const Preprocessing& preprocessing, std::
 }
 
 LabelledPixels labelled(Batch& batch, const PictureStore& store, int size) {
-  LabelledPixels result{std::move(batch.bytes), {}, size};
+  LabelledPixels result;
+  result.bytes = std::move(batch.bytes);
+  result.size = size;
   for (const std::size_t turn : batch.indices)
     result.labels.push_back(store.samples()[turn % store.samples().size()].label);
   return result;

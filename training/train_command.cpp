@@ -156,14 +156,14 @@ std::string option_name(std::string field) {
 }
 
 // An option for each kind of field, which notes what was given.
-CLI::Option* add_field(CLI::App& command, const std::string& name, bool /*value*/, EitherWay /*allowed*/,
+CLI::Option* add_field(CLI::App& command, const char* name, bool /*value*/, EitherWay /*allowed*/,
                        nlohmann::json& given) {
   const std::string option = option_name(name);
   return command.add_flag_function(option + ",!--no-" + option.substr(2),
                                    [&given, name](std::int64_t count) { given[name] = count > 0; });
 }
 
-CLI::Option* add_field(CLI::App& command, const std::string& name, const std::string& /*value*/,
+CLI::Option* add_field(CLI::App& command, const char* name, const std::string& /*value*/,
                        const Choices& allowed, nlohmann::json& given) {
   return command
       .add_option_function<std::string>(option_name(name),
@@ -172,7 +172,7 @@ CLI::Option* add_field(CLI::App& command, const std::string& name, const std::st
 }
 
 template <typename Number>
-CLI::Option* add_field(CLI::App& command, const std::string& name, Number /*value*/, const Range& allowed,
+CLI::Option* add_field(CLI::App& command, const char* name, Number /*value*/, const Range& allowed,
                        nlohmann::json& given) {
   return command
       .add_option_function<Number>(option_name(name),

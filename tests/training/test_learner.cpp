@@ -123,6 +123,19 @@ TEST(Learner, AClassThatWeighsNothingTeachesNothing) {
   EXPECT_NEAR(difference(start, twice, "fc"), 2 * difference(start, once, "fc"), 1e-6);
 }
 
+TEST(Learner, ASecondLabelTakesItsPartOfTheLoss) {
+  const auto loss = [](double weight) {
+    Learner learner(small_recipe(), Preprocessing{}, seeded_network(), {}, "cpu", 1);
+    LabelledPixels batch = random_batch(8, 1);
+    batch.second_labels = batch.labels;
+    std::rotate(batch.second_labels.begin(), batch.second_labels.begin() + 1, batch.second_labels.end());
+    batch.second_weight = weight;
+    return learner.train(batch, 0).loss;
+  };
+  EXPECT_GT(std::abs(loss(1) - loss(0)), 0.01);
+  EXPECT_NEAR(loss(0.25), 0.75 * loss(0) + 0.25 * loss(1), 1e-5);
+}
+
 TEST(Learner, ALoadedStateGoesOnBitForBit) {
   Recipe recipe = small_recipe();
   recipe.momentum = 0.9;
