@@ -361,6 +361,7 @@ TEST_F(ModelFile, RelativesOfTheFamilyAreRefusedByWhatTheyHave) {
   const auto expect = [&](const std::string& name, const std::vector<std::int64_t>& shape,
                           const std::string& part) {
     NamedTensors tensors = state();
+    remove(tensors, name);
     tensors.emplace_back(name, at::ones(shape));
     const std::string message =
         message_of([&] { load_model(write(tensors)); }, ErrorCode::unsupported, folder_);
