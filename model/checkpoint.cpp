@@ -5,7 +5,6 @@
 #include <memory>
 #include <unordered_set>
 
-#include <glib.h>
 #include <openssl/evp.h>
 
 #include "model/error.h"
@@ -21,10 +20,7 @@ namespace {
 constexpr std::uint64_t max_file = std::uint64_t{8} << 30;
 constexpr std::size_t max_info = std::size_t{16} << 20;
 
-bool is_safetensors_name(const std::filesystem::path& path) {
-  const std::string ending = path.extension().string();
-  return g_ascii_strcasecmp(ending.c_str(), ".safetensors") == 0;
-}
+bool is_safetensors_name(const std::filesystem::path& path) { return has_extension(path, ".safetensors"); }
 
 CheckpointFormat recognise(const FileBytes& file, const std::filesystem::path& path,
                            const std::string& where) {

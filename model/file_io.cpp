@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <glib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -78,6 +79,10 @@ std::filesystem::path temporary_name(const std::filesystem::path& folder) {
 }
 
 }  // namespace
+
+bool has_extension(const std::filesystem::path& path, const char* extension) {
+  return g_ascii_strcasecmp(path.extension().c_str(), extension) == 0;
+}
 
 FileBytes read_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
   const std::string name = quote_path(path);

@@ -21,6 +21,9 @@ struct FileBytes {
   std::string_view text() const { return {reinterpret_cast<const char*>(data.get()), size}; }
 };
 
+/// Whether a path ends with an extension like ".onnx", in upper or lower case.
+bool has_extension(const std::filesystem::path& path, const char* extension);
+
 /// Reads a regular file (or a link to one) with pread; it is never mapped, so that a file which shrinks
 /// meanwhile is an error and no crash.
 /// @param max_bytes what a file of its kind may have at most; checked before memory is allocated

@@ -13,8 +13,8 @@ namespace {
 /// s = γ/√(σ² + ε). Computed in double: the fold adds no error of its own to fp32. By loops, because
 /// LibTorch's operators would take copies of the weights in double, and its threads.
 /// @param in_place the module's own weights are scaled
-Step fold(const torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImpl& bn, bool in_place,
-          Step::Register input, Step::Register output, bool relu) {
+Step fold(const std::string& name, const torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImpl& bn,
+          bool in_place, Step::Register input, Step::Register output, bool relu) {
   const auto plain = [](const at::Tensor& tensor) {
     return tensor.detach().cpu().to(at::kFloat).contiguous();
   };
@@ -23,6 +23,7 @@ Step fold(const torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImpl& b
   const at::Tensor mean = plain(bn.running_mean), variance = plain(bn.running_var);
   Step step;
   step.kind = Step::Kind::convolution;
+  step.name = name;
   step.input = input;
   step.output = output;
   step.weight = in_place ? weight : at::empty_like(weight);
@@ -51,28 +52,30 @@ class Lowering {
   // Its module holds it under its name too.
   static void release(at::Tensor& weight) { weight.set_data(at::empty({0})); }
 
-  void convolution(torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImpl& bn, Step::Register input,
-                   Step::Register output, bool relu) {
-    take(fold(conv, bn, release_, input, output, relu), conv);
+  void convolution(const std::string& name, torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImpl& bn,
+                   Step::Register input, Step::Register output, bool relu) {
+    take(fold(name, conv, bn, release_, input, output, relu), conv);
   }
 
-  void convolution_add(torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImpl& bn) {
-    Step step = fold(conv, bn, release_, Step::inner, Step::block, true);
+  void convolution_add(const std::string& name, torch::nn::Conv2dImpl& conv,
+                       const torch::nn::BatchNorm2dImpl& bn) {
+    Step step = fold(name, conv, bn, release_, Step::inner, Step::block, true);
     step.kind = Step::Kind::convolution_add;
     take(step, conv);
   }
 
-  void layer(const torch::nn::Sequential& layer) {
-    for (const auto& module : layer->children()) {
-      if (auto* basic = module->as<BasicBlock>()) {
-        convolution(*basic->conv1, *basic->bn1, Step::block, Step::inner, true);
-        downsample(basic->downsample);
-        convolution_add(*basic->conv2, *basic->bn2);
-      } else if (auto* bottleneck = module->as<Bottleneck>()) {
-        convolution(*bottleneck->conv1, *bottleneck->bn1, Step::block, Step::inner, true);
-        convolution(*bottleneck->conv2, *bottleneck->bn2, Step::inner, Step::inner, true);
-        downsample(bottleneck->downsample);
-        convolution_add(*bottleneck->conv3, *bottleneck->bn3);
+  void layer(const std::string& name, const torch::nn::Sequential& layer) {
+    for (const auto& item : layer->named_children()) {
+      const std::string block = name + "." + item.key() + ".";
+      if (auto* basic = item.value()->as<BasicBlock>()) {
+        convolution(block + "conv1", *basic->conv1, *basic->bn1, Step::block, Step::inner, true);
+        downsample(block, basic->downsample);
+        convolution_add(block + "conv2", *basic->conv2, *basic->bn2);
+      } else if (auto* bottleneck = item.value()->as<Bottleneck>()) {
+        convolution(block + "conv1", *bottleneck->conv1, *bottleneck->bn1, Step::block, Step::inner, true);
+        convolution(block + "conv2", *bottleneck->conv2, *bottleneck->bn2, Step::inner, Step::inner, true);
+        downsample(block, bottleneck->downsample);
+        convolution_add(block + "conv3", *bottleneck->conv3, *bottleneck->bn3);
       }
     }
   }
@@ -83,10 +86,10 @@ class Lowering {
     take_(step);
   }
 
-  void downsample(torch::nn::Sequential& downsample) {
+  void downsample(const std::string& block, torch::nn::Sequential& downsample) {
     if (!downsample) return;
-    convolution(*downsample[0]->as<torch::nn::Conv2d>(), *downsample[1]->as<torch::nn::BatchNorm2d>(),
-                Step::block, Step::block, false);
+    convolution(block + "downsample.0", *downsample[0]->as<torch::nn::Conv2d>(),
+                *downsample[1]->as<torch::nn::BatchNorm2d>(), Step::block, Step::block, false);
   }
 
   const bool release_;
@@ -99,14 +102,18 @@ void lower(const ResNet& lowered, bool release, const std::function<void(const S
   const at::NoGradGuard no_grad;
   ResNet network = lowered;  // the same module: only a holder that may change it
   Lowering lowering(release, take);
-  lowering.convolution(*network->conv1, *network->bn1, Step::block, Step::block, true);
+  lowering.convolution("conv1", *network->conv1, *network->bn1, Step::block, Step::block, true);
   Step pool;
   pool.kind = Step::Kind::max_pool;
+  pool.name = "maxpool";
   take(pool);
-  for (const auto& layer : {network->layer1, network->layer2, network->layer3, network->layer4})
-    lowering.layer(layer);
+  lowering.layer("layer1", network->layer1);
+  lowering.layer("layer2", network->layer2);
+  lowering.layer("layer3", network->layer3);
+  lowering.layer("layer4", network->layer4);
   Step head;
   head.kind = Step::Kind::head;
+  head.name = "fc";
   if (network->fc) {
     head.weight = network->fc->weight.detach().cpu().to(at::kFloat).contiguous();
     head.bias = network->fc->bias.detach().cpu().to(at::kFloat).contiguous();

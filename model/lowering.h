@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -23,6 +24,7 @@ struct Step {
   enum Register : std::uint8_t { block, inner };
 
   Kind kind = Kind::convolution;
+  std::string name;  ///< of its module: "layer1.0.conv1", "maxpool", "fc"
   Register input = block;
   Register output = block;
   at::Tensor

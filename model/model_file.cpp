@@ -14,6 +14,7 @@
 #include "model/labels.h"
 #include "model/quantized_state.h"
 #include "model/quote.h"
+#include "model/resnet_variants.h"
 #include "model/vectorise.h"
 
 namespace resnet {
@@ -192,6 +193,7 @@ InferredArchitecture infer_blocks(const Checkpoint& checkpoint) {
   const Tensors tensors(checkpoint);
   InferredArchitecture inferred;
   try {
+    refuse_variants(checkpoint.tensors);
     inferred = infer_architecture([&](const std::string& name) -> std::optional<Shape> {
       const at::Tensor* tensor = tensors.find(name);
       return tensor ? std::optional(tensor->sizes().vec()) : std::nullopt;

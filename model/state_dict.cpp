@@ -16,7 +16,8 @@ namespace {
 constexpr std::array<std::string_view, 12> wrappers{
     "state_dict", "model",   "model_state_dict", "model_state", "model_ema", "state_dict_ema",
     "net",        "network", "ema_state_dict",   "weights",     "params",    "encoder"};
-constexpr std::array<std::string_view, 2> prefixes{"module.", "_orig_mod."};
+/// What wraps a module: DataParallel, torch.compile, and a LightningModule, which has it as a member.
+constexpr std::array<std::string_view, 5> prefixes{"module.", "_orig_mod.", "model.", "net.", "network."};
 /// torch.optim.swa_utils counts its averages in this tensor, beside the `module.` names.
 constexpr std::string_view average_count = "n_averaged";
 

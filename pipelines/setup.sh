@@ -6,6 +6,7 @@
 
 torch_version=2.15.0
 torchvision_version=0.29.2
+onnxruntime_version=1.32.0
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/gst-resnet
 python3=/usr/bin/python3
 [ -x "$python3" ] || python3=python3
@@ -40,7 +41,7 @@ run_packages='g++ meson ninja-build pkg-config python3 python3-venv ca-certifica
   libglib2.0-dev libssl-dev libdeflate-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
   libpango1.0-dev libcairo2-dev fonts-dejavu-core libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
-  libopencv-highgui-dev nlohmann-json3-dev libcli11-dev libgtest-dev'
+  libopencv-highgui-dev nlohmann-json3-dev libcli11-dev libonnx-dev libprotobuf-dev libgtest-dev'
 test_packages='git libbenchmark-dev fonts-noto-cjk python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0'
 
 # install_packages NAME...: those of them that are missing, with apt-get.
@@ -166,6 +167,21 @@ setup_test_python() {
   fi
   [ -n "$no_python" ] || return 0
   test_python=
+}
+
+has_onnxruntime() { [ -d "$(echo "$cache/python-$torch_version"/lib/python3*/site-packages/onnxruntime)" ]; }
+
+fill_onnxruntime() {
+  pip_python=$test_python
+  has_onnxruntime || pip install --quiet --no-cache-dir "onnxruntime==$onnxruntime_version"
+}
+
+# Adds ONNX Runtime to the tests' Python, which may be older than its use here; else sets $no_onnxruntime to the reason.
+setup_onnxruntime() {
+  no_onnxruntime=
+  ! has_onnxruntime || return 0
+  say "ONNX Runtime $onnxruntime_version from PyPI to $cache: 30 MB to download, 85 MB on disk"
+  locked fill_onnxruntime || no_onnxruntime='ONNX Runtime could not be downloaded from PyPI'
 }
 
 # Of these versions, whatever the system has: others format otherwise and find other things. clang-tidy 22 is the

@@ -4,7 +4,7 @@
 
 debian13_packages="$run_packages $test_packages ccache libtorch-dev
   libgstreamer-plugins-bad1.0-dev gstreamer1.0-plugins-bad
-  python3-torch python3-torchvision python3-safetensors python3-pil python3-numpy"
+  python3-torch python3-torchvision python3-safetensors python3-onnxruntime python3-pil python3-numpy"
 
 # To be run inside; later runs install what was added to the list meanwhile.
 debian13_install="cd /src && . pipelines/setup.sh && install_packages $(echo $debian13_packages) && apt-get clean"

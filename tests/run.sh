@@ -101,7 +101,13 @@ export lint_folder
 leg_default() {
   if [ -z "${RESNET_PYTHON:-}" ]; then
     setup_test_python
-    if [ -n "$test_python" ]; then export RESNET_PYTHON="$test_python"; else skip "Python interop: $no_python"; fi
+    if [ -n "$test_python" ]; then
+      export RESNET_PYTHON="$test_python"
+      setup_onnxruntime
+      [ -z "$no_onnxruntime" ] || skip "ONNX export: $no_onnxruntime"
+    else
+      skip "Python interop: $no_python"
+    fi
   fi
   setup_libtorch
   build build $ci_options "-Dlibtorch=$libtorch"

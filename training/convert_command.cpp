@@ -6,10 +6,12 @@
 #include <CLI/CLI.hpp>
 
 #include "model/error.h"
+#include "model/file_io.h"
 #include "model/model_file.h"
 #include "training/commands.h"
 #include "training/console.h"
 #include "training/file.h"
+#include "training/onnx_export.h"
 
 namespace resnet {
 namespace {
@@ -64,7 +66,15 @@ int run_convert(const ConvertOptions& options, bool quiet) {
                     " is quantized for its preprocessing, which can no longer be changed; convert "
                     "the model that it was made of and quantize that");
   }
-  save_model(options.out, model.network, model.info);
+  if (!has_extension(options.out, ".onnx")) {
+    save_model(options.out, model.network, model.info);
+  } else if (model.info.quantization) {
+    throw Error(ErrorCode::unsupported,
+                options.in.string() +
+                    " is quantized, and ONNX is written in fp32 only; convert the model that it was made of");
+  } else {
+    write_onnx(options.out, model.network, model.info);
+  }
   console.note("wrote " + options.out.string());
   return 0;
 }
@@ -73,10 +83,12 @@ int run_convert(const ConvertOptions& options, bool quiet) {
 
 void add_convert_command(CLI::App& app, const bool& quiet, Action& action) {
   CLI::App& command = *app.add_subcommand(
-      "convert", "Rewrite a model file as .pth or .safetensors and say in it what it did not say");
+      "convert", "Rewrite a model file as .pth, .safetensors or .onnx and say in it what it did not say");
   const auto options = std::make_shared<ConvertOptions>();
   command.add_option("IN", options->in, "Model file to read")->required();
-  command.add_option("OUT", options->out, "Model file to write; .safetensors, or else .pth")->required();
+  command
+      .add_option("OUT", options->out, "File to write: .safetensors, .onnx for other programs, or else .pth")
+      ->required();
   command.add_option("--resize", options->resize, "Short side of a picture after Resize, pixels")
       ->check(CLI::Range(1, 4096));
   command.add_option("--crop", options->crop, "Side of the network's input, pixels")

@@ -69,11 +69,14 @@ TEST(Architecture, IsInferredFromShapes) {
 }
 
 TEST(Architecture, OfAnyDepthAndWidthIsInferred) {
-  const std::vector<Architecture> some = {{BlockType::basic, {1, 1, 1, 1}, 16, 1, 64},
-                                          {BlockType::basic, {1, 2, 3, 4}, 20, 1, 64},
-                                          {BlockType::bottleneck, {1, 1, 2, 1}, 16, 1, 64},
-                                          {BlockType::bottleneck, {1, 1, 2, 1}, 16, 4, 32},
-                                          {BlockType::bottleneck, {2, 1, 1, 1}, 24, 8, 40}};
+  const std::vector<Architecture> some = {
+      {BlockType::basic, {1, 1, 1, 1}, 16, 1, 64},
+      {BlockType::basic, {1, 2, 3, 4}, 20, 1, 64},
+      {BlockType::bottleneck, {1, 1, 2, 1}, 16, 1, 64},
+      {BlockType::bottleneck, {1, 1, 2, 1}, 16, 4, 32},
+      {BlockType::bottleneck, {2, 1, 1, 1}, 24, 8, 40},
+      {BlockType::bottleneck, {2, 2, 2, 2}, 64, 1, 64},     // timm's resnet26
+      {BlockType::bottleneck, {3, 4, 23, 3}, 64, 32, 48}};  // and 32x48d
   for (const Architecture& architecture : some) {
     EXPECT_EQ(infer(shapes_of(architecture, 0)).architecture, architecture) << architecture.name();
   }

@@ -201,6 +201,8 @@ TEST_F(ReadCheckpoint, RemovesPrefixes) {
   EXPECT_NE(read.find("fc.bias"), nullptr);
   EXPECT_EQ(read.notes,
             (std::vector<std::string>{"prefix 'module.' removed", "prefix '_orig_mod.' removed"}));
+  write_pth(folder_ / "lightning.ckpt", {{"model.conv1.weight", at::ones({1})}}, nullptr);
+  EXPECT_NE(read_checkpoint(folder_ / "lightning.ckpt").find("conv1.weight"), nullptr);
   write_safetensors(folder_ / "q.safetensors", {{"module.a", at::ones({1})}, {"b", at::ones({1})}}, nullptr);
   EXPECT_NE(read_checkpoint(folder_ / "q.safetensors").find("module.a"), nullptr);
 }

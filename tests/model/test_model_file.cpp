@@ -357,5 +357,40 @@ TEST_F(ModelFile, AWriteThatFailsMidwayLeavesTheOldFile) {
       << "a temporary file was left";
 }
 
+TEST_F(ModelFile, RelativesOfTheFamilyAreRefusedByWhatTheyHave) {
+  const auto expect = [&](const std::string& name, const std::vector<std::int64_t>& shape,
+                          const std::string& part) {
+    NamedTensors tensors = state();
+    remove(tensors, name);
+    tensors.emplace_back(name, at::ones(shape));
+    const std::string message =
+        message_of([&] { load_model(write(tensors)); }, ErrorCode::unsupported, folder_);
+    EXPECT_TRUE(message.starts_with("'m.pth' is not a supported ResNet: ")) << message;
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+    EXPECT_NE(message.find("'" + name + "'"), std::string::npos) << message;
+  };
+  expect("conv1.0.weight", {8, 3, 3, 3}, "a deep stem of three 3×3 convolutions");
+  expect("layer2.0.downsample.1.weight", {32, 16, 1, 1}, "shortcuts average");
+  expect("layer1.0.se.fc1.weight", {4, 16, 1, 1}, "squeeze-and-excitation");
+  expect("layer1.0.se.conv.weight", {1, 1, 3}, "attention");
+  expect("layer1.0.se_module.fc1.weight", {4, 16, 1, 1}, "squeeze-and-excitation");
+  expect("maxpool.0.weight", {16, 16, 3, 3}, "in place of the max pool");
+  expect("layer2.0.aa.filt", {16, 1, 3, 3}, "anti-aliasing");
+  expect("layer3.1.convs.0.weight", {16, 16, 3, 3}, "Res2Net");
+  expect("layer1.0.conv2.fc1.weight", {16, 16, 1, 1}, "ResNeSt");
+  expect("layer1.0.conv2.paths.0.conv.weight", {16, 16, 3, 3}, "SKNet");
+  expect("stem.conv.weight", {16, 3, 7, 7}, "another family");
+  expect("resnet.embedder.embedder.convolution.weight", {16, 3, 7, 7}, "Hugging Face's transformers");
+}
+
+TEST_F(ModelFile, GroupNormsAreRefused) {
+  NamedTensors tensors = state();
+  std::erase_if(tensors, [](const auto& entry) { return entry.first.find("running_") != std::string::npos; });
+  expect_error(
+      tensors, ErrorCode::unsupported,
+      "'m.pth' is not a supported ResNet: its norms have no running statistics (GroupNorm), as tensor "
+      "'bn1.weight' tells");
+}
+
 }  // namespace
 }  // namespace resnet::testing

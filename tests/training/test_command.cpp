@@ -189,6 +189,21 @@ TEST_F(Command, ConvertStampsAndKeepsTheTensors) {
   expect_error({"convert", model(), other, "--resize", "30"}, "--crop 32 is larger");
 }
 
+TEST_F(Command, ConvertWritesOnnxWithWhatIsStamped) {
+  const TemporaryFolder folder;
+  const std::string file = (folder / "small.ONNX").string();
+  const Result result = run({"convert", model(), file, "--resize", "48"});
+  if (contains(result.err, "libonnx-dev")) GTEST_SKIP() << "this build has no ONNX";
+  ASSERT_EQ(result.code, 0) << result.err;
+  const std::string bytes = read_text(file);
+  for (const std::string part : {"gst-resnet", "layer4.0.conv2.weight", R"(["blue","red"])",
+                                 R"("resize_size":48)", digest(model()).c_str()}) {
+    EXPECT_TRUE(contains(bytes, part)) << part;
+  }
+  expect_error({"inspect", file}, "is no checkpoint");
+  expect_error({"convert", model(), "/proc/small.onnx"}, "/proc/small.onnx cannot be written");
+}
+
 TEST_F(Command, TheSameSeedGivesTheSameWeightsWithAnyWorkers) {
   const TemporaryFolder folder;
   const std::string other = (folder / "other.pth").string();

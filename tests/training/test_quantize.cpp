@@ -150,6 +150,8 @@ TEST_F(QuantizeCommand, AQuantizedModelIsConvertedAsItIs) {
   EXPECT_EQ(digest(other), digest(output()));
   EXPECT_EQ(description(other).at("quantization"), description(output()).at("quantization"));
   expect_error({"convert", output(), other, "--mean", "0.5,0.5,0.5"}, "quantized for its preprocessing");
+  expect_error({"convert", output(), (folder_ / "m.onnx").string()},
+               "is quantized, and ONNX is written in fp32 only");
 }
 
 TEST_F(QuantizeCommand, SaysWhatIsWrong) {
