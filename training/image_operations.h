@@ -42,8 +42,8 @@ void apply_operation(RgbPicture& picture, Operation operation, double magnitude,
                      std::vector<std::uint8_t>& scratch);
 
 /// Pillow's ImageEnhance.Brightness, Contrast and Color: 0 is black, the mean grey or grey, 1 the picture as
-/// it was. With a float factor they equal Pillow's byte for byte; with a double one, about one value in a
-/// hundred thousand is a step off.
+/// it was. With a float factor they equal Pillow's byte for byte; with a double one, a few values in a
+/// million are a step off.
 template <typename Factor>
 void adjust_brightness(RgbPicture& picture, Factor factor);
 template <typename Factor>
