@@ -4,97 +4,86 @@
 #include <cmath>
 #include <vector>
 
+#include "training/image_operations.h"
 #include "training/picture.h"
 
 namespace resnet {
 namespace {
 
-/// Pillow's Image.blend for one byte: truncated, clipped when the factor leaves 0…1.
-std::uint8_t blend(double from, double to, double factor) {
-  return static_cast<std::uint8_t>(std::clamp(from + factor * (to - from), 0.0, 255.0));
-}
+struct Size {
+  int width, height;
+};
 
-/// Pillow's convert("L").
-std::uint32_t luma(const std::uint8_t* rgb) {
-  return (rgb[0] * 19595U + rgb[1] * 38470U + rgb[2] * 7471U + 0x8000U) >> 16;
-}
+struct Range {
+  double low, high;
+};
 
-void adjust_brightness(std::vector<std::uint8_t>& pixels, double factor) {
-  for (std::uint8_t& value : pixels) {
-    value = blend(0, value, factor);
-  }
-}
-
-void adjust_contrast(std::vector<std::uint8_t>& pixels, double factor) {
-  std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < pixels.size(); i += 3) {
-    sum += luma(&pixels[i]);
-  }
-  const double mean = std::floor(static_cast<double>(sum) / (static_cast<double>(pixels.size()) / 3) + 0.5);
-  for (std::uint8_t& value : pixels) {
-    value = blend(mean, value, factor);
-  }
-}
-
-void adjust_saturation(std::vector<std::uint8_t>& pixels, double factor) {
-  for (std::size_t i = 0; i < pixels.size(); i += 3) {
-    const double grey = luma(&pixels[i]);
-    for (std::size_t c = 0; c < 3; ++c) {
-      pixels[i + c] = blend(grey, pixels[i + c], factor);
+/// A rectangle somewhere in a picture, at most `largest`: its part of the area is drawn evenly, the ratio of
+/// its width to its height evenly in the logarithm. None when ten tries fit none.
+std::optional<Crop> random_box(Size picture, Range area, Range ratio, Size largest, Random& random) {
+  constexpr int kTries = 10;
+  const double low_ratio = std::log(ratio.low);
+  const double high_ratio = std::log(ratio.high);
+  const double whole = static_cast<double>(picture.width) * picture.height;
+  for (int i = 0; i < kTries; ++i) {
+    const double target = whole * random.uniform(area.low, area.high);
+    const double shape = std::exp(random.uniform(low_ratio, high_ratio));
+    const int w = static_cast<int>(std::lround(std::sqrt(target * shape)));
+    const int h = static_cast<int>(std::lround(std::sqrt(target / shape)));
+    if (w > 0 && h > 0 && w <= largest.width && h <= largest.height) {
+      const int top = static_cast<int>(random.below(static_cast<std::uint64_t>(picture.height - h + 1)));
+      const int left = static_cast<int>(random.below(static_cast<std::uint64_t>(picture.width - w + 1)));
+      return Crop{left, top, w, h};
     }
   }
+  return std::nullopt;
 }
 
-void color_jitter(std::vector<std::uint8_t>& pixels, double jitter, Random& random) {
+/// Blends in double, not in Pillow's float: one value in a hundred thousand differs by a step, and what a
+/// seed gave before stays.
+void color_jitter(RgbPicture& picture, double jitter, Random& random, std::vector<std::uint8_t>& scratch) {
   std::vector<int> order{0, 1, 2};
   random.shuffle(order);
   for (const int adjustment : order) {
     const double factor = random.uniform(std::max(0.0, 1 - jitter), 1 + jitter);
     switch (adjustment) {
       case 0:
-        adjust_brightness(pixels, factor);
+        adjust_brightness(picture, factor);
         break;
       case 1:
-        adjust_contrast(pixels, factor);
+        adjust_contrast(picture, factor);
         break;
       default:
-        adjust_saturation(pixels, factor);
+        adjust_saturation(picture, factor, scratch);
         break;
     }
   }
 }
 
-void copy_rows(const RgbPicture& picture, bool flipped, std::uint8_t* out) {
-  if (!flipped) {
-    std::copy(picture.pixels.begin(), picture.pixels.end(), out);
-    return;
-  }
-  const auto width = static_cast<std::size_t>(picture.width);
-  for (std::size_t y = 0; y < static_cast<std::size_t>(picture.height); ++y) {
-    const std::uint8_t* row = &picture.pixels[y * width * 3];
-    for (std::size_t x = width; x-- > 0; out += 3) {
-      std::copy_n(row + x * 3, 3, out);
+void fill(RgbPicture& picture, const Crop& box, const std::array<std::uint8_t, 3>& color) {
+  for (int y = box.top; y < box.top + box.height; ++y) {
+    std::uint8_t* pixel = picture.pixels.data() + (std::ptrdiff_t{y} * picture.width + box.left) * 3;
+    for (int x = 0; x < box.width; ++x, pixel += 3) {
+      std::copy(color.begin(), color.end(), pixel);
     }
   }
 }
 
 }  // namespace
 
+std::array<std::uint8_t, 3> mean_color(const Preprocessing& preprocessing) {
+  std::array<std::uint8_t, 3> color{};
+  for (std::size_t c = 0; c < 3; ++c) {
+    color[c] = static_cast<std::uint8_t>(std::lround(std::clamp(preprocessing.mean[c], 0.0f, 1.0f) * 255));
+  }
+  return color;
+}
+
 Crop random_crop(int width, int height, double min_scale, Random& random) {
-  constexpr int kTries = 10;
-  const double low_ratio = std::log(3.0 / 4.0);
-  const double high_ratio = std::log(4.0 / 3.0);
-  const double area = static_cast<double>(width) * height;
-  for (int i = 0; i < kTries; ++i) {
-    const double target = area * random.uniform(min_scale, 1.0);
-    const double ratio = std::exp(random.uniform(low_ratio, high_ratio));
-    const int w = static_cast<int>(std::lround(std::sqrt(target * ratio)));
-    const int h = static_cast<int>(std::lround(std::sqrt(target / ratio)));
-    if (w > 0 && h > 0 && w <= width && h <= height) {
-      const int top = static_cast<int>(random.below(static_cast<std::uint64_t>(height - h + 1)));
-      const int left = static_cast<int>(random.below(static_cast<std::uint64_t>(width - w + 1)));
-      return {left, top, w, h};
-    }
+  const std::optional<Crop> drawn =
+      random_box({width, height}, {min_scale, 1.0}, {3.0 / 4.0, 4.0 / 3.0}, {width, height}, random);
+  if (drawn) {
+    return *drawn;
   }
   // As torchvision: the largest central crop whose ratio is allowed.
   const double ratio = static_cast<double>(width) / height;
@@ -109,6 +98,10 @@ Crop random_crop(int width, int height, double min_scale, Random& random) {
   return crop;
 }
 
+std::optional<Crop> random_erasing(int width, int height, Random& random) {
+  return random_box({width, height}, {0.02, 0.33}, {1 / 3.3, 1 / 0.3}, {width - 1, height - 1}, random);
+}
+
 void augment(const RgbPicture& picture, const Augmentation& augmentation, Random& random, std::uint8_t* out) {
   const Crop crop = random_crop(picture.width, picture.height, augmentation.min_scale, random);
   const bool flipped = augmentation.flip && random.uniform() < 0.5;
@@ -120,10 +113,20 @@ void augment(const RgbPicture& picture, const Augmentation& augmentation, Random
   cropped.height = crop.height;
   const Box all{0, 0, static_cast<double>(crop.width), static_cast<double>(crop.height)};
   RgbPicture result = resize(cropped, augmentation.size, augmentation.size, Interpolation::bilinear, all);
-  if (augmentation.jitter > 0) {
-    color_jitter(result.pixels, augmentation.jitter, random);
+  if (flipped) {
+    mirror(result);
   }
-  copy_rows(result, flipped, out);
+  std::vector<std::uint8_t> scratch;
+  apply_policy(result, augmentation.policy, random, scratch);
+  if (augmentation.jitter > 0) {
+    color_jitter(result, augmentation.jitter, random, scratch);
+  }
+  if (augmentation.erase > 0 && random.uniform() < augmentation.erase) {
+    if (const std::optional<Crop> box = random_erasing(result.width, result.height, random)) {
+      fill(result, *box, augmentation.erase_color);
+    }
+  }
+  std::copy(result.pixels.begin(), result.pixels.end(), out);
 }
 
 }  // namespace resnet

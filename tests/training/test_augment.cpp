@@ -1,6 +1,9 @@
 #include <algorithm>
+#include <array>
+#include <optional>
 
 #include <gtest/gtest.h>
+#include <libdeflate.h>
 
 #include "training/augment.h"
 #include "training/picture.h"
@@ -67,10 +70,96 @@ TEST(Augment, PicturesTooNarrowForAnyCropGiveTheCentralOne) {
   EXPECT_EQ(crop.top, 498);
 }
 
+TEST(Augment, SeedsGiveWhatTheyAlwaysGave) {
+  Augmentation augmentation;
+  augmentation.size = 48;
+  std::vector<std::uint8_t> all;
+  for (const double jitter : {0.0, 0.2}) {
+    augmentation.jitter = jitter;
+    for (std::uint64_t i = 0; i < 50; ++i) {
+      const auto out = augmented(gradient(90, 70), augmentation, 1, i);
+      all.insert(all.end(), out.begin(), out.end());
+    }
+  }
+  EXPECT_EQ(libdeflate_crc32(0, all.data(), all.size()), 2957129382U);
+}
+
+TEST(Augment, PolicyFollowsTheFlipAndErasingIsLast) {
+  const RgbPicture picture = gradient(90, 70);
+  Augmentation plain;
+  plain.size = 40;
+  std::vector<std::uint8_t> scratch;
+  int changed = 0;
+  for (std::uint64_t i = 0; i < 60; ++i) {
+    RgbPicture expected{40, 40, std::vector<std::uint8_t>(40 * 40 * 3)};
+    Random random(3, 1, i);
+    augment(picture, plain, random, expected.pixels.data());
+    const std::vector<std::uint8_t> before = expected.pixels;
+    apply_policy(expected, AugmentationPolicy::trivial, random, scratch);
+    Augmentation full = plain;
+    full.policy = AugmentationPolicy::trivial;
+    EXPECT_EQ(augmented(picture, full, 1, i), expected.pixels);
+    changed += expected.pixels != before ? 1 : 0;
+
+    random.uniform();
+    const std::optional<Crop> box = random_erasing(40, 40, random);
+    ASSERT_TRUE(box);
+    for (int y = 0; y < box->height; ++y) {
+      for (int x = 0; x < box->width; ++x) {
+        const std::array<std::uint8_t, 3> mean{124, 116, 104};
+        std::copy(mean.begin(), mean.end(),
+                  &expected.pixels[static_cast<std::size_t>(((box->top + y) * 40 + box->left + x) * 3)]);
+      }
+    }
+    full.erase = 1;
+    EXPECT_EQ(augmented(picture, full, 1, i), expected.pixels);
+  }
+  EXPECT_GT(changed, 40);
+}
+
+TEST(Augment, ErasesTheProbabilityOfPicturesAndWithTheColorThatIsAsked) {
+  Augmentation augmentation;
+  augmentation.size = 32;
+  augmentation.erase = 0.25;
+  augmentation.erase_color = {1, 2, 3};
+  int erased = 0;
+  const RgbPicture white{40, 40, std::vector<std::uint8_t>(4800, 255)};
+  for (std::uint64_t i = 0; i < 400; ++i) {
+    const auto out = augmented(white, augmentation, 0, i);
+    const auto at = std::find(out.begin(), out.end(), 1);
+    if (at == out.end()) continue;
+    ++erased;
+    EXPECT_EQ(*(at + 1), 2);
+    EXPECT_EQ(*(at + 2), 3);
+  }
+  EXPECT_NEAR(erased, 100, 40);
+}
+
+TEST(Augment, ErasedRectanglesKeepAreaAndRatioAndLeaveBorders) {
+  Random random(1, 2, 3);
+  for (int i = 0; i < 2000; ++i) {
+    const std::optional<Crop> box = random_erasing(200, 150, random);
+    ASSERT_TRUE(box);
+    ASSERT_LT(box->width, 200);
+    ASSERT_LT(box->height, 150);
+    ASSERT_LE(box->left + box->width, 200);
+    ASSERT_LE(box->top + box->height, 150);
+    const double area = static_cast<double>(box->width) * box->height / (200.0 * 150);
+    ASSERT_GT(area, 0.019);
+    ASSERT_LT(area, 0.34);
+    const double ratio = static_cast<double>(box->height) / box->width;
+    ASSERT_GT(ratio, 0.28);
+    ASSERT_LT(ratio, 3.5);
+  }
+  EXPECT_FALSE(random_erasing(1, 1, random));
+}
+
 TEST(Augment, OnePixelIsEnough) {
   Augmentation augmentation;
   augmentation.size = 16;
   augmentation.jitter = 0.5;
+  augmentation.policy = AugmentationPolicy::rand;
+  augmentation.erase = 1;
   EXPECT_EQ(augmented(gradient(1, 1), augmentation, 0, 0).size(), 16U * 16 * 3);
 }
 

@@ -1,4 +1,3 @@
-#include <cstdio>
 #include <cstdlib>
 #include <sstream>
 
@@ -9,6 +8,7 @@
 
 #include "model/error.h"
 #include "tests/temporary_folder.h"
+#include "tests/training/python_lines.h"
 #include "training/picture.h"
 
 namespace resnet {
@@ -67,15 +67,10 @@ TEST(Picture, GreyAlphaAndSixteenBitBecomeRgb) {
 }
 
 /// Runs pillow_pictures.py and compares each line with what we read. @return how many there were
-int compare_with_pillow(const std::string& arguments) {
-  const std::string command = std::string("'") + std::getenv("RESNET_PYTHON") + "' '" +
-                              std::getenv("RESNET_SOURCE_ROOT") + "/tests/training/pillow_pictures.py' " +
-                              arguments;
-  FILE* pipe = popen(command.c_str(), "r");
-  std::array<char, 512> line{};
-  int count = 0;
-  for (; pipe != nullptr && std::fgets(line.data(), line.size(), pipe) != nullptr; ++count) {
-    std::istringstream words(line.data());
+std::size_t compare_with_pillow(const std::string& arguments) {
+  const std::vector<std::string> lines = python_lines("pillow_pictures.py", arguments);
+  for (const std::string& line : lines) {
+    std::istringstream words(line);
     std::string path;
     int width = 0;
     int height = 0;
@@ -86,14 +81,13 @@ int compare_with_pillow(const std::string& arguments) {
     EXPECT_EQ(picture.height, height) << path;
     EXPECT_EQ(libdeflate_crc32(0, picture.pixels.data(), picture.pixels.size()), expected) << path;
   }
-  EXPECT_EQ(pipe == nullptr ? -1 : pclose(pipe), 0) << command;
-  return count;
+  return lines.size();
 }
 
 TEST(Picture, EveryKindEqualsPillows) {
   if (std::getenv("RESNET_PYTHON") == nullptr) GTEST_SKIP() << "RESNET_PYTHON names no Python with Pillow";
   const TemporaryFolder folder;
-  EXPECT_GT(compare_with_pillow("'" + folder.path().string() + "'"), 25);
+  EXPECT_GT(compare_with_pillow("'" + folder.path().string() + "'"), 25U);
   // OpenCV rounds each product of CMYK the other way.
   const RgbPicture cmyk = read_picture(folder / "cmyk.jpg");
   const RgbPicture expected = read_picture(folder / "cmyk.jpg.png");
@@ -107,7 +101,7 @@ TEST(Picture, PhotosEqualPillows) {
   if (std::getenv("RESNET_PYTHON") == nullptr) GTEST_SKIP() << "RESNET_PYTHON names no Python with Pillow";
   const std::string photos = std::string(std::getenv("RESNET_SHARED")) + "/flower_photos/val";
   if (!std::filesystem::exists(photos)) GTEST_SKIP() << photos << " is not there";
-  EXPECT_GT(compare_with_pillow("/tmp '" + photos + "'/*/1*.jpg"), 50);
+  EXPECT_GT(compare_with_pillow("/tmp '" + photos + "'/*/1*.jpg"), 50U);
 }
 
 TEST(Picture, BrokenFilesAreNamed) {
