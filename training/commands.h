@@ -20,6 +20,7 @@ void add_predict_command(CLI::App& app, const bool& quiet, Action& action);
 void add_inspect_command(CLI::App& app, const bool& quiet, Action& action);
 void add_quantize_command(CLI::App& app, const bool& quiet, Action& action);
 void add_convert_command(CLI::App& app, const bool& quiet, Action& action);
+void add_data_command(CLI::App& app, const bool& quiet, Action& action);
 
 }  // namespace resnet
 

@@ -1,5 +1,6 @@
 #include "training/console.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include <unistd.h>
@@ -45,6 +46,16 @@ std::string printable(const std::string& text) {
     }
   }
   return result;
+}
+
+std::size_t text_width(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+std::string padded(const std::string& text, std::size_t width, bool right) {
+  const std::string space(width - std::min(width, text_width(text)), ' ');
+  return right ? space + text : text + space;
 }
 
 }  // namespace resnet

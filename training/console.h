@@ -1,6 +1,7 @@
 #ifndef RESNET_TRAINING_CONSOLE_H
 #define RESNET_TRAINING_CONSOLE_H
 
+#include <cstddef>
 #include <string>
 
 namespace resnet {
@@ -33,6 +34,12 @@ class Console {
 
 /// `text` on one line and without control characters, so that a name from a file cannot steer the terminal.
 std::string printable(const std::string& text);
+
+/// Columns that a line of UTF-8 takes, where each character takes one.
+std::size_t text_width(const std::string& text);
+
+/// `text` filled with spaces to `width` columns: behind it, or before it to stand on the right.
+std::string padded(const std::string& text, std::size_t width, bool right = false);
 
 }  // namespace resnet
 

@@ -114,26 +114,32 @@ std::vector<fs::path> list_pictures(const fs::path& folder, std::vector<fs::path
   return pictures;
 }
 
-ImageFolder scan_image_folder(const fs::path& root) {
+std::vector<std::string> list_classes(const fs::path& root) {
   require_folder(root);
-  ImageFolder result;
+  std::vector<std::string> classes;
   std::error_code error;
   fs::directory_iterator entry(root, error);
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
     std::error_code ignored;
     if (entry->is_directory(ignored) && !is_hidden(entry->path())) {
-      result.classes.push_back(entry->path().filename().string());
+      classes.push_back(entry->path().filename().string());
     }
   }
   if (error) {
     throw Error(ErrorCode::read, "folder " + root.string() + " cannot be read: " + error.message());
   }
+  std::sort(classes.begin(), classes.end());
+  return classes;
+}
+
+ImageFolder scan_image_folder(const fs::path& root) {
+  ImageFolder result;
+  result.classes = list_classes(root);
   if (result.classes.empty()) {
     throw Error(
         ErrorCode::format,
         "folder " + root.string() + " holds no class folders; expected one sub-folder of pictures per class");
   }
-  std::sort(result.classes.begin(), result.classes.end());
   for (std::size_t label = 0; label < result.classes.size(); ++label) {
     const fs::path folder = root / result.classes[label];
     const std::vector<fs::path> pictures = list_pictures(folder, result.not_pictures);
@@ -165,10 +171,14 @@ std::vector<Sample> scan_part(const fs::path& root, const char* part, TrainingDa
 
 }  // namespace
 
+bool has_splits(const fs::path& root) {
+  return fs::is_directory(root / "train") && fs::is_directory(root / "val");
+}
+
 TrainingData open_training_data(const fs::path& root, double hold_out) {
   require_folder(root);
   TrainingData data;
-  if (fs::is_directory(root / "train") && fs::is_directory(root / "val")) {
+  if (has_splits(root)) {
     data.train = scan_part(root, "train", data);
     data.val = scan_part(root, "val", data);
     if (fs::is_directory(root / "test")) data.test = scan_part(root, "test", data);

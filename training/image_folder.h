@@ -30,8 +30,15 @@ bool has_picture_ending(const std::filesystem::path& path);
 std::vector<std::filesystem::path> list_pictures(const std::filesystem::path& folder,
                                                  std::vector<std::filesystem::path>& not_pictures);
 
+/// The sub-folders of `root` in plain byte order: one for each class.
+/// @throws Error not_found, read
+std::vector<std::string> list_classes(const std::filesystem::path& root);
+
 /// @throws Error not_found, read, format: no folder, no class folders, a class folder without a picture
 ImageFolder scan_image_folder(const std::filesystem::path& root);
+
+/// Whether `root` holds `train` and `val`, rather than being one ImageFolder.
+bool has_splits(const std::filesystem::path& root);
 
 struct TrainingData {
   std::vector<std::string> classes;

@@ -46,6 +46,7 @@ int run(int argc, char** argv) {
   resnet::add_inspect_command(app, quiet, action);
   resnet::add_quantize_command(app, quiet, action);
   resnet::add_convert_command(app, quiet, action);
+  resnet::add_data_command(app, quiet, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <numeric>
 
@@ -12,24 +13,6 @@ namespace {
 
 double ratio(std::size_t part, std::size_t whole) {
   return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
-}
-
-double macro_f1(const ConfusionMatrix& matrix) {
-  double sum = 0;
-  for (std::size_t i = 0; i < matrix.classes(); ++i) {
-    sum += matrix.scores(i).f1;
-  }
-  return matrix.classes() == 0 ? 0 : sum / static_cast<double>(matrix.classes());
-}
-
-std::size_t columns(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
-
-std::string padded(const std::string& text, std::size_t width, bool right = false) {
-  const std::string space(width - std::min(width, columns(text)), ' ');
-  return right ? space + text : text + space;
 }
 
 std::string fixed(double value) {
@@ -65,6 +48,25 @@ ClassScores ConfusionMatrix::scores(std::size_t index) const {
   return {ratio(hits, predictions), ratio(hits, truths), ratio(2 * hits, truths + predictions), truths};
 }
 
+double macro_f1(const ConfusionMatrix& matrix) {
+  double sum = 0;
+  for (std::size_t i = 0; i < matrix.classes(); ++i) {
+    sum += matrix.scores(i).f1;
+  }
+  return matrix.classes() == 0 ? 0 : sum / static_cast<double>(matrix.classes());
+}
+
+Interval wilson_interval(std::size_t part, std::size_t whole) {
+  if (whole == 0) return {0, 1};
+  constexpr double kZ = 1.959963984540054;  // the normal distribution's 97.5th percentile
+  const auto n = static_cast<double>(whole);
+  const double share = static_cast<double>(part) / n;
+  const double middle = share + kZ * kZ / (2 * n);
+  const double half = kZ * std::sqrt(share * (1 - share) / n + kZ * kZ / (4 * n * n));
+  const double scale = 1 + kZ * kZ / n;
+  return {std::max(0.0, (middle - half) / scale), std::min(1.0, (middle + half) / scale)};
+}
+
 nlohmann::json evaluation_json(const ConfusionMatrix& matrix, const std::vector<std::string>& classes) {
   nlohmann::json per_class = nlohmann::json::array();
   nlohmann::json rows = nlohmann::json::array();
@@ -92,7 +94,7 @@ std::string evaluation_text(const ConfusionMatrix& matrix, const std::vector<std
   std::size_t width = 5;
   for (const std::string& name : classes) {
     names.push_back(printable(name));
-    width = std::max(width, columns(names.back()));
+    width = std::max(width, text_width(names.back()));
   }
   std::string text = "accuracy: " + fixed(matrix.accuracy()) + " (" + std::to_string(matrix.correct()) +
                      " of " + std::to_string(matrix.total()) + ")\n\n" + padded("class", width) +

@@ -36,6 +36,17 @@ class ConfusionMatrix {
   std::vector<std::size_t> counts_;
 };
 
+/// The mean of the classes' F1.
+double macro_f1(const ConfusionMatrix& matrix);
+
+struct Interval {
+  double low = 0, high = 0;
+};
+
+/// Where the true share lies with 95 % confidence when `part` of `whole` were seen: Wilson's score interval
+/// (Wilson 1927, JASA 22, 209–212); 0…1 when nothing was.
+Interval wilson_interval(std::size_t part, std::size_t whole);
+
 /// {"accuracy", "pictures", "correct", "classes", "per_class": [{"class", "precision", "recall", "f1",
 /// "support"}], "macro_f1", "confusion_matrix": rows by true class, columns by predicted class}.
 nlohmann::json evaluation_json(const ConfusionMatrix& matrix, const std::vector<std::string>& classes);

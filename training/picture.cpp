@@ -15,7 +15,6 @@
 namespace resnet {
 namespace {
 
-constexpr std::uint64_t kMaxFileBytes = std::uint64_t{512} << 20;
 constexpr std::uint64_t kMaxPixels = 178956970;  // Pillow's limit for decompression bombs
 constexpr std::uint64_t kMaxSide = 32768;
 
@@ -142,7 +141,7 @@ RgbPicture decode_picture(Bytes bytes, const std::string& name) {
 }
 
 RgbPicture read_picture(const std::filesystem::path& path) {
-  const FileBytes bytes = read_file(path, kMaxFileBytes);
+  const FileBytes bytes = read_file(path, kMaxPictureBytes);
   return decode_picture({bytes.span().begin(), bytes.span().end()}, path.string());
 }
 

@@ -11,6 +11,9 @@
 
 namespace resnet {
 
+/// What a picture file may have at most.
+inline constexpr std::uint64_t kMaxPictureBytes = std::uint64_t{512} << 20;
+
 /// Reads a picture file as 8-bit RGB, turned upright by its EXIF orientation: grey is repeated, alpha
 /// dropped, palettes and CMYK expanded, 16-bit scaled to 8.
 /// @throws Error not_found, read, format naming the file: no picture, truncated, more than 178 million pixels

@@ -39,6 +39,15 @@ TEST(Metrics, AClassThatIsNeverPredictedScoresZero) {
 
 TEST(Metrics, NoPicturesIsNoAccuracy) { EXPECT_EQ(ConfusionMatrix(2).accuracy(), 0); }
 
+TEST(Metrics, WilsonsIntervalStaysWithinZeroAndOne) {
+  EXPECT_NEAR(wilson_interval(3, 4).low, 0.3006, 5e-5);
+  EXPECT_NEAR(wilson_interval(3, 4).high, 0.9544, 5e-5);
+  EXPECT_EQ(wilson_interval(0, 10).low, 0);
+  EXPECT_NEAR(wilson_interval(0, 10).high, 0.2775, 5e-5);
+  EXPECT_EQ(wilson_interval(10, 10).high, 1);
+  EXPECT_EQ(wilson_interval(0, 0).high, 1);
+}
+
 TEST(Metrics, JsonHasRowsByTrueClass) {
   const nlohmann::json document = evaluation_json(example(), {"a", "b", "c"});
   EXPECT_DOUBLE_EQ(document["accuracy"].get<double>(), 0.6);
