@@ -7,6 +7,7 @@
 torch_version=2.15.0
 torchvision_version=0.29.2
 onnxruntime_version=1.32.0
+tensorboard_version=2.20.0
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/gst-resnet
 python3=/usr/bin/python3
 [ -x "$python3" ] || python3=python3
@@ -169,19 +170,25 @@ setup_test_python() {
   test_python=
 }
 
-has_onnxruntime() { [ -d "$(echo "$cache/python-$torch_version"/lib/python3*/site-packages/onnxruntime)" ]; }
-
-fill_onnxruntime() {
-  pip_python=$test_python
-  has_onnxruntime || pip install --quiet --no-cache-dir "onnxruntime==$onnxruntime_version"
+has_readers() {
+  for package in onnxruntime tensorboard; do
+    [ -d "$(echo "$cache/python-$torch_version"/lib/python3*/site-packages/$package)" ] || return 1
+  done
 }
 
-# Adds ONNX Runtime to the tests' Python, which may be older than its use here; else sets $no_onnxruntime to the reason.
-setup_onnxruntime() {
-  no_onnxruntime=
-  ! has_onnxruntime || return 0
-  say "ONNX Runtime $onnxruntime_version from PyPI to $cache: 30 MB to download, 85 MB on disk"
-  locked fill_onnxruntime || no_onnxruntime='ONNX Runtime could not be downloaded from PyPI'
+fill_readers() {
+  pip_python=$test_python
+  has_readers && return 0
+  pip install --quiet --no-cache-dir "onnxruntime==$onnxruntime_version" &&
+    pip install --quiet --no-cache-dir --no-deps "tensorboard==$tensorboard_version" absl-py # without its server's
+}
+
+# Adds what reads our files to the tests' Python, which may be older; else sets $no_readers to the reason.
+setup_readers() {
+  no_readers=
+  ! has_readers || return 0
+  say "ONNX Runtime $onnxruntime_version and TensorBoard $tensorboard_version from PyPI to $cache: 36 MB to download"
+  locked fill_readers || no_readers='ONNX Runtime and TensorBoard could not be downloaded from PyPI'
 }
 
 # Of these versions, whatever the system has: others format otherwise and find other things. clang-tidy 22 is the

@@ -103,8 +103,8 @@ leg_default() {
     setup_test_python
     if [ -n "$test_python" ]; then
       export RESNET_PYTHON="$test_python"
-      setup_onnxruntime
-      [ -z "$no_onnxruntime" ] || skip "ONNX export: $no_onnxruntime"
+      setup_readers
+      [ -z "$no_readers" ] || skip "ONNX export and TensorBoard: $no_readers"
     else
       skip "Python interop: $no_python"
     fi
