@@ -57,4 +57,12 @@ std::filesystem::path recipe_path(const std::filesystem::path& output) {
   return output.parent_path() / "recipe.json";
 }
 
+std::filesystem::path report_path(const std::filesystem::path& output) {
+  return output.parent_path() / "report.html";
+}
+
+std::filesystem::path events_path(const std::filesystem::path& output) {
+  return output.parent_path() / "tensorboard" / output.stem();
+}
+
 }  // namespace resnet

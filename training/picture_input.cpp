@@ -4,6 +4,7 @@
 
 #include "model/preprocess.h"
 #include "training/augment.h"
+#include "training/mix.h"
 #include "training/picture.h"
 
 namespace resnet {
@@ -22,7 +23,9 @@ Loader load_crops(PictureStore& store, const Recipe& recipe, std::vector<std::si
   Augmentation augmentation;
   augmentation.size = size;
   augmentation.min_scale = recipe.min_scale;
+  augmentation.policy = augmentation_policy(recipe.policy);
   augmentation.jitter = recipe.jitter;
+  augmentation.erase = recipe.erase;
   const LoaderOptions options{workers, recipe.batch_size, batches_ahead, pixel_bytes(size)};
   return Loader(std::move(order), options, [&store, &recipe, augmentation, epoch]() -> SampleWriter {
     return [&store, &recipe, augmentation, epoch](std::size_t turn, std::uint8_t* out) {
@@ -41,6 +44,14 @@ Loader load_views(PictureStore& store, const Preprocessing& preprocessing, std::
       preprocessor->run(as_image(*store.get(index)), out);
     };
   });
+}
+
+void mix(LabelledPixels& batch, const Recipe& recipe, Random& random) {
+  const BatchMix drawn = draw_mix(batch.size, recipe.mixup, recipe.cutmix, random);
+  if (drawn.kind == BatchMix::Kind::none) return;
+  SecondLabels second = mix_batch(drawn, batch.size, batch.labels, batch.bytes);
+  batch.second_labels = std::move(second.labels);
+  batch.second_weight = second.weight;
 }
 
 LabelledPixels labelled(Batch& batch, const PictureStore& store, int size) {

@@ -8,6 +8,7 @@
 #include "training/learner.h"
 #include "training/loader.h"
 #include "training/picture_store.h"
+#include "training/random.h"
 #include "training/recipe.h"
 
 namespace resnet {
@@ -22,6 +23,9 @@ Loader load_crops(PictureStore& store, const Recipe& recipe, std::vector<std::si
 /// Pictures as serving sees them.
 Loader load_views(PictureStore& store, const Preprocessing& preprocessing, std::vector<std::size_t> order,
                   int batch_size, int workers);
+
+/// Mixes a training batch as the recipe's mixup and cutmix say.
+void mix(LabelledPixels& batch, const Recipe& recipe, Random& random);
 
 /// Takes the batch's pixels.
 LabelledPixels labelled(Batch& batch, const PictureStore& store, int size);

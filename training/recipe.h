@@ -42,7 +42,11 @@ struct Recipe {
   int last_size = 0;
   int shrink = 0;
   double min_scale = 0.08;
+  std::string policy = "none";
   double jitter = 0;
+  double erase = 0;
+  double mixup = 0;
+  double cutmix = 0;
   bool flip_average = false;
 
   // Network.

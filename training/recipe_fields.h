@@ -61,6 +61,14 @@ void visit_fields(AnyRecipe& r, const Visit& visit) {
         "Training pictures are kept with this short side; 0: as they are");
   visit("min_scale", r.min_scale, Range{0.001, 1}, "Smallest part of a picture's area that a crop keeps");
   visit("jitter", r.jitter, Range{0, 1}, "Brightness, contrast and saturation vary by so much");
+  visit("policy", r.policy, Choices{"none", "trivial", "rand"},
+        "Operations on the crops: trivial: one of TrivialAugmentWide's; rand: RandAugment's two of magnitude "
+        "9");
+  visit("erase", r.erase, Range{0, 1}, "Part of the crops that have a rectangle erased");
+  visit("mixup", r.mixup, Range{0, 100},
+        "Each batch's pictures are blended in pairs, by a part that is Beta(mixup, mixup); 0: never");
+  visit("cutmix", r.cutmix, Range{0, 100},
+        "The same by pasting a rectangle; with both, each for half of the batches; 0: never");
   visit("flip_average", r.flip_average, EitherWay{},
         "Validate with the mean of a picture and its mirror image");
 

@@ -16,10 +16,13 @@
 #include "model/labels.h"
 #include "model/model_file.h"
 #include "training/class_balance.h"
+#include "training/confidence.h"
+#include "training/event_file.h"
 #include "training/interrupt.h"
 #include "training/learner.h"
 #include "training/picture_input.h"
 #include "training/progress.h"
+#include "training/report.h"
 #include "training/run_state.h"
 #include "training/speed_probe.h"
 
@@ -67,6 +70,8 @@ class Trainer {
   void save_best();
   void save_last();
   void save_text(const std::filesystem::path& path, const std::string& text) const;
+  void log_events(const EpochRow& row);
+  void save_report() const;
   double seconds() const { return seconds_before_ + seconds_since(start_); }
   std::string title(const char* phase, int epoch) const;
 
@@ -80,12 +85,28 @@ class Trainer {
   const Clock::time_point start_ = Clock::now();
   Clock::time_point saved_ = start_;     ///< the state of the run
   double seconds_before_ = 0;            ///< that the run took before it was resumed
+  double temperature_ = 1;               ///< of the best network
   Costs costs_;                          ///< with `minutes`
   int first_epoch_ = 1;                  ///< of this process: it reads the pictures
   PartOfEpoch part_;                     ///< that is done of the epoch at hand
   at::Tensor val_logits_, test_logits_;  ///< of the best network, as classify() gives them
+  std::unique_ptr<EventFile> events_;
   TrainingResult result_;
 };
+
+/// What the logits of classify() say of the pictures that could be read.
+std::vector<Prediction> predictions_of(const at::Tensor& logits, const PictureStore& store) {
+  std::vector<Prediction> result;
+  const auto classes = static_cast<std::size_t>(logits.size(1));
+  const auto* row = logits.const_data_ptr<float>();
+  for (const Sample& sample : store.samples()) {
+    if (!std::isnan(*row)) {
+      result.push_back({sample.path, static_cast<std::size_t>(sample.label), {row, row + classes}});
+    }
+    row += classes;
+  }
+  return result;
+}
 
 /// Each block starts as the identity: the last batch norm's scale is 0 (arXiv:1706.02677, 5.1).
 void zero_last_norms(const ResNet& network) {
@@ -171,6 +192,7 @@ void Trainer::resume(RunState state, const std::string& file) {
   seconds_before_ = state.seconds;
   val_logits_ = state.val;
   test_logits_ = state.test;
+  if (val_logits_.defined()) temperature_ = fit_confidence(predictions_of(val_logits_, *val_)).temperature;
   console_.note("---Loading_Model---\n" + info_.architecture.name() + ", going on after epoch " +
                 std::to_string(result_.rows.size()) + " from " + file);
   // How many epochs the time is enough for was found out before.
@@ -264,6 +286,9 @@ void Trainer::train_batch(Batch& batch, int epoch, double at, int size) {
   const std::size_t n = batch.indices.size();
   if (n < 2) return;  // batch norm has no variance of one picture
   LabelledPixels pixels = labelled(batch, *train_, size);
+  // A key that no picture has.
+  Random random(recipe_.seed, static_cast<std::uint64_t>(epoch), ~std::uint64_t{1} - part_.pictures);
+  mix(pixels, recipe_, random);
   const Scores scores = learner_->train(pixels, learning_rate(recipe_, at));
   if (!std::isfinite(scores.loss)) {
     throw Error(ErrorCode::mismatch,
@@ -360,6 +385,9 @@ void Trainer::save_best() {
     info.metrics["test_accuracy"] = *best.test_accuracy;
     info.metrics["test_pictures"] = test_->usable().size();
   }
+  const ConfidenceFit fit = fit_confidence(predictions_of(val_logits_, *val_));
+  info.temperature = temperature_ = fit.temperature;
+  if (fit.threshold) info.threshold = fit.threshold->probability;
   write_labels(labels_path(job_.output), info.classes);
   save_model(job_.output, learner_->network(), info);
 }
@@ -407,6 +435,42 @@ void Trainer::end_epoch(const EpochRow& row) {
   save_last();
   save_text(metrics_path(job_.output), to_csv(result_.rows));
   save_text(recipe_path(job_.output), to_json(recipe_).dump(2) + "\n");
+  log_events(row);
+  if (row.epoch == result_.best.epoch) save_report();
+}
+
+void Trainer::log_events(const EpochRow& row) {
+  if (!events_) events_ = std::make_unique<EventFile>(events_path(job_.output));
+  const auto add = [&](const char* tag, double value) {
+    events_->add_scalar(tag, row.epoch, static_cast<float>(value));
+  };
+  add("loss/train", row.train_loss);
+  add("loss/val", row.val_loss);
+  add("accuracy/train", row.train_accuracy);
+  add("accuracy/val", row.val_accuracy);
+  add("lr", row.lr);
+  add("pictures_per_second", row.pictures_per_second);
+}
+
+/// The run so far, and how its best network does on pictures that did not choose it, where there are some.
+void Trainer::save_report() const {
+  const bool tested = test_logits_.defined();
+  if (!tested && !val_logits_.defined()) return;
+  Report report;
+  report.title = job_.output.filename().string();
+  report.classes = info_.classes;
+  report.rows = result_.rows;
+  report.best_epoch = result_.best.epoch;
+  report.split = tested ? "test" : "val";
+  report.predictions = tested ? predictions_of(test_logits_, *test_) : predictions_of(val_logits_, *val_);
+  report.temperature = temperature_;
+  report.recipe = to_json(recipe_);
+  report.facts = {{"architecture", info_.architecture.name()},
+                  {"pictures to train on", std::to_string(train_->usable().size())},
+                  {"pictures that chose the epoch", std::to_string(val_->usable().size())},
+                  {"pictures that chose nothing", std::to_string(test_->usable().size())},
+                  {"minutes", format("%.1f", seconds() / 60)}};
+  write_report(report_path(job_.output), report);
 }
 
 /// @return false: interrupted
@@ -444,6 +508,7 @@ TrainingResult Trainer::run() {
       break;
     }
   }
+  if (!result_.rows.empty()) save_report();
   result_.skipped = skipped_.size();
   if (!result_.interrupted) {
     std::filesystem::remove(last_path(job_.output));

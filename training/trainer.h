@@ -58,11 +58,14 @@ struct TrainingResult {
   std::size_t skipped = 0;   ///< pictures that could not be read
 };
 
-/// Files beside the output: resnet34.last.safetensors, class_indices.json, metrics.csv, recipe.json.
+/// Beside the output: resnet34.last.safetensors, class_indices.json, metrics.csv, recipe.json, report.html,
+/// and the folder tensorboard/resnet34.
 std::filesystem::path last_path(const std::filesystem::path& output);
 std::filesystem::path labels_path(const std::filesystem::path& output);
 std::filesystem::path metrics_path(const std::filesystem::path& output);
 std::filesystem::path recipe_path(const std::filesystem::path& output);
+std::filesystem::path report_path(const std::filesystem::path& output);
+std::filesystem::path events_path(const std::filesystem::path& output);
 
 /// Trains and keeps the network with the best validation accuracy in job.output.
 /// @throws Error
