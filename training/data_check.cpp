@@ -122,7 +122,8 @@ bool find_suspects(DataFindings& findings, Classifier& classifier, const std::ve
   std::vector<std::size_t> counts(sums.size());
   const bool finished = classifier.run(
       paths, "classify",
-      [&](std::size_t index, const std::vector<float>& probabilities) {
+      [&](std::size_t index, const Classifier::Result& result) {
+        const std::vector<float>& probabilities = result.probabilities;
         const std::size_t own = matched[findings.pictures[index].label];
         const std::size_t best = best_classes(probabilities, 1).front();
         sums[own] += probabilities[own];

@@ -16,6 +16,7 @@
 #include "training/image_folder.h"
 #include "training/interrupt.h"
 #include "training/metrics.h"
+#include "training/report.h"
 
 namespace resnet {
 namespace {
@@ -23,6 +24,7 @@ namespace {
 struct EvaluateOptions {
   ClassifierOptions classifier;
   std::filesystem::path folder;
+  std::filesystem::path report;  ///< empty: none
   bool calibrate = false, json = false, strict = false;
 };
 
@@ -40,7 +42,7 @@ struct Evaluation {
   std::vector<std::string> classes;
   ConfusionMatrix matrix{0};
   std::optional<Reliability> reliability;  ///< not of multi-label models
-  std::vector<Prediction> predictions;     ///< to calibrate by
+  std::vector<Prediction> predictions;     ///< to calibrate by and to report
   std::size_t skipped = 0;
 };
 
@@ -77,7 +79,7 @@ std::optional<Evaluation> evaluate(const EvaluateOptions& options, Classifier& c
     if (evaluation.reliability) {
       evaluation.reliability->add(result.probabilities, label);
     }
-    if (options.calibrate) {
+    if (options.calibrate || !options.report.empty()) {
       evaluation.predictions.push_back({pictures[index], label, result.logits});
     }
   };
@@ -155,12 +157,31 @@ ModelInfo info_to_calibrate(const std::filesystem::path& model) {
   return info;
 }
 
+void save_report(const EvaluateOptions& options, const Classifier& classifier, const Evaluation& evaluation,
+                 double temperature) {
+  Report report;
+  report.title = options.classifier.model.filename().string();
+  report.classes = evaluation.classes;
+  report.split = options.folder.string();
+  report.predictions = evaluation.predictions;
+  report.temperature = temperature;
+  report.activation = classifier.info().activation;
+  report.facts = {{"model", options.classifier.model.string()},
+                  {"architecture", classifier.info().architecture.name()},
+                  {"computed on", classifier.description()},
+                  {"files skipped", std::to_string(evaluation.skipped)}};
+  write_report(options.report, report);
+}
+
 int run_evaluate(const EvaluateOptions& options, bool quiet) {
   Console console(quiet);
   const std::filesystem::path& model = options.classifier.model;
   std::optional<ModelInfo> info;
   if (options.calibrate) {
     info = info_to_calibrate(model);
+  }
+  if (!options.report.empty()) {
+    check_writable(options.report);
   }
   Classifier classifier(options.classifier, console);
   const std::optional<Evaluation> evaluation = evaluate(options, classifier, console);
@@ -176,6 +197,9 @@ int run_evaluate(const EvaluateOptions& options, bool quiet) {
       info->threshold = fit->threshold->probability;
     }
     change_model_info(model, *info);
+  }
+  if (!options.report.empty()) {
+    save_report(options, classifier, *evaluation, fit ? fit->temperature : classifier.info().temperature);
   }
   if (options.json) {
     print_json(*evaluation, options, classifier, fit);
@@ -197,9 +221,14 @@ void add_evaluate_command(CLI::App& app, const bool& quiet, Action& action) {
   command.add_option("DIR", options->folder, "Folder with one sub-folder of pictures per class")->required();
   add_classifier_options(command, options->classifier);
   command
-      .add_flag("--calibrate", options->calibrate,
-                "Fit the temperature and a threshold for none of these to the pictures, which no training may "
-                "have seen, and write both into the model file")
+      .add_flag(
+          "--calibrate", options->calibrate,
+          "Fit the temperature and a threshold for none of these to the pictures, which no training may "
+          "have seen, and write both into the model file")
+      ->excludes("--flip-average");
+  command
+      .add_option("--report", options->report,
+                  "HTML page to write: confusion matrix, calibration, the most wrong pictures")
       ->excludes("--flip-average");
   command.add_flag("--json", options->json, "Print one JSON document");
   command.add_flag("--strict", options->strict, "A file that is no readable picture is an error");

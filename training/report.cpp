@@ -9,13 +9,13 @@
 #include "model/error.h"
 #include "model/file_io.h"
 #include "training/chart.h"
+#include "training/confidence.h"
 #include "training/html.h"
 #include "training/metrics.h"
 
 namespace resnet {
 namespace {
 
-constexpr std::size_t kBins = 15;
 constexpr std::size_t kMostWrong = 24;
 constexpr std::size_t kLeastSure = 12;
 constexpr std::size_t kLargestMatrix = 40;   // classes; beyond, no screen shows it
@@ -54,20 +54,26 @@ void check(const Report& report) {
   }
 }
 
-std::vector<Answer> find_answers(const Report& report, double temperature) {
-  std::vector<Answer> answers;
-  answers.reserve(report.predictions.size());
-  std::vector<float> logits;
+/// All of them, and whether they are as sure as they are right.
+struct Answers {
+  std::vector<Answer> each;
+  Reliability reliability;
+};
+
+Answers find_answers(const Report& report, double temperature) {
+  Answers answers;
+  answers.each.reserve(report.predictions.size());
   std::vector<float> probabilities(report.classes.size());
   for (std::size_t i = 0; i < report.predictions.size(); ++i) {
-    logits = report.predictions[i].logits;
-    for (float& logit : logits) logit = static_cast<float>(logit / temperature);
-    if (!activate(report.activation, logits, probabilities)) {
+    const std::vector<float>& logits = report.predictions[i].logits;
+    if (!activate(report.activation, temperature, logits, probabilities)) {
       throw Error(ErrorCode::device,
                   "the network's output for " + report.predictions[i].path.string() + " is not finite");
     }
     const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
-    answers.push_back({i, static_cast<std::size_t>(best), probabilities[static_cast<std::size_t>(best)]});
+    answers.each.push_back(
+        {i, static_cast<std::size_t>(best), probabilities[static_cast<std::size_t>(best)]});
+    answers.reliability.add(probabilities, report.predictions[i].label);
   }
   return answers;
 }
@@ -76,42 +82,12 @@ bool is_right(const Report& report, const Answer& answer) {
   return report.predictions[answer.index].label == answer.predicted;
 }
 
-struct Bin {
-  std::size_t count = 0, correct = 0;
-  double confidence = 0;  ///< sum
-};
-
-/// Answers by their confidence, in bins of equal width over 0…1.
-std::vector<Bin> bins_of(const Report& report, const std::vector<Answer>& answers) {
-  std::vector<Bin> bins(kBins);
-  for (const Answer& answer : answers) {
-    const auto i = static_cast<std::size_t>(answer.confidence * static_cast<double>(kBins));
-    Bin& bin = bins[std::min(i, kBins - 1)];
-    ++bin.count;
-    bin.correct += is_right(report, answer) ? 1 : 0;
-    bin.confidence += answer.confidence;
-  }
-  return bins;
-}
-
-/// Expected calibration error: the mean distance between confidence and accuracy of the bins, weighted by
-/// their counts (Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3).
-double calibration_error(const std::vector<Bin>& bins) {
-  double sum = 0;
-  std::size_t count = 0;
-  for (const Bin& bin : bins) {
-    sum += std::abs(static_cast<double>(bin.correct) - bin.confidence);
-    count += bin.count;
-  }
-  return count == 0 ? 0 : sum / static_cast<double>(count);
-}
-
 std::string headline(const std::string& name, const std::string& value, const std::string& detail) {
   return "<div><dt>" + escape_html(name) + "</dt><dd>" + escape_html(value) + "<small>" +
          escape_html(detail) + "</small></dd></div>\n";
 }
 
-std::string headlines(const Report& report, const ConfusionMatrix& matrix, const std::vector<Bin>& bins) {
+std::string headlines(const Report& report, const ConfusionMatrix& matrix, const Reliability& reliability) {
   std::string html = "<dl class=\"figures\">\n";
   if (!report.predictions.empty()) {
     const Interval interval = wilson_interval(matrix.correct(), matrix.total());
@@ -124,9 +100,9 @@ std::string headlines(const Report& report, const ConfusionMatrix& matrix, const
     std::string detail = "0: as sure as it is right";
     if (report.temperature != 1) {
       detail = "with temperature " + fixed(report.temperature, 2) + "; " +
-               fixed(calibration_error(bins_of(report, find_answers(report, 1))), 3) + " without";
+               fixed(find_answers(report, 1).reliability.expected_calibration_error(), 3) + " without";
     }
-    html += headline("Calibration error", fixed(calibration_error(bins), 3), detail);
+    html += headline("Calibration error", fixed(reliability.expected_calibration_error(), 3), detail);
   }
   if (report.best_epoch > 0) {
     html += headline("Best epoch", std::to_string(report.best_epoch),
@@ -254,17 +230,17 @@ std::string class_table(const Report& report, const ConfusionMatrix& matrix) {
          html_table("Scores by class", rows + "</tbody>\n") + "</section>\n";
 }
 
-std::string calibration(const std::vector<Bin>& bins) {
+std::string calibration(const Reliability& answers) {
+  const auto bins = answers.bins();
   BarChart reliability{"Accuracy", "confidence", AxisUnit::percent, true, {}};
   BarChart histogram{"Pictures", "confidence", AxisUnit::number, false, {}};
   for (std::size_t i = 0; i < bins.size(); ++i) {
-    const Bin& bin = bins[i];
+    const ReliabilityBin& bin = bins[i];
     const std::string range =
-        percent(share_of(i, kBins)) + " to " + percent(share_of(i + 1, kBins)) + " sure: ";
+        percent(share_of(i, bins.size())) + " to " + percent(share_of(i + 1, bins.size())) + " sure: ";
     const std::string count = std::to_string(bin.count) + (bin.count == 1 ? " picture" : " pictures");
-    const double accuracy = share_of(bin.correct, bin.count);
     reliability.bars.push_back(
-        {accuracy, bin.count == 0 ? "" : range + percent(accuracy) + " right of " + count});
+        {bin.accuracy, bin.count == 0 ? "" : range + percent(bin.accuracy) + " right of " + count});
     histogram.bars.push_back({static_cast<double>(bin.count), bin.count == 0 ? "" : range + count});
   }
   return "<section>\n<h2>Calibration</h2>\n<p>Of the pictures that the network is 80 % sure of, 80 % should "
@@ -339,28 +315,27 @@ std::string recipe_table(const nlohmann::json& recipe) {
   return pair_table("Recipe", pairs);
 }
 
-std::string results(const Report& report, const ConfusionMatrix& matrix, const std::vector<Answer>& answers,
-                    const std::vector<Bin>& bins) {
+std::string results(const Report& report, const ConfusionMatrix& matrix, const Answers& answers) {
   if (report.predictions.empty()) return {};
   return "<section>\n<h2>Confusion matrix</h2>\n" +
          (matrix.classes() <= kLargestMatrix ? matrix_table(report, matrix)
                                              : confusion_list(report, matrix)) +
-         "</section>\n" + class_table(report, matrix) + calibration(bins) + galleries(report, answers);
+         "</section>\n" + class_table(report, matrix) + calibration(answers.reliability) +
+         galleries(report, answers.each);
 }
 
 }  // namespace
 
 void write_report(const std::filesystem::path& path, const Report& report) {
   check(report);
-  const std::vector<Answer> answers = find_answers(report, report.temperature);
+  const Answers answers = find_answers(report, report.temperature);
   ConfusionMatrix matrix(report.classes.size());
-  for (const Answer& answer : answers) {
+  for (const Answer& answer : answers.each) {
     matrix.add(report.predictions[answer.index].label, answer.predicted);
   }
-  const std::vector<Bin> bins = bins_of(report, answers);
   const std::string page =
-      html_page(report.title, headlines(report, matrix, bins) + curves(report) +
-                                  results(report, matrix, answers, bins) + pair_table("Facts", report.facts) +
+      html_page(report.title, headlines(report, matrix, answers.reliability) + curves(report) +
+                                  results(report, matrix, answers) + pair_table("Facts", report.facts) +
                                   recipe_table(report.recipe));
   write_file_atomically(path, [&](FileWriter& file) { file.write(page); });
 }
