@@ -21,8 +21,11 @@ constexpr const char* activation_name(Activation activation) {
 }
 
 /// Logits to probabilities, of at least one class; the spans are equally long.
+/// @param temperature > 0; softmax is of logits / temperature (Guo et al., "On Calibration of Modern Neural
+/// Networks", arXiv:1706.04599), sigmoid takes no notice of it
 /// @return false when the logits are not finite; the probabilities are then of no use
-inline bool activate(Activation activation, std::span<const float> logits, std::span<float> probabilities) {
+inline bool activate(Activation activation, double temperature, std::span<const float> logits,
+                     std::span<float> probabilities) {
   if (!std::all_of(logits.begin(), logits.end(), [](float logit) { return std::isfinite(logit); })) {
     return false;
   }
@@ -33,8 +36,10 @@ inline bool activate(Activation activation, std::span<const float> logits, std::
   }
   // Subtracting the maximum keeps exp within range.
   const float highest = *std::max_element(logits.begin(), logits.end());
+  const auto scale = static_cast<float>(1 / temperature);
   float sum = 0;
-  for (std::size_t i = 0; i < logits.size(); ++i) sum += probabilities[i] = std::exp(logits[i] - highest);
+  for (std::size_t i = 0; i < logits.size(); ++i)
+    sum += probabilities[i] = std::exp((logits[i] - highest) * scale);
   for (float& probability : probabilities) probability /= sum;
   return true;
 }

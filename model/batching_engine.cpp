@@ -298,8 +298,8 @@ void BatchingEngine::hand_out(const NetworkOutput& output, std::size_t row, cons
   }
   const bool finite = std::all_of(request.features.begin(), request.features.end(),
                                   [](float feature) { return std::isfinite(feature); }) &&
-                      (!slot.wanted.classes ||
-                       activate(slot.wanted.activation, row_of(output.logits), request.probabilities));
+                      (!slot.wanted.classes || activate(slot.wanted.activation, info_.temperature,
+                                                        row_of(output.logits), request.probabilities));
   if (!finite && !request.error) {
     request.error = {ErrorCode::device, "the network's output is not finite"};
   }

@@ -257,6 +257,18 @@ void find_classes(Model& model, const std::filesystem::path& path, const std::fi
   }
 }
 
+/// A checkpoint that this project wrote: others may hold what a checkpoint as read does not.
+Checkpoint read_own_checkpoint(const std::filesystem::path& path) {
+  Checkpoint checkpoint = read_checkpoint(path);
+  if (!checkpoint.info.is_object()) {
+    throw Error(ErrorCode::unsupported,
+                quote_path(path) +
+                    " does not describe itself, and what else it may hold is not to be lost; "
+                    "make a model file of it with 'resnet convert'");
+  }
+  return checkpoint;
+}
+
 /// The network and the classes of a file whose description was read.
 void make_network(Model& model, const Checkpoint& checkpoint, const std::filesystem::path& labels_file) {
   const Checkpoint weights =
@@ -319,6 +331,28 @@ void save_model(const std::filesystem::path& path, const ResNet& network, ModelI
   }
   info.digest = tensor_digest(tensors);
   write_checkpoint(path, tensors, to_json(info));
+}
+
+ModelInfo read_model_info(const std::filesystem::path& path) {
+  const Checkpoint checkpoint = read_own_checkpoint(path);
+  ModelInfo info = model_info_from_json(checkpoint.info, ModelInfo{}, quote_path(path));
+  const std::string digest = tensor_digest(checkpoint.tensors);
+  check_digest(path, digest, info.digest);
+  info.digest = digest;
+  return info;
+}
+
+void change_model_info(const std::filesystem::path& path, const ModelInfo& info) {
+  const Checkpoint checkpoint = read_own_checkpoint(path);
+  if (tensor_digest(checkpoint.tensors) != info.digest) {
+    throw Error(ErrorCode::mismatch,
+                quote_path(path) + " has other weights than before; somebody wrote it in the meantime");
+  }
+  if (checkpoint.format == CheckpointFormat::safetensors) {
+    write_safetensors(path, checkpoint.tensors, to_json(info));
+  } else {
+    write_pth(path, checkpoint.tensors, to_json(info));
+  }
 }
 
 }  // namespace resnet

@@ -53,6 +53,17 @@ Model load_model(const std::filesystem::path& path, const std::filesystem::path&
 /// @throws Error write; mismatch, format for a quantization that does not fit the network
 void save_model(const std::filesystem::path& path, const ResNet& network, ModelInfo info);
 
+/// What a model file says about itself, for change_model_info.
+/// @throws Error as read_checkpoint; unsupported for one that says nothing: this project did not write it
+ModelInfo read_model_info(const std::filesystem::path& path);
+
+/// Replaces what a model file says about itself; its format and each bit of its tensors stay as they are.
+/// Temporary file, fsync, rename.
+/// @param info what read_model_info returned, changed
+/// @throws Error as read_model_info, whose files alone hold nothing that would be lost; mismatch when the
+/// file's tensors are no longer those of info.digest; write
+void change_model_info(const std::filesystem::path& path, const ModelInfo& info);
+
 }  // namespace resnet
 
 #endif

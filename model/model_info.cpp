@@ -53,11 +53,12 @@ class Reader {
     value = entry->get<std::string>();
   }
 
-  void part(const char* key, double& value) const {
+  void number(const char* key, double low, double high, double& value) const {
     const nlohmann::json* entry = find(key);
     if (!entry) return;
-    const bool fits = entry->is_number() && *entry >= 0.0 && *entry <= 1.0;
-    if (!fits) fail(key, "must be a number from 0 to 1");
+    const bool fits = entry->is_number() && *entry >= low && *entry <= high;
+    if (!fits)
+      fail(key, "must be a number from " + nlohmann::json(low).dump() + " to " + nlohmann::json(high).dump());
     value = entry->get<double>();
   }
 
@@ -174,9 +175,9 @@ Quantization read_quantization(const Reader& reader, const std::string& where) {
   if (const nlohmann::json* entry = reader.find("accuracy")) {
     const Reader accuracy(*entry, where, "quantization.accuracy");
     quantization.accuracy.emplace();
-    accuracy.part("fp32", quantization.accuracy->fp32);
-    accuracy.part("int8", quantization.accuracy->int8);
-    accuracy.part("agreement", quantization.accuracy->agreement);
+    accuracy.number("fp32", 0, 1, quantization.accuracy->fp32);
+    accuracy.number("int8", 0, 1, quantization.accuracy->int8);
+    accuracy.number("agreement", 0, 1, quantization.accuracy->agreement);
     accuracy.integer("pictures", 0, kMaxPictures, quantization.accuracy->pictures);
   }
   return quantization;
@@ -224,6 +225,7 @@ nlohmann::json to_json(const ModelInfo& info) {
   if (preprocessing.fit != Fit::crop) document["preprocessing"]["fit"] = fit_name(preprocessing.fit);
   if (!info.classes.empty()) document["classes"] = info.classes;
   if (info.activation != Activation::softmax) document["activation"] = activation_name(info.activation);
+  if (info.temperature != 1) document["temperature"] = info.temperature;
   if (info.threshold) document["threshold"] = *info.threshold;
   if (info.quantization) document["quantization"] = to_json(*info.quantization);
   if (!info.metrics.empty()) document["metrics"] = info.metrics;
@@ -244,7 +246,8 @@ ModelInfo model_info_from_json(const nlohmann::json& document, const ModelInfo& 
   }
   read_classes(reader, info.classes);
   read_activation(reader, info.activation);
-  if (reader.find("threshold")) reader.part("threshold", info.threshold.emplace());
+  reader.number("temperature", min_temperature, max_temperature, info.temperature);
+  if (reader.find("threshold")) reader.number("threshold", 0, 1, info.threshold.emplace());
   if (const auto* entry = reader.find("quantization")) {
     info.quantization = read_quantization(Reader(*entry, where, "quantization"), where);
   }

@@ -245,10 +245,12 @@ void install_result_properties(Installer& installer) {
                         0, 1000, d.top_k, playing),
       false, [](auto& s) -> auto& { return s.frame.top_k; });
   installer.add(
-      g_param_spec_double("threshold", "Threshold",
-                          "Classes less probable than this are left out (-1 = what the model file suggests, "
-                          "else 0, or with a multi-label model 0.5)",
-                          -1, 1, d.threshold, playing),
+      g_param_spec_double(
+          "threshold", "Threshold",
+          "Classes less probable than this are left out; a frame with none left is annotated "
+          "with an empty list, none of these (-1 = what the model file suggests, as training "
+          "or 'resnet evaluate --calibrate' found it, else 0, or with a multi-label model 0.5)",
+          -1, 1, d.threshold, playing),
       false, [](auto& s) -> auto& { return s.frame.threshold; });
   installer.add(
       g_param_spec_double("smoothing", "Smoothing",

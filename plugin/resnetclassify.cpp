@@ -17,6 +17,11 @@
  * waits for company until its first frame has waited so long on the pipeline's clock, but no longer than to
  * the next serialised event or query, nor while the pipeline is not PLAYING or upstream is held back.
  *
+ * Probabilities are softmax(logits / temperature), with the temperature that the model file states; one that
+ * `resnet evaluate --calibrate` fitted makes them mean how often such an answer is right. The file suggests
+ * the `threshold` too: a frame of which no class is as probable as that gets an empty list of classes, none
+ * of these, and the overlay draws nothing.
+ *
  * No frame is ever dropped. With `inference-interval`, and with `qos` when a frame is late or a live source
  * is faster than the network, frames carry the last result with its age. With `inference-region=roi-list`
  * each GstVideoRegionOfInterestMeta is classified instead of the frame, and gets a parameter `classification`

@@ -1,6 +1,7 @@
 #include "training/classifier.h"
 
 #include <algorithm>
+#include <span>
 
 #include <ATen/ops/flip.h>
 
@@ -22,22 +23,17 @@ Precision parse_precision(const std::string& name) {
               "--precision " + name + " is unknown; expected auto, fp32, bf16, fp16 or int8");
 }
 
-/// Adds the logits' probabilities, times weight, to each row of `sums`.
-void add_probabilities(Activation activation, const at::Tensor& logits, float weight,
-                       std::vector<std::vector<float>>& sums) {
-  const auto classes = static_cast<std::size_t>(logits.size(1));
-  const float* row = logits.const_data_ptr<float>();
-  std::vector<float> probabilities(classes);
-  for (auto& sum : sums) {
-    if (!activate(activation, {row, classes}, probabilities)) {
-      throw Error(ErrorCode::device, "the network's output is not finite");
-    }
-    sum.resize(classes);
-    for (std::size_t i = 0; i < classes; ++i) {
-      sum[i] += weight * probabilities[i];
-    }
-    row += classes;
+std::vector<float> make_probabilities(const ModelInfo& info, std::span<const float> logits) {
+  std::vector<float> probabilities(logits.size());
+  if (!activate(info.activation, info.temperature, logits, probabilities)) {
+    throw Error(ErrorCode::device, "the network's output is not finite");
   }
+  return probabilities;
+}
+
+std::span<const float> row_of(const at::Tensor& logits, std::size_t row) {
+  const auto classes = static_cast<std::size_t>(logits.size(1));
+  return {logits.const_data_ptr<float>() + row * classes, classes};
 }
 
 }  // namespace
@@ -49,7 +45,7 @@ struct Classifier::Parts {
   std::vector<std::string> classes;
   std::unique_ptr<Executor> executor;
 
-  std::vector<std::vector<float>> classify(at::Tensor& pictures) const;
+  std::vector<Result> classify(at::Tensor& pictures) const;
 };
 
 Classifier::Classifier(const ClassifierOptions& options, Console& console)
@@ -81,15 +77,25 @@ const std::vector<std::string>& Classifier::classes() const { return parts_->cla
 bool Classifier::has_class_names() const { return !parts_->info.classes.empty(); }
 std::string Classifier::description() const { return parts_->executor->description(); }
 
-std::vector<std::vector<float>> Classifier::Parts::classify(at::Tensor& pictures) const {
-  std::vector<std::vector<float>> probabilities(static_cast<std::size_t>(pictures.size(0)));
-  add_probabilities(info.activation, executor->run(pictures).logits, options.flip_average ? 0.5F : 1.0F,
-                    probabilities);
-  if (options.flip_average) {
-    pictures.copy_(pictures.flip({3}));
-    add_probabilities(info.activation, executor->run(pictures).logits, 0.5F, probabilities);
+std::vector<Classifier::Result> Classifier::Parts::classify(at::Tensor& pictures) const {
+  std::vector<Result> results(static_cast<std::size_t>(pictures.size(0)));
+  const at::Tensor logits = executor->run(pictures).logits;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const std::span<const float> row = row_of(logits, i);
+    results[i] = {{row.begin(), row.end()}, make_probabilities(info, row)};
   }
-  return probabilities;
+  if (!options.flip_average) {
+    return results;
+  }
+  pictures.copy_(pictures.flip({3}));
+  const at::Tensor mirrored = executor->run(pictures).logits;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    std::vector<float>& probabilities = results[i].probabilities;
+    const std::vector<float> others = make_probabilities(info, row_of(mirrored, i));
+    std::transform(probabilities.begin(), probabilities.end(), others.begin(), probabilities.begin(),
+                   [](float a, float b) { return 0.5F * a + 0.5F * b; });
+  }
+  return results;
 }
 
 bool Classifier::run(const std::vector<std::filesystem::path>& pictures, const std::string& title,
@@ -98,9 +104,9 @@ bool Classifier::run(const std::vector<std::filesystem::path>& pictures, const s
   const int batch_size = std::max(1, std::min(parts_->options.batch_size, static_cast<int>(pictures.size())));
   at::Tensor input = parts_->executor->make_input(batch_size, preprocessing.crop_size);
   const OnBatch on_batch = [&](const std::vector<std::size_t>& indices, at::Tensor& batch) {
-    const auto probabilities = parts_->classify(batch);
-    for (std::size_t i = 0; i < probabilities.size(); ++i) {
-      on_result(indices[i], probabilities[i]);
+    const std::vector<Result> results = parts_->classify(batch);
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      on_result(indices[i], results[i]);
     }
   };
   return for_each_batch(pictures, preprocessing, input, title, parts_->console, on_batch, on_failure);

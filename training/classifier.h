@@ -41,7 +41,11 @@ class Classifier {
   /// What computes: "cpu bf16".
   std::string description() const;
 
-  using OnResult = std::function<void(std::size_t index, const std::vector<float>& probabilities)>;
+  struct Result {
+    std::vector<float> logits;  ///< by class, of the picture itself: before temperature, no mirror image
+    std::vector<float> probabilities;  ///< by class, with the model's temperature
+  };
+  using OnResult = std::function<void(std::size_t index, const Result& result)>;
 
   /// Calls one of the two for each picture, in order. @return false when Ctrl-C ended it early.
   bool run(const std::vector<std::filesystem::path>& pictures, const std::string& title,

@@ -50,6 +50,10 @@ void print_model(const Model& model) {
   }
   std::printf("%s\n", model.info.classes.empty() ? ", names unknown" : ")");
   std::printf("activation: %s\n", activation_name(model.info.activation));
+  std::printf("temperature: %g\n", model.info.temperature);
+  if (model.info.threshold) {
+    std::printf("threshold: %g\n", *model.info.threshold);
+  }
   std::printf("preprocessing: %s\n", preprocessing_text(model.info.preprocessing).c_str());
   if (const auto& quantization = model.info.quantization) {
     std::printf("quantized: int8, ranges by %s of %d pictures\n", printable(quantization->method).c_str(),

@@ -140,7 +140,7 @@ int run_predict(const PredictOptions& options, bool quiet) {
   };
   const bool finished = classifier.run(
       output.pictures(), "predict",
-      [&](std::size_t index, const std::vector<float>& probabilities) { output.add(index, probabilities); },
+      [&](std::size_t index, const Classifier::Result& result) { output.add(index, result.probabilities); },
       skip);
   if (options.json) {
     std::printf("%s\n",

@@ -77,8 +77,10 @@ class Listener final : public EngineListener {
 
 class BatchingEngineTest : public testing::Test {
  protected:
-  BatchingEngineTest() {
+  BatchingEngineTest() { make_engine(1); }
+  void make_engine(double temperature) {
     ModelInfo info;
+    info.temperature = temperature;
     info.classes = {"black", "white"};
     info.preprocessing.resize_size = info.preprocessing.crop_size = size;
     engine_ = std::make_unique<BatchingEngine>(std::make_unique<GatedExecutor>(gate_), info, 2, "test.pth",
@@ -107,6 +109,22 @@ class BatchingEngineTest : public testing::Test {
   std::shared_ptr<GatedExecutor::Gate> gate_ = std::make_shared<GatedExecutor::Gate>();
   std::unique_ptr<BatchingEngine> engine_;
 };
+
+TEST_F(BatchingEngineTest, ProbabilitiesAreOfTheLogitsByTheTemperature) {
+  const auto odds = [this](double temperature, std::optional<Activation> activation) {
+    make_engine(temperature);
+    Listener listener;
+    EngineError error;
+    const auto stream = engine_->open_stream({.labels_file = {}, .activation = activation}, listener, error);
+    const Request request = submit(*stream);
+    wait_for(request);
+    const double p = request->probabilities[1];
+    return std::log(p / (1 - p));
+  };
+  const double plain = odds(4, Activation::sigmoid);  // which has no temperature
+  EXPECT_NEAR(odds(1, {}), plain, 1e-2);
+  EXPECT_NEAR(odds(4, {}), plain / 4, 1e-3);
+}
 
 TEST_F(BatchingEngineTest, WhatWaitsWhileABatchRunsIsTheNextBatch) {
   Listener listener;

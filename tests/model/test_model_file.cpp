@@ -266,6 +266,54 @@ TEST_F(ModelFile, DescribesItselfInBothFormats) {
   }
 }
 
+TEST_F(ModelFile, ItsDescriptionChangesAndItsTensorsDoNot) {
+  ModelInfo info;
+  info.classes = names_;
+  info.metrics = {{"val_accuracy", 0.91}};
+  save_model(folder_ / "m.pth", network_, info);
+  save_model(folder_ / "m.safetensors", network_, info);
+  std::filesystem::copy(folder_ / "m.safetensors", folder_ / "n.pth");  // a name may lie
+  for (const char* name : {"m.pth", "m.safetensors", "n.pth"}) {
+    const Checkpoint before = read_checkpoint(folder_ / name);
+    ModelInfo changed = read_model_info(folder_ / name);
+    changed.temperature = 1.5;
+    changed.threshold = 0.25;
+    change_model_info(folder_ / name, changed);
+    const Checkpoint after = read_checkpoint(folder_ / name);
+    EXPECT_EQ(after.format, before.format);
+    ASSERT_EQ(after.tensors.size(), before.tensors.size());
+    for (std::size_t i = 0; i < after.tensors.size(); ++i) {
+      EXPECT_EQ(after.tensors[i].first, before.tensors[i].first);
+      EXPECT_EQ(after.tensors[i].second.scalar_type(), before.tensors[i].second.scalar_type());
+      EXPECT_TRUE(after.tensors[i].second.equal(before.tensors[i].second)) << after.tensors[i].first;
+    }
+    nlohmann::json expected = before.info;
+    expected["temperature"] = 1.5;
+    expected["threshold"] = 0.25;
+    EXPECT_EQ(after.info, expected);
+  }
+}
+
+TEST_F(ModelFile, ADescriptionIsOnlyChangedWhereNothingElseIsLost) {
+  const auto foreign = write(state());
+  const std::string bytes = read_text(foreign);
+  const std::string message =
+      "'m.pth' does not describe itself, and what else it may hold is not to be lost; make a model file of "
+      "it with 'resnet convert'";
+  EXPECT_EQ(message_of([&] { read_model_info(foreign); }, ErrorCode::unsupported, folder_), message);
+  EXPECT_EQ(message_of([&] { change_model_info(foreign, {}); }, ErrorCode::unsupported, folder_), message);
+  EXPECT_EQ(read_text(foreign), bytes);
+
+  const std::filesystem::path own = folder_ / "own.pth";
+  save_model(own, network_, {});
+  const ModelInfo info = read_model_info(own);
+  NamedTensors others = state();
+  tensor(others, "fc.bias")[0] += 1;
+  write(others, to_json(ModelInfo{}), "own.pth");
+  EXPECT_EQ(message_of([&] { change_model_info(own, info); }, ErrorCode::mismatch, folder_),
+            "'own.pth' has other weights than before; somebody wrote it in the meantime");
+}
+
 TEST_F(ModelFile, ForeignFilesTakeTheDefaults) {
   const Model model = load_model(write(state()));
   EXPECT_EQ(model.info.classes, std::vector<std::string>{});

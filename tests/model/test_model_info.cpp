@@ -27,6 +27,7 @@ TEST(ModelInfo, SurvivesJson) {
   info.classes = {"daisy", "蒲公英"};
   info.preprocessing = {
       232, 176, Fit::stretch, Interpolation::bicubic, {0.1f, 0.2f, 0.3f}, {1.0f, 0.5f, 0.25f}};
+  info.temperature = 1.372;
   info.threshold = 0.25;
   info.activation = Activation::sigmoid;
   info.metrics = {{"val_accuracy", 0.91}, {"epoch", 12}};
@@ -36,6 +37,7 @@ TEST(ModelInfo, SurvivesJson) {
   EXPECT_EQ(back.architecture, info.architecture);
   EXPECT_EQ(back.classes, info.classes);
   EXPECT_EQ(back.preprocessing, info.preprocessing);
+  EXPECT_EQ(back.temperature, info.temperature);
   EXPECT_EQ(back.threshold, info.threshold);
   EXPECT_EQ(back.activation, info.activation);
   EXPECT_EQ(back.metrics, info.metrics);
@@ -54,6 +56,7 @@ TEST(ModelInfo, WritesShortNumbersAndTheName) {
   const nlohmann::json document = to_json(ModelInfo{});
   EXPECT_EQ(document["preprocessing"]["mean"].dump(), "[0.485,0.456,0.406]");
   EXPECT_EQ(document["architecture"]["name"], "resnet18");
+  EXPECT_FALSE(document.contains("temperature")) << "1 is what everybody takes";
 }
 
 TEST(ModelInfo, WhatIsNotStatedKeepsTheDefaults) {
@@ -67,6 +70,7 @@ TEST(ModelInfo, WhatIsNotStatedKeepsTheDefaults) {
   EXPECT_EQ(info.preprocessing.crop_size, 128);
   EXPECT_EQ(info.classes, defaults.classes);
   EXPECT_FALSE(info.threshold);
+  EXPECT_EQ(info.temperature, 1);
 }
 
 TEST(ModelInfo, BadValuesAreErrorsThatNameThem) {
@@ -86,6 +90,11 @@ TEST(ModelInfo, BadValuesAreErrorsThatNameThem) {
   expect_error(R"({"classes": ["daisy", 1]})", "classes");
   expect_error(R"({"threshold": 1.5})", "threshold");
   expect_error(R"({"threshold": "0.5"})", "threshold");
+  expect_error(R"({"temperature": 0})", "temperature");
+  expect_error(R"({"temperature": -1})", "temperature");
+  expect_error(R"({"temperature": 1e300})", "temperature");
+  expect_error(R"({"temperature": 1e-300})", "temperature");
+  expect_error(R"({"temperature": "1"})", "temperature");
   expect_error(R"({"preprocessing": {"fit": "pad"}})", "preprocessing.fit");
   expect_error(R"({"activation": "relu"})", "activation");
   expect_error(R"({"metrics": []})", "metrics");

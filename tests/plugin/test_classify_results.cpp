@@ -90,6 +90,39 @@ TEST_F(ClassifyResults, TheElementMayKnowBetterThanTheFileWhatTheModelIs) {
   EXPECT_NEAR(sum, 1, 1e-5);
 }
 
+TEST_F(ClassifyResults, TheModelFilesTemperatureMakesTheProbabilities) {
+  ModelInfo info;
+  info.classes = test_classes;
+  info.temperature = 0.25;
+  open({{"model", model_with(info)}, {"top-k", "5"}});
+  GstBuffer* in = frame(0);
+  const at::Tensor logits = expected(in).logits[0].to(at::kDouble);
+  const Classification result = classify(in);
+  ASSERT_EQ(result.scores.size(), test_classes.size());
+  const at::Tensor probabilities = (logits * 4).softmax(0);
+  EXPECT_GT((probabilities - logits.softmax(0)).abs().max().item<double>(), 0.01);
+  for (const ClassScore& score : result.scores) {
+    EXPECT_NEAR(score.probability, probabilities[score.id].item<double>(), 1e-4);
+  }
+}
+
+TEST_F(ClassifyResults, TheModelFilesThresholdIsTheDefault) {
+  ModelInfo info;
+  info.classes = test_classes;
+  open({{"model", model_with(info)}});
+  const double first = classify(frame(0)).scores.front().probability;
+  for (const bool above : {false, true}) {
+    TearDown();
+    info.threshold = first + (above ? 0.01 : -0.01);
+    open({{"model", model_with(info)}});
+    const Classification result = classify(frame(0));
+    EXPECT_TRUE(result.has_classes);
+    EXPECT_EQ(result.scores.empty(), above) << "none of these";
+  }
+  g_object_set(element(), "threshold", 0.0, nullptr);
+  EXPECT_EQ(classify(frame(0)).scores.size(), 1u) << "the element may know better";
+}
+
 TEST_F(ClassifyResults, FeaturesAreWhatTheHeadSees) {
   open({{"output", "classes+features"}});
   GstBuffer* in = frame(0);

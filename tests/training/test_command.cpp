@@ -70,6 +70,9 @@ TEST_F(Command, EvaluateAsJson) {
   EXPECT_EQ(document["per_class"].size(), 2U);
   EXPECT_EQ(document["confusion_matrix"].size(), 2U);
   EXPECT_EQ(document["pictures"], 8);
+  EXPECT_EQ(document["temperature"], 1.0);
+  EXPECT_LE(document["calibration"]["ece"].get<double>(), 0.5);
+  EXPECT_EQ(document["calibration"]["bins"].size(), 15U);
 }
 
 TEST_F(Command, EvaluateAsText) {
@@ -80,8 +83,10 @@ TEST_F(Command, EvaluateAsText) {
                                                        "blue( +\\d\\.\\d{4}){3} +4\n"
                                                        "red ( +\\d\\.\\d{4}){3} +4\n")))
       << result.out;
-  EXPECT_TRUE(std::regex_search(result.out, std::regex("confusion matrix [^\n]*\n +blue +red\n"
-                                                       "blue( +\\d){2}\nred ( +\\d){2}\n$")))
+  EXPECT_TRUE(std::regex_search(
+      result.out, std::regex("confusion matrix [^\n]*\n +blue +red\nblue( +\\d){2}\nred ( +\\d){2}\n\n"
+                             "temperature 1: expected calibration error \\d\\.\\d{4}, negative log "
+                             "likelihood \\d+\\.\\d{4}\n$")))
       << result.out;
 }
 
@@ -97,6 +102,60 @@ TEST_F(Command, EvaluateSkipsWhatIsNoPictureUnlessStrict) {
   EXPECT_EQ(nlohmann::json::parse(result.out)["pictures"], 4);
   EXPECT_EQ(nlohmann::json::parse(result.out)["skipped"], 1);
   expect_error(command + Arguments{"--strict"}, "broken.jpg");
+}
+
+TEST_F(Command, CalibrateWritesWhatItFitsIntoTheFile) {
+  const TemporaryFolder folder;
+  fs::copy(*shared_ / "out", folder.path(), fs::copy_options::recursive);
+  const std::string file = (folder / "small.pth").string();
+  const Arguments evaluate{"evaluate", "--model", file, data(), "--precision", "fp32", "--json"};
+  const Result result = run(evaluate + Arguments{"--calibrate"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  const nlohmann::json fitted = nlohmann::json::parse(result.out).at("calibrated");
+  EXPECT_EQ(digest(file), digest(model()));
+  const std::string text = run({"inspect", file}).out;
+  const auto number = [&](const char* name, const nlohmann::json& value) {
+    std::array<char, 64> line{};
+    std::snprintf(line.data(), line.size(), "\n%s: %g\n", name, value.get<double>());
+    EXPECT_TRUE(contains(text, line.data())) << text;
+  };
+  number("temperature", fitted.at("temperature"));
+  number("threshold", fitted.at("threshold").at("probability"));
+
+  const nlohmann::json again = nlohmann::json::parse(run(evaluate).out);
+  EXPECT_EQ(again.at("temperature"), fitted.at("temperature"));
+  EXPECT_NEAR(again.at("calibration").at("nll").get<double>(),
+              fitted.at("calibration").at("nll").get<double>(), 1e-4)
+      << "the temperature is not what it is evaluated with";
+  const nlohmann::json twice =
+      nlohmann::json::parse(run(evaluate + Arguments{"--calibrate"}).out).at("calibrated");
+  EXPECT_EQ(twice.at("temperature"), fitted.at("temperature")) << "fitted to what was fitted already";
+  const auto first = [&](const std::string& of) {
+    return nlohmann::json::parse(run({"predict", "--model", of, picture(), "--json"}).out)
+        .at(0)
+        .at("predictions")
+        .at(0)
+        .at("probability")
+        .get<double>();
+  };
+  EXPECT_NE(first(file), first(model()));
+}
+
+TEST_F(Command, CalibrateSaysWhatItCannotDo) {
+  const TemporaryFolder folder;
+  const std::string file = (folder / "m.pth").string();
+  const Arguments calibrate{"evaluate", "--model", file, data(), "--calibrate"};
+  ASSERT_EQ(run({"convert", model(), file, "--activation", "sigmoid"}).code, 0);
+  expect_error(calibrate, "multi-label");
+  const Result result = run({"evaluate", "--model", file, data()});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_FALSE(contains(result.out, "calibration")) << result.out;
+  const Checkpoint checkpoint = read_checkpoint(model());
+  write_checkpoint(file, checkpoint.tensors, nullptr);
+  const std::string bytes = read_text(file);
+  expect_error(calibrate, "resnet convert");
+  EXPECT_EQ(read_text(file), bytes);
+  expect_error(calibrate + Arguments{"--flip-average"}, "--flip-average");
 }
 
 TEST_F(Command, EvaluateRefusesAnUnknownClass) {
