@@ -107,7 +107,7 @@ double fit_temperature(std::span<const Prediction> predictions) {
   const double unknown = 1 / (static_cast<double>(predictions.size()) + 1);
   // The likelihood is convex in 1/temperature: its slope changes its sign once.
   double low = std::log(min_temperature), high = std::log(max_temperature);
-  while (high - low > 1e-5) {
+  while (high - low > 1e-6) {
     const double middle = (low + high) / 2;
     double sum = 0;
     for (const Prediction& prediction : predictions) sum += slope(prediction, std::exp(-middle), unknown);
