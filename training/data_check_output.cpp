@@ -88,6 +88,7 @@ Topic empty_classes(const DataFindings& findings) {
 
 Topic duplicates(const DataFindings& findings, Topic topic,
                  const std::function<bool(const DuplicateGroup&)>& wanted) {
+  topic.meaning += " The distance is in bits of 256, of perceptual hashes; copies of a picture are near 0.";
   for (const DuplicateGroup& group : findings.duplicates) {
     if (!wanted(group)) continue;
     std::string names;
@@ -110,7 +111,7 @@ Topic tiny(const DataFindings& findings) {
       false, "tiny picture", "tiny pictures", "They are blown up to the network's size and show little.", {}};
   for (const std::size_t i : findings.tiny) {
     const CheckedPicture& picture = findings.pictures[i];
-    topic.items.push_back({name_of(findings, i), size_text(picture), {i}});
+    topic.items.push_back({name_of(findings, i) + " (" + size_text(picture) + ")", {}, {i}});
   }
   return topic;
 }
@@ -246,8 +247,9 @@ std::string item_html(const DataFindings& findings, const Item& item) {
   }
   if (figures.empty()) return "<li>" + escape_html(to_line(item)) + "</li>\n";
   const std::size_t rest = item.pictures.size() - std::min(item.pictures.size(), kMostOfAGroup);
-  return "<li class=\"group\">" + figures + "<p>" + escape_html(item.note) +
-         (rest > 0 ? "; and " + std::to_string(rest) + " more" : "") + "</p></li>\n";
+  const std::string note = item.note + (rest > 0 ? "; and " + std::to_string(rest) + " more" : "");
+  return "<li class=\"group\">" + figures + (note.empty() ? "" : "<p>" + escape_html(note) + "</p>") +
+         "</li>\n";
 }
 
 std::string topic_html(const DataFindings& findings, const Topic& topic) {

@@ -72,7 +72,8 @@ figcaption b{color:var(--ink)}
 .serious{font-size:.8rem;font-weight:600;vertical-align:.15em;padding:.1rem .5rem;border-radius:1rem;background:rgb(var(--bad)/.35)}
 .group{display:flex;flex-wrap:wrap;gap:.8rem;background:var(--panel);border-radius:.5rem;padding:.8rem}
 .group figure{width:14.5rem;max-width:100%}
-.group>p{flex-basis:100%;margin:0;font-size:.9rem}
+.group>p{width:0;min-width:100%;margin:0;font-size:.9rem}
+@media (max-width:40rem){th,td{padding:.25rem .4rem}.barred{min-width:4.2rem}.hit,.miss{min-width:3.4rem}}
 @media print{body{max-width:none}.charts figure,.group{break-inside:avoid}}
 )css";
 
