@@ -13,7 +13,7 @@ namespace {
 
 // In the SVG's own units, about pixels: the whole, and what the axes' numbers take around the plot.
 constexpr double kWidth = 420, kHeight = 250;
-constexpr double kLeft = 52, kRight = 14, kTop = 26, kBottom = 40;
+constexpr double kLeft = 52, kRight = 22, kTop = 26, kBottom = 40;
 constexpr std::size_t kMostDots = 40;
 
 /// A range with numbers at multiples of `step`.

@@ -15,11 +15,16 @@ constexpr std::size_t kMostLines = 10;    // of a topic, as text
 constexpr std::size_t kMostInPage = 100;  // of a topic, as HTML
 constexpr std::size_t kMostOfAGroup = 8;  // pictures
 
-/// One finding: a line of text, or pictures side by side.
+/// One finding: as text, names and note; in a page, pictures side by side and the note.
 struct Item {
-  std::string text;
+  std::string names;
+  std::string note;                   ///< may be empty
   std::vector<std::size_t> pictures;  ///< indices into the findings' pictures; may be empty
 };
+
+std::string to_line(const Item& item) {
+  return item.names + (item.note.empty() ? "" : " (" + item.note + ")");
+}
 
 /// Findings of one kind.
 struct Topic {
@@ -41,6 +46,10 @@ std::string heading(const Topic& topic) {
   return std::to_string(topic.items.size()) + " " + (topic.items.size() == 1 ? topic.one : topic.many);
 }
 
+std::string size_text(const CheckedPicture& picture) {
+  return std::to_string(picture.width) + "×" + std::to_string(picture.height);
+}
+
 std::string fixed(double value) {
   std::array<char, 48> text{};
   std::snprintf(text.data(), text.size(), "%.2f", value);
@@ -56,7 +65,7 @@ Topic unreadable(const DataFindings& findings) {
   const std::string root = (findings.root / "").string();
   for (const UnreadablePicture& picture : findings.unreadable) {
     const bool named = picture.why.starts_with(root);
-    topic.items.push_back({picture.why.substr(named ? root.size() : 0), {}});
+    topic.items.push_back({picture.why.substr(named ? root.size() : 0), {}, {}});
   }
   return topic;
 }
@@ -70,7 +79,7 @@ Topic empty_classes(const DataFindings& findings) {
   for (const DataSplit& split : findings.splits) {
     for (std::size_t i = 0; i < findings.classes.size(); ++i) {
       if (split.counts[i] == 0) {
-        topic.items.push_back({(std::filesystem::path(split.name) / findings.classes[i]).string(), {}});
+        topic.items.push_back({(std::filesystem::path(split.name) / findings.classes[i]).string(), {}, {}});
       }
     }
   }
@@ -79,18 +88,20 @@ Topic empty_classes(const DataFindings& findings) {
 
 Topic duplicates(const DataFindings& findings, Topic topic,
                  const std::function<bool(const DuplicateGroup&)>& wanted) {
+  topic.meaning += " The distance is in bits of 256, of perceptual hashes; copies of a picture are near 0.";
   for (const DuplicateGroup& group : findings.duplicates) {
     if (!wanted(group)) continue;
-    std::string text;
+    std::string names;
     for (std::size_t i = 0; i < std::min(group.members.size(), kMostOfAGroup); ++i) {
-      if (i > 0) text += group.exact ? " = " : " ~ ";
-      text += name_of(findings, group.members[i]);
+      if (i > 0) names += group.exact ? " = " : " ~ ";
+      names += name_of(findings, group.members[i]);
     }
     if (group.members.size() > kMostOfAGroup) {
-      text += " and " + std::to_string(group.members.size() - kMostOfAGroup) + " more";
+      names += " and " + std::to_string(group.members.size() - kMostOfAGroup) + " more";
     }
-    text += group.exact ? " (same bytes)" : " (distance " + std::to_string(group.distance) + ")";
-    topic.items.push_back({std::move(text), group.members});
+    topic.items.push_back({std::move(names),
+                           group.exact ? "same bytes" : "distance " + std::to_string(group.distance),
+                           group.members});
   }
   return topic;
 }
@@ -100,9 +111,7 @@ Topic tiny(const DataFindings& findings) {
       false, "tiny picture", "tiny pictures", "They are blown up to the network's size and show little.", {}};
   for (const std::size_t i : findings.tiny) {
     const CheckedPicture& picture = findings.pictures[i];
-    topic.items.push_back({name_of(findings, i) + " (" + std::to_string(picture.width) + "×" +
-                               std::to_string(picture.height) + ")",
-                           {i}});
+    topic.items.push_back({name_of(findings, i) + " (" + size_text(picture) + ")", {}, {i}});
   }
   return topic;
 }
@@ -113,7 +122,7 @@ Topic not_pictures(const DataFindings& findings) {
               "files that are no pictures",
               "Training passes over files whose names do not end like a picture's.",
               {}};
-  for (const auto& path : findings.not_pictures) topic.items.push_back({relative(findings, path), {}});
+  for (const auto& path : findings.not_pictures) topic.items.push_back({relative(findings, path), {}, {}});
   return topic;
 }
 
@@ -124,10 +133,10 @@ Topic suspects(const DataFindings& findings) {
               "The model is confident that they are of another class. It may be wrong: look at them.",
               {}};
   for (const SuspectLabel& suspect : findings.suspects) {
-    topic.items.push_back({name_of(findings, suspect.picture) + " looks like " +
-                               findings.model_classes[suspect.predicted] + " (" +
-                               percent(suspect.probability) + ")",
-                           {suspect.picture}});
+    topic.items.push_back(
+        {name_of(findings, suspect.picture),
+         "looks like " + findings.model_classes[suspect.predicted] + ", " + percent(suspect.probability),
+         {suspect.picture}});
   }
   return topic;
 }
@@ -233,18 +242,20 @@ std::string item_html(const DataFindings& findings, const Item& item) {
     const std::string where = (std::filesystem::path(findings.splits[picture.split].name) / label).string();
     figures += picture_figure(picture.path, label,
                               "<b>" + escape_html(where) + "</b><br>" +
-                                  escape_html(picture.path.filename().string()) + "<br>" +
-                                  std::to_string(picture.width) + "×" + std::to_string(picture.height))
+                                  escape_html(picture.path.filename().string()) + "<br>" + size_text(picture))
                    .value_or("");
   }
-  if (figures.empty()) return "<li>" + escape_html(item.text) + "</li>\n";
-  return "<li class=\"group\">" + figures + "<p>" + escape_html(item.text) + "</p></li>\n";
+  if (figures.empty()) return "<li>" + escape_html(to_line(item)) + "</li>\n";
+  const std::size_t rest = item.pictures.size() - std::min(item.pictures.size(), kMostOfAGroup);
+  const std::string note = item.note + (rest > 0 ? "; and " + std::to_string(rest) + " more" : "");
+  return "<li class=\"group\">" + figures + (note.empty() ? "" : "<p>" + escape_html(note) + "</p>") +
+         "</li>\n";
 }
 
 std::string topic_html(const DataFindings& findings, const Topic& topic) {
   std::string html = "<section>\n<h2>" + escape_html(heading(topic)) +
                      (topic.serious ? " <span class=\"serious\">serious</span>" : "") + "</h2>\n<p>" +
-                     topic.meaning + "</p>\n<ul>\n";
+                     topic.meaning + "</p>\n<ul class=\"findings\">\n";
   const std::size_t shown = std::min(topic.items.size(), kMostInPage);
   for (std::size_t i = 0; i < shown; ++i) html += item_html(findings, topic.items[i]);
   if (shown < topic.items.size()) {
@@ -286,7 +297,7 @@ std::string to_text(const DataFindings& findings) {
   for (const Topic& topic : topics_of(findings)) {
     text += "\n" + std::string(topic.serious ? "serious: " : "") + heading(topic) + "\n";
     const std::size_t shown = std::min(topic.items.size(), kMostLines);
-    for (std::size_t i = 0; i < shown; ++i) text += "  " + printable(topic.items[i].text) + "\n";
+    for (std::size_t i = 0; i < shown; ++i) text += "  " + printable(to_line(topic.items[i])) + "\n";
     if (shown < topic.items.size()) {
       text += "  and " + std::to_string(topic.items.size() - shown) + " more, which --json lists\n";
     }

@@ -57,7 +57,7 @@ th:first-child,.texts td{text-align:left}
 th{font-weight:600}
 thead th{color:var(--soft);vertical-align:bottom}
 .texts td{overflow-wrap:anywhere}
-.barred{background:linear-gradient(90deg,rgb(var(--good)/.25) calc(var(--share)*100%),transparent 0)}
+.barred{min-width:6rem;background:linear-gradient(90deg,rgb(var(--good)/.25) calc(var(--share)*100%),transparent 0)}
 .hit{background:rgb(var(--good)/calc(var(--share)*.6))}.miss{background:rgb(var(--bad)/calc(var(--share)*.8))}
 .hit,.miss{text-align:center;min-width:4rem}.hit small,.miss small{display:block;color:inherit}
 .none{color:var(--soft);opacity:.7}
@@ -66,12 +66,14 @@ thead th{color:var(--soft);vertical-align:bottom}
 figure img{display:block;height:6rem;max-width:100%;object-fit:contain;object-position:left;border-radius:.3rem}
 .gallery figcaption,.group figcaption{font-size:.85rem;line-height:1.35;margin-top:.25rem;overflow-wrap:anywhere}
 figcaption b{color:var(--ink)}
-ul{padding-left:1.2rem}
-li.group{list-style:none;margin-left:-1.2rem}
+.findings{display:flex;flex-wrap:wrap;gap:.6rem;list-style:none;margin:0;padding:0}
+.findings li{flex-basis:100%;overflow-wrap:anywhere}
+.findings .group{flex-basis:auto;max-width:100%}
 .serious{font-size:.8rem;font-weight:600;vertical-align:.15em;padding:.1rem .5rem;border-radius:1rem;background:rgb(var(--bad)/.35)}
-.group{display:flex;flex-wrap:wrap;gap:.8rem;background:var(--panel);border-radius:.5rem;padding:.8rem;margin:.6rem 0}
-.group figure{width:13rem;max-width:100%}
-.group>p{flex-basis:100%;margin:0;font-size:.9rem}
+.group{display:flex;flex-wrap:wrap;gap:.8rem;background:var(--panel);border-radius:.5rem;padding:.8rem}
+.group figure{width:14.5rem;max-width:100%}
+.group>p{width:0;min-width:100%;margin:0;font-size:.9rem}
+@media (max-width:40rem){th,td{padding:.25rem .4rem}.barred{min-width:4.2rem}.hit,.miss{min-width:3.4rem}}
 @media print{body{max-width:none}.charts figure,.group{break-inside:avoid}}
 )css";
 

@@ -44,7 +44,7 @@ TEST(Metrics, WilsonsIntervalStaysWithinZeroAndOne) {
   EXPECT_NEAR(wilson_interval(3, 4).high, 0.9544, 5e-5);
   EXPECT_EQ(wilson_interval(0, 10).low, 0);
   EXPECT_NEAR(wilson_interval(0, 10).high, 0.2775, 5e-5);
-  EXPECT_EQ(wilson_interval(10, 10).high, 1);
+  EXPECT_DOUBLE_EQ(wilson_interval(10, 10).high, 1);
   EXPECT_EQ(wilson_interval(0, 0).high, 1);
 }
 
