@@ -136,7 +136,8 @@ bool find_suspects(DataFindings& findings, Classifier& classifier, const std::ve
   std::erase_if(findings.suspects, [&](const SuspectLabel& suspect) {
     const std::size_t i = suspect.predicted;
     const double mean = counts[i] == 0 ? 1 : sums[i] / static_cast<double>(counts[i]);
-    return suspect.probability < std::max(0.5, mean);
+    // A model that was tried on its own pictures is surer of all of them than any mistake makes it.
+    return suspect.probability < std::clamp(mean, 0.5, 0.9);
   });
   std::stable_sort(findings.suspects.begin(), findings.suspects.end(), [](const auto& a, const auto& b) {
     return a.probability - a.own_probability > b.probability - b.own_probability;

@@ -70,7 +70,7 @@ TEST_F(Command, EvaluateAsJson) {
   EXPECT_EQ(document["per_class"].size(), 2U);
   EXPECT_EQ(document["confusion_matrix"].size(), 2U);
   EXPECT_EQ(document["pictures"], 8);
-  EXPECT_EQ(document["temperature"], 1.0);
+  EXPECT_LT(document["temperature"].get<double>(), 1);  // all right, so it may be surer
   EXPECT_LE(document["calibration"]["ece"].get<double>(), 0.5);
   EXPECT_EQ(document["calibration"]["bins"].size(), 15U);
 }
@@ -85,7 +85,7 @@ TEST_F(Command, EvaluateAsText) {
       << result.out;
   EXPECT_TRUE(std::regex_search(
       result.out, std::regex("confusion matrix [^\n]*\n +blue +red\nblue( +\\d){2}\nred ( +\\d){2}\n\n"
-                             "temperature 1: expected calibration error \\d\\.\\d{4}, negative log "
+                             "temperature 0\\.\\d+: expected calibration error \\d\\.\\d{4}, negative log "
                              "likelihood \\d+\\.\\d{4}\n$")))
       << result.out;
 }
@@ -108,7 +108,8 @@ TEST_F(Command, CalibrateWritesWhatItFitsIntoTheFile) {
   const TemporaryFolder folder;
   fs::copy(*shared_ / "out", folder.path(), fs::copy_options::recursive);
   const std::string file = (folder / "small.pth").string();
-  const Arguments evaluate{"evaluate", "--model", file, data(), "--precision", "fp32", "--json"};
+  // Other pictures than those that the end of training has calibrated by.
+  const Arguments evaluate{"evaluate", "--model", file, data() + "/train", "--precision", "fp32", "--json"};
   const Result result = run(evaluate + Arguments{"--calibrate"});
   ASSERT_EQ(result.code, 0) << result.err;
   const nlohmann::json fitted = nlohmann::json::parse(result.out).at("calibrated");
@@ -255,8 +256,9 @@ TEST_F(Command, ConvertWritesOnnxWithWhatIsStamped) {
   if (contains(result.err, "libonnx-dev")) GTEST_SKIP() << "this build has no ONNX";
   ASSERT_EQ(result.code, 0) << result.err;
   const std::string bytes = read_text(file);
-  for (const std::string part : {"gst-resnet", "layer4.0.conv2.weight", R"(["blue","red"])",
-                                 R"("resize_size":48)", digest(model()).c_str()}) {
+  for (const std::string& part :
+       std::vector<std::string>{"gst-resnet", "layer4.0.conv2.weight", R"(["blue","red"])",
+                                R"("resize_size":48)", digest(model())}) {
     EXPECT_TRUE(contains(bytes, part)) << part;
   }
   expect_error({"inspect", file}, "is no checkpoint");
