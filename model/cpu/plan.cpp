@@ -50,7 +50,7 @@ class Planner {
   void add_average(int first, const Activations& last, std::size_t last_at);
   Work& add_operation(const Operation& operation, const Activations& input, std::size_t input_at,
                       std::size_t output_at);
-  void add(Work work, int units, std::size_t scratch_bytes);
+  void add(const Work& work, int units, std::size_t scratch_bytes);
 
   const Operations& operations_;
   const Pixels& pixels_;
@@ -155,7 +155,7 @@ void Planner::add_stem(int first, int count, std::size_t output_at) {
   work.call.output = operations_.stem->output_of(pixels);
   work.output_at = output_at;
   const int units = operations_.stem->units(pixels, threads_);
-  add(std::move(work), units, operations_.stem->scratch_bytes(pixels, units));
+  add(work, units, operations_.stem->scratch_bytes(pixels, units));
 }
 
 void Planner::add_average(int first, const Activations& last, std::size_t last_at) {
@@ -166,7 +166,7 @@ void Planner::add_average(int first, const Activations& last, std::size_t last_a
   work.call.output = plan_.features;
   // A picture is a pixel of the features.
   work.output_at = plan_.features_at + static_cast<std::size_t>(first) * line_bytes;
-  add(std::move(work), last.pictures, 0);
+  add(work, last.pictures, 0);
 }
 
 Work& Planner::add_operation(const Operation& operation, const Activations& input, std::size_t input_at,
@@ -178,12 +178,12 @@ Work& Planner::add_operation(const Operation& operation, const Activations& inpu
   operation.split(work.call, threads_);
   work.input_at = input_at;
   work.output_at = output_at;
-  add(std::move(work), work.call.units(), operation.scratch_bytes(work.call));
+  add(work, work.call.units(), operation.scratch_bytes(work.call));
   return plan_.work.back();
 }
 
-void Planner::add(Work work, int units, std::size_t scratch_bytes) {
-  plan_.work.push_back(std::move(work));
+void Planner::add(const Work& work, int units, std::size_t scratch_bytes) {
+  plan_.work.push_back(work);
   plan_.units.push_back(units);
   plan_.scratch_bytes = std::max(plan_.scratch_bytes, scratch_bytes);
 }
