@@ -15,7 +15,7 @@ using Predictions = std::vector<Prediction>;
 
 /// Predictions of a network whose logits are `temperature` times those by which the labels were drawn.
 Predictions drawn(double temperature, int count, std::size_t classes = 5) {
-  std::mt19937 random(1);
+  std::mt19937 random(static_cast<unsigned>(count));
   std::normal_distribution<float> normal(0, 2);
   Predictions predictions;
   for (int i = 0; i < count; ++i) {
