@@ -32,11 +32,11 @@ TEST(AugmentationPolicy, TrivialChoosesEveryOperationMagnitudeAndSignEvenly) {
   }
   ASSERT_EQ(operations.size(), kOperations);
   for (const auto& [operation, count] : operations) {
-    EXPECT_NEAR(count, kDraws / 14, 600) << static_cast<int>(operation);  // five standard deviations
+    EXPECT_NEAR(count, kDraws / 14.0, 600) << static_cast<int>(operation);  // five standard deviations
   }
   ASSERT_EQ(angles.size(), 61U);
   for (const auto& [angle, count] : angles) {
-    EXPECT_NEAR(count, kDraws / 14 / (angle == 0 ? 31 : 62), angle == 0 ? 110 : 80) << angle;
+    EXPECT_NEAR(count, kDraws / 14.0 / (angle == 0 ? 31 : 62), angle == 0 ? 110 : 80) << angle;
   }
 }
 
