@@ -175,27 +175,6 @@ TEST_F(QuantizeCommand, TemperatureAndThresholdAreKeptAndCanBeFitted) {
   EXPECT_EQ(after, before);
 }
 
-TEST_F(QuantizeCommand, TemperatureAndThresholdAreKeptAndCanBeFitted) {
-  const std::string plain = (folder_ / "plain.pth").string(), copy = (folder_ / "copy.pth").string();
-  Checkpoint checkpoint = read_checkpoint(model());
-  checkpoint.info["temperature"] = 0.75;
-  checkpoint.info["threshold"] = 0.25;
-  write_checkpoint(plain, checkpoint.tensors, checkpoint.info);
-  ASSERT_EQ(run({"quantize", plain, data(), "--output", output()}).code, 0);
-  ASSERT_EQ(run({"convert", plain, copy}).code, 0);
-  for (const std::string& file : {output(), copy}) {
-    EXPECT_EQ(description(file).at("temperature"), 0.75);
-    EXPECT_EQ(description(file).at("threshold"), 0.25);
-  }
-  nlohmann::json before = description(output());
-  const Result result = run({"evaluate", "--model", output(), data(), "--calibrate"});
-  ASSERT_EQ(result.code, 0) << result.err;
-  nlohmann::json after = description(output());  // which also checks the digest
-  EXPECT_NE(after.at("temperature"), 0.75);
-  for (const char* key : {"temperature", "threshold"}) after[key] = before[key];
-  EXPECT_EQ(after, before);
-}
-
 TEST_F(QuantizeCommand, SaysWhatIsWrong) {
   expect_error({"quantize", model(), data()}, "--output");
   expect_error({"quantize", model(), data(), "--output", output(), "--method", "entropy"}, "entropy");
