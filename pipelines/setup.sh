@@ -148,23 +148,11 @@ fill_python() {
   done
 }
 
-# What reads our event files: TensorBoard (6 MB) without its server's dependencies. Also for an environment made before.
-add_tensorboard() {
-  for folder in "$cache/python-$torch_version"/lib/python3*/site-packages/tensorboard; do
-    [ ! -d "$folder" ] || return 0
-  done
-  pip_python=$cache/python-$torch_version/bin/python
-  pip install --quiet --no-cache-dir --no-deps 'tensorboard==2.20.0' protobuf absl-py
-}
-
 # Sets $test_python to an interpreter with torch and torchvision, or to nothing and $no_python to the reason.
 setup_test_python() {
   test_python=$cache/python-$torch_version/bin/python
   no_python=
-  if [ -x "$test_python" ]; then
-    locked add_tensorboard || say 'TensorBoard could not be downloaded from PyPI: what it reads is not tested'
-    return 0
-  fi
+  [ ! -x "$test_python" ] || return 0
   say "PyTorch $torch_version and torchvision with their GPU libraries, for the tests, from PyPI to $cache:" \
     "3 GB to download, 5.5 GB on disk, 0.6 GB in pip's cache"
   if ! has_room 10000; then
@@ -172,7 +160,7 @@ setup_test_python() {
   else
     python_start=$(date +%s)
     say 'Downloading PyTorch ...'
-    if locked make_folder "python-$torch_version" fill_python && locked add_tensorboard; then
+    if locked make_folder "python-$torch_version" fill_python; then
       say "Downloading PyTorch: done in $(($(date +%s) - python_start)) s"
     else
       no_python='PyTorch could not be downloaded from PyPI'
