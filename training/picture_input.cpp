@@ -35,6 +35,12 @@ Loader load_crops(PictureStore& store, const Recipe& recipe, std::vector<std::si
   });
 }
 
+Loader load_files(PictureStore& store, std::vector<std::size_t> order, int workers) {
+  return Loader(std::move(order), {workers, 16, batches_ahead, 0}, [&store]() -> SampleWriter {
+    return [&store](std::size_t index, std::uint8_t*) { store.get(index); };
+  });
+}
+
 Loader load_views(PictureStore& store, const Preprocessing& preprocessing, std::vector<std::size_t> order,
                   int batch_size, int workers) {
   const LoaderOptions options{workers, batch_size, batches_ahead, pixel_bytes(preprocessing.crop_size)};

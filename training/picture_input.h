@@ -20,6 +20,10 @@ namespace resnet {
 Loader load_crops(PictureStore& store, const Recipe& recipe, std::vector<std::size_t> order, int epoch,
                   int size, int workers);
 
+/// Reads pictures and makes nothing of them: what can be is kept by the store, what cannot be read is a
+/// failure of its batch.
+Loader load_files(PictureStore& store, std::vector<std::size_t> order, int workers);
+
 /// Pictures as serving sees them.
 Loader load_views(PictureStore& store, const Preprocessing& preprocessing, std::vector<std::size_t> order,
                   int batch_size, int workers);

@@ -53,9 +53,7 @@ SpeedAt time_training(Learner& learner, PictureStore& store, const Recipe& recip
 /// Seconds to read the pictures of the order, each for the first time.
 double time_reading(PictureStore& store, const std::vector<std::size_t>& order, int workers) {
   const Stopwatch watch;
-  Loader loader(order, {workers, 16, 4, 0}, [&store]() -> SampleWriter {
-    return [&store](std::size_t index, std::uint8_t*) { store.get(index); };
-  });
+  Loader loader = load_files(store, order, workers);
   while (loader.next() && !interrupted()) {
   }
   return watch.seconds();

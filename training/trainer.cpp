@@ -8,7 +8,6 @@
 #include <map>
 #include <memory>
 
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 
 #include "model/error.h"
@@ -232,9 +231,7 @@ void Trainer::note_failures(const Batch& batch, PictureStore& store) {
 
 void Trainer::check_all_pictures() {
   for (PictureStore* store : {val_.get(), test_.get(), train_.get()}) {
-    Loader loader(store->usable(), {job_.workers, 16, 8, 0}, [store]() -> SampleWriter {
-      return [store](std::size_t index, std::uint8_t*) { store->get(index); };
-    });
+    Loader loader = load_files(*store, store->usable(), job_.workers);
     ProgressBar bar(console_, "reading pictures", store->samples().size());
     while (const std::optional<Batch> batch = loader.next()) {
       note_failures(*batch, *store);
