@@ -505,7 +505,8 @@ TrainingResult Trainer::run() {
       break;
     }
   }
-  if (!result_.rows.empty()) save_report();
+  // The page of a best epoch that was the last one is there already.
+  if (!result_.rows.empty() && result_.rows.back().epoch != result_.best.epoch) save_report();
   result_.skipped = skipped_.size();
   if (!result_.interrupted) {
     std::filesystem::remove(last_path(job_.output));
