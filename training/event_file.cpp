@@ -112,10 +112,13 @@ std::string tfrecord(std::string_view data) {
 }
 
 EventFile::EventFile(const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) {
-    throw Error(ErrorCode::write, "folder " + folder.string() + " cannot be made: " + error.message());
+  // No more than these two: a run whose folder was taken away must not go on in a new one.
+  for (const std::filesystem::path& path : {folder.parent_path(), folder}) {
+    std::error_code error;
+    std::filesystem::create_directory(path, error);
+    if (error) {
+      throw Error(ErrorCode::write, "folder " + path.string() + " cannot be made: " + error.message());
+    }
   }
   const double start = now();
   const std::string name = "events.out.tfevents." + std::to_string(static_cast<std::int64_t>(start)) + "." +

@@ -15,9 +15,9 @@ namespace resnet {
 /// a .proto file, its generator in the build and one more library in every installation.
 class EventFile {
  public:
-  /// Makes `folder` where it is missing and a new file "events.out.tfevents.<seconds>.<host>.<process>.<n>"
-  /// in it. TensorBoard reads all of a folder's files as one run, so that a resumed training goes on in a
-  /// file of its own.
+  /// Makes `folder` and the one that it is in, where they are missing, and a new file
+  /// "events.out.tfevents.<seconds>.<host>.<process>.<n>" in it. TensorBoard reads all of a folder's files as
+  /// one run, so that a resumed training goes on in a file of its own.
   /// @throws Error write
   explicit EventFile(const std::filesystem::path& folder);
   ~EventFile();

@@ -69,6 +69,12 @@ TEST(EventFile, TensorBoardReadsTheRun) {
   EXPECT_EQ(read_text(out), "accuracy/val -1 102.5 1.0\nloss/train 1 100.5 0.5\nloss/train 2 101.5 0.25\n");
 }
 
+TEST(EventFile, TheRunsFolderIsNotMadeAgain) {
+  const TemporaryFolder folder;
+  EXPECT_THROW(EventFile(folder / "taken away/tensorboard/model"), Error);
+  EXPECT_FALSE(std::filesystem::exists(folder / "taken away"));
+}
+
 TEST(EventFile, AResumedRunGetsAFileOfItsOwn) {
   const TemporaryFolder folder;
   const EventFile first(folder.path());
