@@ -3,6 +3,7 @@
 //   contact-sheet labelled.webm sheet.png --frames 15 --columns 5
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -47,13 +48,16 @@ class Decoder {
   explicit Decoder(const std::string& path) {
     gchar* uri = gst_filename_to_uri(path.c_str(), nullptr);
     if (uri == nullptr) throw std::runtime_error("not a file name: " + path);
-    const std::string description =
-        std::string("uridecodebin uri=\"") + uri +
-        "\" ! videoconvert ! video/x-raw,format=BGRx ! appsink name=sink sync=false max-buffers=4";
+    const std::string description = std::string("uridecodebin name=decode uri=\"") + uri +
+                                    "\" ! videoconvert name=convert ! video/x-raw,format=BGRx ! appsink "
+                                    "name=sink sync=false max-buffers=4";
     g_free(uri);
     pipeline_.reset(gst_parse_launch(description.c_str(), nullptr));
     if (!pipeline_) throw std::runtime_error("GStreamer lacks uridecodebin, videoconvert or appsink");
     sink_.reset(gst_bin_get_by_name(GST_BIN(pipeline_.get()), "sink"));
+    convert_.reset(gst_bin_get_by_name(GST_BIN(pipeline_.get()), "convert"));
+    const Element decode(gst_bin_get_by_name(GST_BIN(pipeline_.get()), "decode"));
+    g_signal_connect(decode.get(), "no-more-pads", G_CALLBACK(on_no_more_pads), this);
     gst_element_set_state(pipeline_.get(), GST_STATE_PLAYING);
   }
 
@@ -63,11 +67,21 @@ class Decoder {
       Sample sample(gst_app_sink_try_pull_sample(GST_APP_SINK(sink_.get()), 50 * GST_MSECOND));
       if (sample) return sample;
       check();
+      if (without_video_) throw std::runtime_error("there is no video in it");
       if (gst_app_sink_is_eos(GST_APP_SINK(sink_.get())) != FALSE) return nullptr;
     }
   }
 
  private:
+  using Element = std::unique_ptr<GstElement, ObjectDeleter>;
+
+  // Text or sound alone is linked to nothing, so that nothing would ever arrive at the sink.
+  static void on_no_more_pads(GstElement* /*decode*/, Decoder* self) {
+    const std::unique_ptr<GstPad, ObjectDeleter> pad(
+        gst_element_get_static_pad(self->convert_.get(), "sink"));
+    self->without_video_ = gst_pad_is_linked(pad.get()) == FALSE;
+  }
+
   void check() {
     const std::unique_ptr<GstBus, ObjectDeleter> bus(gst_element_get_bus(pipeline_.get()));
     GstMessage* message = gst_bus_pop_filtered(bus.get(), GST_MESSAGE_ERROR);
@@ -80,8 +94,10 @@ class Decoder {
     throw std::runtime_error(text);
   }
 
+  std::atomic<bool> without_video_{false};  // written by a thread of the pipeline
+  Element convert_;
   std::unique_ptr<GstElement, PipelineDeleter> pipeline_;
-  std::unique_ptr<GstElement, ObjectDeleter> sink_;
+  Element sink_;
 };
 
 int count_frames(const Options& options) {
