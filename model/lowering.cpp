@@ -89,7 +89,7 @@ class Lowering {
   void downsample(const std::string& block, torch::nn::Sequential& downsample) {
     if (!downsample) return;
     convolution(block + "downsample.0", *downsample[0]->as<torch::nn::Conv2d>(),
-                *downsample[1]->as<torch::nn::BatchNorm2d>(), Step::block, Step::block, false);
+                *downsample[1]->as<BatchNorm2d>(), Step::block, Step::block, false);
   }
 
   const bool release_;

@@ -30,7 +30,7 @@ torch::nn::Linear linear(int in, int out, InitialWeights weights) {
 }
 
 torch::nn::Sequential make_downsample(int in, int out, int stride, InitialWeights weights) {
-  return torch::nn::Sequential(convolution(in, out, 1, stride, 1, weights), torch::nn::BatchNorm2d(out));
+  return torch::nn::Sequential(convolution(in, out, 1, stride, 1, weights), BatchNorm2d(out));
 }
 
 void initialise(torch::nn::Module& network) {
@@ -59,9 +59,9 @@ void append_state(const torch::nn::Module& module, const std::string& prefix, Na
 BasicBlockImpl::BasicBlockImpl(int in_channels, int channels, int stride, torch::nn::Sequential shortcut,
                                InitialWeights weights) {
   conv1 = register_module("conv1", convolution(in_channels, channels, 3, stride, 1, weights));
-  bn1 = register_module("bn1", torch::nn::BatchNorm2d(channels));
+  bn1 = register_module("bn1", BatchNorm2d(channels));
   conv2 = register_module("conv2", convolution(channels, channels, 3, 1, 1, weights));
-  bn2 = register_module("bn2", torch::nn::BatchNorm2d(channels));
+  bn2 = register_module("bn2", BatchNorm2d(channels));
   if (shortcut) downsample = register_module("downsample", std::move(shortcut));
 }
 
@@ -76,11 +76,11 @@ BottleneckImpl::BottleneckImpl(int in_channels, int channels, int inner_channels
                                torch::nn::Sequential shortcut, InitialWeights weights) {
   const int out_channels = channels * 4;
   conv1 = register_module("conv1", convolution(in_channels, inner_channels, 1, 1, 1, weights));
-  bn1 = register_module("bn1", torch::nn::BatchNorm2d(inner_channels));
+  bn1 = register_module("bn1", BatchNorm2d(inner_channels));
   conv2 = register_module("conv2", convolution(inner_channels, inner_channels, 3, stride, groups, weights));
-  bn2 = register_module("bn2", torch::nn::BatchNorm2d(inner_channels));
+  bn2 = register_module("bn2", BatchNorm2d(inner_channels));
   conv3 = register_module("conv3", convolution(inner_channels, out_channels, 1, 1, 1, weights));
-  bn3 = register_module("bn3", torch::nn::BatchNorm2d(out_channels));
+  bn3 = register_module("bn3", BatchNorm2d(out_channels));
   if (shortcut) downsample = register_module("downsample", std::move(shortcut));
 }
 
@@ -97,7 +97,7 @@ ResNetImpl::ResNetImpl(const Architecture& architecture, int num_classes, Initia
   // Modules are made and initialised in torchvision's order, so that one seed gives both the same weights.
   const int width = architecture.width;
   conv1 = register_module("conv1", convolution(3, width, 7, 2, 1, weights));
-  bn1 = register_module("bn1", torch::nn::BatchNorm2d(width));
+  bn1 = register_module("bn1", BatchNorm2d(width));
   int channels = width;
   layer1 = register_module("layer1", make_layer(channels, 0, weights));
   layer2 = register_module("layer2", make_layer(channels, 1, weights));

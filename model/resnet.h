@@ -1,6 +1,8 @@
 #ifndef RESNET_MODEL_RESNET_H
 #define RESNET_MODEL_RESNET_H
 
+#include <functional>
+
 #include <torch/nn/module.h>
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/container/sequential.h>
@@ -17,6 +19,20 @@ namespace resnet {
 /// been written to yet, which costs nothing.
 enum class InitialWeights : std::uint8_t { random, unset };
 
+/// torch::nn::BatchNorm2d, of which training can say how the statistics of a batch are found.
+class BatchNorm2dImpl : public torch::nn::BatchNorm2dImpl {
+ public:
+  using torch::nn::BatchNorm2dImpl::BatchNorm2dImpl;
+
+  /// [N, channels, H, W] → the same, normalised
+  torch::Tensor forward(const torch::Tensor& x) {
+    return is_training() && train_forward ? train_forward(*this, x) : torch::nn::BatchNorm2dImpl::forward(x);
+  }
+
+  std::function<torch::Tensor(torch::nn::BatchNorm2dImpl& norm, const torch::Tensor& x)> train_forward;
+};
+TORCH_MODULE(BatchNorm2d);
+
 /// Two 3×3 convolutions beside an identity (He et al. 2015, arXiv:1512.03385, figure 5 left).
 class BasicBlockImpl : public torch::nn::Module {
  public:
@@ -26,7 +42,7 @@ class BasicBlockImpl : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& x);
 
   torch::nn::Conv2d conv1{nullptr}, conv2{nullptr};
-  torch::nn::BatchNorm2d bn1{nullptr}, bn2{nullptr};
+  BatchNorm2d bn1{nullptr}, bn2{nullptr};
   torch::nn::Sequential downsample{nullptr};  ///< 1×1 convolution and batch norm; null: identity
 };
 TORCH_MODULE(BasicBlock);
@@ -42,7 +58,7 @@ class BottleneckImpl : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& x);
 
   torch::nn::Conv2d conv1{nullptr}, conv2{nullptr}, conv3{nullptr};
-  torch::nn::BatchNorm2d bn1{nullptr}, bn2{nullptr}, bn3{nullptr};
+  BatchNorm2d bn1{nullptr}, bn2{nullptr}, bn3{nullptr};
   torch::nn::Sequential downsample{nullptr};
 };
 TORCH_MODULE(Bottleneck);
@@ -70,7 +86,7 @@ class ResNetImpl : public torch::nn::Module {
   int num_classes() const { return num_classes_; }
 
   torch::nn::Conv2d conv1{nullptr};
-  torch::nn::BatchNorm2d bn1{nullptr};
+  BatchNorm2d bn1{nullptr};
   torch::nn::Sequential layer1{nullptr}, layer2{nullptr}, layer3{nullptr}, layer4{nullptr};
   torch::nn::Linear fc{nullptr};
 

@@ -78,9 +78,8 @@ std::optional<std::vector<Fingerprint>> read_all(std::vector<CheckedPicture> fil
   std::iota(order.begin(), order.end(), std::size_t{0});
   LoaderOptions options;
   options.workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, 8U));
-  options.batch_size = 16;
   options.sample_bytes = sizeof(Look);
-  Loader loader(std::move(order), options, [&files]() -> SampleWriter {
+  Loader loader(batches_of(order, 16), options, [&files]() -> SampleWriter {
     return [&files](std::size_t index, std::uint8_t* out) {
       const Look look = look_at(files[index].path);
       std::memcpy(out, &look, sizeof look);

@@ -17,6 +17,7 @@
 #include "training/interrupt.h"
 #include "training/metrics.h"
 #include "training/report.h"
+#include "training/shared_classification.h"
 
 namespace resnet {
 namespace {
@@ -47,7 +48,8 @@ struct Evaluation {
 };
 
 /// @return nothing when Ctrl-C ended it early
-std::optional<Evaluation> evaluate(const EvaluateOptions& options, Classifier& classifier, Console& console) {
+std::optional<Evaluation> evaluate(const EvaluateOptions& options, Classifier& classifier,
+                                   const ProcessGroup& group, Console& console) {
   const std::filesystem::path root = evaluated_folder(options.folder, console);
   const ImageFolder folder = scan_image_folder(root);
   const std::vector<std::size_t> matched =
@@ -70,7 +72,7 @@ std::optional<Evaluation> evaluate(const EvaluateOptions& options, Classifier& c
     console.warn(why + "; skipped");
     ++evaluation.skipped;
   };
-  for (const auto& path : folder.not_pictures) {
+  for (const auto& path : group.first() ? folder.not_pictures : std::vector<std::filesystem::path>()) {
     skip(path.string() + " is not a picture");
   }
   const auto add = [&](std::size_t index, const Classifier::Result& result) {
@@ -83,14 +85,15 @@ std::optional<Evaluation> evaluate(const EvaluateOptions& options, Classifier& c
       evaluation.predictions.push_back({pictures[index], label, result.logits});
     }
   };
-  if (!classifier.run(pictures, "evaluate", add, [&](std::size_t, const std::string& why) { skip(why); })) {
+  if (!classify_together(classifier, group, pictures, "evaluate", add,
+                         [&](std::size_t, const std::string& why) { skip(why); })) {
     return std::nullopt;
   }
   if (evaluation.skipped > 0) {
     console.warn(std::to_string(evaluation.skipped) +
                  (evaluation.skipped == 1 ? " file was skipped" : " files were skipped"));
   }
-  if (evaluation.matrix.total() == 0) {
+  if (group.first() && evaluation.matrix.total() == 0) {
     throw Error(ErrorCode::format, "none of the pictures in " + root.string() + " could be read");
   }
   return evaluation;
@@ -173,8 +176,10 @@ void save_report(const EvaluateOptions& options, const Classifier& classifier, c
   write_report(options.report, report);
 }
 
-int run_evaluate(const EvaluateOptions& options, bool quiet) {
-  Console console(quiet);
+int run_evaluate(EvaluateOptions options, bool quiet) {
+  const ProcessGroup group = ProcessGroup::from_environment("cpu");  // what they tell each other is there
+  use_local_share(options.classifier, group);
+  Console console(quiet || !group.first());
   const std::filesystem::path& model = options.classifier.model;
   std::optional<ModelInfo> info;
   if (options.calibrate) {
@@ -184,9 +189,12 @@ int run_evaluate(const EvaluateOptions& options, bool quiet) {
     check_writable(options.report);
   }
   Classifier classifier(options.classifier, console);
-  const std::optional<Evaluation> evaluation = evaluate(options, classifier, console);
+  const std::optional<Evaluation> evaluation = evaluate(options, classifier, group, console);
   if (!evaluation) {
     return kInterruptedExitCode;
+  }
+  if (!group.first()) {
+    return 0;
   }
   std::optional<ConfidenceFit> fit;
   if (info) {

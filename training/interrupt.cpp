@@ -1,20 +1,26 @@
 #include "training/interrupt.h"
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <ctime>
 
 #include <unistd.h>
 
 namespace resnet {
 namespace {
 
-std::atomic<bool> stop_requested{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "used in a signal handler");
+/// Seconds of the monotonic clock when it was first asked for; 0: not yet.
+std::atomic<long> stop_requested{0};
+static_assert(std::atomic<long>::is_always_lock_free, "used in a signal handler");
 
 void on_signal(int /*signal*/) {
-  if (stop_requested.exchange(true)) {
-    _exit(kInterruptedExitCode);
-  }
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  long first = 0;
+  if (stop_requested.compare_exchange_strong(first, std::max(1L, static_cast<long>(now.tv_sec)))) return;
+  // A launcher passes on the same Ctrl-C that the terminal has sent to all.
+  if (now.tv_sec - first >= 2) _exit(kInterruptedExitCode);
 }
 
 }  // namespace
@@ -28,6 +34,6 @@ void catch_interrupts() {
   sigaction(SIGTERM, &action, nullptr);
 }
 
-bool interrupted() { return stop_requested.load(); }
+bool interrupted() { return stop_requested.load() != 0; }
 
 }  // namespace resnet

@@ -6,6 +6,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/from_blob.h>
@@ -16,16 +17,19 @@
 #include "model/cpu/executor_cpu.h"
 #include "model/error.h"
 #include "training/autocast.h"
+#include "training/sync_batch_norm.h"
 
 namespace resnet {
 namespace {
 
-at::Device resolve_device(const std::string& name) {
+/// @param local of this machine's processes, which share its GPUs
+at::Device resolve_device(const std::string& name, Share local) {
   if (name == "cpu" || (name == "auto" && !at::hasCUDA())) {
     return at::Device(at::kCPU);
   }
   if ((name == "cuda" || name == "auto") && at::hasCUDA()) {
-    return at::Device(at::kCUDA);
+    const auto gpus = static_cast<std::size_t>(at::detail::getCUDAHooks().deviceCount());
+    return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(local.index % gpus));
   }
   throw Error(ErrorCode::device, "--device " + name + " cannot be used: " +
                                      (name == "cuda" ? "there is no GPU that this LibTorch can use"
@@ -70,6 +74,7 @@ bool is_frozen(const std::string& name, int freeze) {
 constexpr const char* average_prefix = "average/";
 constexpr const char* optimizer_prefix = "optimizer/";
 constexpr const char* steps_name = "steps";
+constexpr const char* processes_name = "statistics of processes";
 
 std::string statistics_prefix(std::size_t part) { return "part" + std::to_string(part) + "/"; }
 
@@ -115,8 +120,12 @@ Scores scores_of(const at::Tensor& logits, const std::vector<std::int64_t>& labe
 }
 
 Learner::Learner(const Recipe& recipe, const Preprocessing& preprocessing, const ResNet& network,
-                 const std::vector<float>& class_weights, const std::string& device, int threads)
-    : recipe_(recipe), device_(resolve_device(device)) {
+                 const std::vector<float>& class_weights, const std::string& device, int threads,
+                 const ProcessGroup& group)
+    : recipe_(recipe),
+      group_(group),
+      device_(resolve_device(device, group.local_share())),
+      synchronised_(!group.alone() && recipe.sync_bn && recipe.norm_batch == 0) {
   bf16_ = recipe.precision == "bf16" || (recipe.precision == "auto" && (device_.is_cuda() || cpu_has_bf16()));
   const auto& mean = preprocessing.mean;
   const auto& std = preprocessing.std;
@@ -125,7 +134,8 @@ Learner::Learner(const Recipe& recipe, const Preprocessing& preprocessing, const
       at::tensor({1 / (std[0] * 255), 1 / (std[1] * 255), 1 / (std[2] * 255)}).view({1, 3, 1, 1}).to(device_);
   if (!class_weights.empty()) class_weights_ = at::tensor(class_weights).to(device_);
 
-  const int slice = (recipe.batch_size + recipe.accumulate - 1) / recipe.accumulate;
+  const int slices = recipe.accumulate * static_cast<int>(group.size());
+  const int slice = (recipe.batch_size + slices - 1) / slices;
   const std::size_t parts = count_parts(static_cast<std::size_t>(slice), recipe.norm_batch);
   const std::size_t members =
       device_.is_cuda() ? 1 : std::min(parts, static_cast<std::size_t>(std::max(1, threads)));
@@ -139,6 +149,13 @@ Learner::Learner(const Recipe& recipe, const Preprocessing& preprocessing, const
   }
   if (recipe.ema > 0) average_ = make_replica(network);
   share_out(members);
+  if (group.alone()) return;
+  std::vector<Tensors> parameters;
+  for (const Replica& replica : replicas_) {
+    parameters.push_back(replica.parameters);
+    if (synchronised_) synchronise_batch_norms(replica.network, group);
+  }
+  buckets_ = std::make_unique<GradientBuckets>(std::move(parameters), group);
 }
 
 Learner::Replica Learner::make_replica(const ResNet& network) const {
@@ -182,6 +199,8 @@ void Learner::train_mode(bool on) {
   training_ = on;
   if (!on) {
     average_statistics(replicas_.front().statistics);
+    average_over_processes(replicas_.front().statistics);
+    average_over_processes(average_.statistics);
     const torch::NoGradGuard no_grad;
     for (Replica& replica : replicas_) {
       for (std::size_t i = 0; i < replica.statistics.size(); ++i)
@@ -206,6 +225,28 @@ void Learner::average_statistics(const Tensors& to) const {
     for (std::size_t part = 1; part < replicas_.size(); ++part) mean.add_(replicas_[part].statistics[i]);
     mean.div_(static_cast<double>(replicas_.size()));
   }
+}
+
+// The moving mean of each process's statistics is linear in them: the mean of those is that of the means.
+void Learner::average_over_processes(const Tensors& statistics) const {
+  if (group_.alone() || synchronised_ || statistics.empty()) return;
+  const torch::NoGradGuard no_grad;
+  const at::Tensor mean = at::cat(statistics);
+  group_.sum(mean);
+  mean.div_(static_cast<double>(group_.size()));
+  std::int64_t start = 0;
+  for (const at::Tensor& one : statistics) {
+    one.copy_(mean.narrow(0, start, one.numel()));
+    start += one.numel();
+  }
+}
+
+/// What processes may have each of their own.
+Learner::Tensors Learner::own_statistics() const {
+  Tensors result = average_.statistics;
+  for (const Replica& replica : replicas_)
+    result.insert(result.end(), replica.statistics.begin(), replica.statistics.end());
+  return result;
 }
 
 at::Tensor Learner::to_input(LabelledPixels& batch) const {
@@ -235,6 +276,10 @@ at::Tensor Learner::loss_of(const at::Tensor& output, const at::Tensor& target) 
 double Learner::train_part(Replica& replica, const at::Tensor& input, const Targets& targets, double share,
                            std::int64_t& correct) const {
   const at::Tensor output = logits(replica.network, input);
+  if (input.size(0) == 0) {  // the others need this process's part in their batch norms
+    output.sum().backward();
+    return 0;
+  }
   at::Tensor loss = loss_of(output, targets.first);
   if (targets.second.defined())
     loss = loss * (1 - targets.second_weight) + loss_of(output, targets.second) * targets.second_weight;
@@ -244,12 +289,15 @@ double Learner::train_part(Replica& replica, const at::Tensor& input, const Targ
   return loss.item<double>();
 }
 
-/// @param all pictures of the batch
+/// @param all pictures of the batch, in all processes
 /// @param first slice of the batch: no gradients are there yet
+/// @param last slice: gradients may be sent
 void Learner::train_slice(const at::Tensor& input, const Targets& targets, std::int64_t all, bool first,
-                          Scores& sum) {
+                          bool last, Scores& sum) {
   const std::int64_t n = input.size(0);
-  const std::size_t parts = count_parts(static_cast<std::size_t>(n), recipe_.norm_batch);
+  const bool idle = n < static_cast<std::int64_t>(least_share()) && !synchronised_;
+  const std::size_t parts = idle ? 0 : count_parts(static_cast<std::size_t>(n), recipe_.norm_batch);
+  if (last && buckets_) buckets_->begin(parts);
   std::vector<double> loss(parts);
   std::vector<std::int64_t> correct(parts);
   team_->run(replicas_.size(), [&](std::size_t index) {
@@ -269,18 +317,38 @@ void Learner::train_slice(const at::Tensor& input, const Targets& targets, std::
   }
 }
 
-Scores Learner::train(LabelledPixels& batch, double lr) {
+Scores Learner::train(LabelledPixels& batch, std::size_t pictures, double lr) {
   train_mode(true);
+  const auto all = static_cast<std::int64_t>(pictures);
   const auto n = static_cast<std::int64_t>(batch.labels.size());
   const at::Tensor input = to_input(batch);
   Targets targets{to_target(batch.labels).to(device_), {}, batch.second_weight};
   if (!batch.second_labels.empty()) targets.second = to_target(batch.second_labels).to(device_);
   // Batch norm has no variance of one picture.
-  const std::int64_t slices = std::clamp<std::int64_t>(n / 2, 1, recipe_.accumulate);
+  const std::int64_t slices =
+      std::clamp<std::int64_t>(all / (2 * static_cast<std::int64_t>(group_.size())), 1, recipe_.accumulate);
   Scores scores;
   for (std::int64_t i = 0; i < slices; ++i) {
     const std::int64_t begin = n * i / slices, end = n * (i + 1) / slices;
-    train_slice(input.slice(0, begin, end), targets.slice(begin, end), n, i == 0, scores);
+    train_slice(input.slice(0, begin, end), targets.slice(begin, end), all, i == 0, i == slices - 1, scores);
+  }
+  add_up_gradients();
+  if (!group_.alone()) {
+    const at::Tensor sums = at::tensor({scores.loss, scores.accuracy}, at::kDouble);
+    group_.sum(sums);
+    scores = {sums[0].item<double>(), sums[1].item<double>()};
+  }
+  if (recipe_.clip_norm > 0) clip_gradients();
+  ++steps_;
+  team_->run(team_->size(), [&](std::size_t member) { step(member, lr); });
+  return scores;
+}
+
+/// Of parts and processes, in the first part.
+void Learner::add_up_gradients() {
+  if (buckets_) {
+    buckets_->end();
+    return;
   }
   team_->run(team_->size(), [&](std::size_t member) {
     const torch::NoGradGuard no_grad;
@@ -291,10 +359,6 @@ Scores Learner::train(LabelledPixels& batch, double lr) {
       }
     }
   });
-  if (recipe_.clip_norm > 0) clip_gradients();
-  ++steps_;
-  team_->run(team_->size(), [&](std::size_t member) { step(member, lr); });
-  return scores;
 }
 
 // As torch.nn.utils.clip_grad_norm_; the sum goes by parameter, so that it does not depend on the threads.
@@ -332,7 +396,7 @@ void Learner::step(std::size_t member, double lr) {
 }
 
 at::Tensor Learner::evaluate(LabelledPixels& batch) {
-  train_mode(false);
+  begin_evaluation();
   const std::size_t n = batch.labels.size();
   const at::Tensor input = to_input(batch);
   const std::size_t parts = std::min(n, team_->size());
@@ -371,6 +435,8 @@ NamedTensors Learner::state() const {
   if (recipe_.ema > 0) append(result, average_prefix, average_.network->state_dict());
   for (const NetworkOptimizer& optimizer : optimizers_) append(result, optimizer_prefix, optimizer.state());
   result.emplace_back(steps_name, at::scalar_tensor(steps_, at::kLong));
+  if (!group_.alone() && !synchronised_)
+    result.emplace_back(processes_name, group_.gather(at::cat(own_statistics())).to(at::kCPU));
   return result;
 }
 
@@ -384,6 +450,16 @@ void Learner::load_state(const NamedTensors& state, const std::string& where) {
   const NamedTensors optimizer = with_prefix(state, optimizer_prefix);
   for (NetworkOptimizer& one : optimizers_) one.load_state(optimizer, where);
   steps_ = steps.item<std::int64_t>();
+  const NamedTensors processes = with_prefix(state, processes_name);
+  if (processes.empty() || processes.front().second.size(0) != static_cast<std::int64_t>(group_.size()))
+    return;
+  const torch::NoGradGuard no_grad;
+  std::int64_t start = 0;
+  for (const at::Tensor& one : own_statistics()) {
+    const auto rank = static_cast<std::int64_t>(group_.rank());
+    one.copy_(processes.front().second[rank].narrow(0, start, one.numel()));
+    start += one.numel();
+  }
 }
 
 }  // namespace resnet

@@ -9,7 +9,9 @@
 #include "model/checkpoint.h"
 #include "model/preprocessing.h"
 #include "model/resnet.h"
+#include "training/gradient_buckets.h"
 #include "training/optimizer.h"
+#include "training/process_group.h"
 #include "training/recipe.h"
 #include "training/team.h"
 
@@ -39,18 +41,30 @@ Scores scores_of(const at::Tensor& logits, const std::vector<std::int64_t>& labe
 /// norm", arXiv:1705.08741) and so needs no other until the gradients are added. The parts are computed by
 /// threads of their own, which meet twice in a step instead of twice in every operation: that keeps its speed
 /// on a machine that does other things too. The result depends on the parts, not on the threads.
+///
+/// Of a group of processes each has the same network and trains a share of every batch; the gradients are
+/// summed. What a batch norm takes together lies within a share then, or, without recipe.norm_batch and with
+/// recipe.sync_bn, in all of them. All processes call train(), begin_evaluation() and state() together.
 class Learner {
  public:
   /// @param network with its weights, on the CPU
   /// @param class_weights of the loss, by class; empty: 1
   /// @param device "auto", "cpu" or "cuda"
   /// @param threads of the processor
+  /// @param group must outlive this
   /// @throws Error device
   Learner(const Recipe& recipe, const Preprocessing& preprocessing, const ResNet& network,
-          const std::vector<float>& class_weights, const std::string& device, int threads);
+          const std::vector<float>& class_weights, const std::string& device, int threads,
+          const ProcessGroup& group);
 
-  /// One step. @return the loss with label smoothing, and how many the network had right before the step
-  Scores train(LabelledPixels& batch, double lr);
+  /// One step.
+  /// @param batch this process's share, perhaps nothing
+  /// @param all pictures of all shares
+  /// @return of all of them the loss with label smoothing, and how many the network had right before the step
+  Scores train(LabelledPixels& batch, std::size_t all, double lr);
+  /// Evaluation follows: the running statistics become the mean of all parts'. All processes call it
+  /// together.
+  void begin_evaluation() { train_mode(false); }
   /// [n, classes] fp32 on the CPU, by the network as it would be saved now.
   at::Tensor evaluate(LabelledPixels& batch);
 
@@ -58,8 +72,12 @@ class Learner {
   /// recipe.ema the moving mean of everything.
   ResNet network() const;
 
-  /// All that goes on after a resume, bit for bit.
+  /// Fewer pictures than that of a batch a share must not have: batch norm has no variance of one.
+  std::size_t least_share() const { return synchronised_ ? 1 : 2; }
+
+  /// All that goes on after a resume, bit for bit; the same in all processes.
   NamedTensors state() const;
+  /// @param state of as many processes, or of one
   /// @throws Error mismatch naming the tensor
   void load_state(const NamedTensors& state, const std::string& where);
 
@@ -88,8 +106,11 @@ class Learner {
   void share_out(std::size_t members);
   void train_mode(bool on);
   void average_statistics(const Tensors& to) const;
-  void train_slice(const at::Tensor& input, const Targets& targets, std::int64_t all, bool first,
+  void average_over_processes(const Tensors& statistics) const;
+  Tensors own_statistics() const;
+  void train_slice(const at::Tensor& input, const Targets& targets, std::int64_t all, bool first, bool last,
                    Scores& sum);
+  void add_up_gradients();
   double train_part(Replica& replica, const at::Tensor& input, const Targets& targets, double share,
                     std::int64_t& correct) const;
   void clip_gradients();
@@ -100,7 +121,9 @@ class Learner {
   const Replica& saved() const { return recipe_.ema > 0 ? average_ : replicas_.front(); }
 
   const Recipe& recipe_;
+  const ProcessGroup& group_;
   at::Device device_;
+  bool synchronised_;  ///< batch norms take the pictures of all processes together
   bool bf16_;
   bool training_ = false;
   std::int64_t steps_ = 0;  ///< taken
@@ -110,6 +133,7 @@ class Learner {
   std::vector<NetworkOptimizer> optimizers_;  ///< by member of the team: each steps some of the parameters
   std::vector<std::vector<std::size_t>> shares_;  ///< by member: indices of those parameters
   std::unique_ptr<Team> team_;
+  std::unique_ptr<GradientBuckets> buckets_;  ///< null: alone
 };
 
 }  // namespace resnet

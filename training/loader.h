@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "training/batches.h"
+
 namespace resnet {
 
 /// Makes one sample: writes its bytes to `out`, or throws Error when the picture cannot be used.
@@ -27,7 +29,6 @@ struct Batch {
 
 struct LoaderOptions {
   int workers = 1;
-  int batch_size = 1;
   int prefetch = 4;  ///< batches that may be ready or in the making ahead of the one in use
   std::size_t sample_bytes = 0;
 };
@@ -36,8 +37,7 @@ struct LoaderOptions {
 class Loader {
  public:
   /// @param make_writer called once for each worker, so that each has scratch memory of its own
-  Loader(std::vector<std::size_t> order, const LoaderOptions& options,
-         const std::function<SampleWriter()>& make_writer);
+  Loader(Batches batches, const LoaderOptions& options, const std::function<SampleWriter()>& make_writer);
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
@@ -52,21 +52,25 @@ class Loader {
     std::size_t missing = 0;          ///< samples not made yet
   };
 
+  /// A sample by its batch and its place in that.
+  struct Place {
+    std::size_t batch = 0, sample = 0;
+  };
+
   void work(const SampleWriter& write);
-  std::size_t batch_length(std::size_t batch) const;
+  void pass_finished_batches();
   void prepare(std::size_t batch);
   Batch finish(std::size_t batch);
   Slot& slot(std::size_t batch) { return slots_[batch % slots_.size()]; }
 
-  const std::vector<std::size_t> order_;
+  const Batches batches_;
   const LoaderOptions options_;
-  const std::size_t batches_;
 
   std::mutex mutex_;
   std::condition_variable room_, ready_;
   std::vector<Slot> slots_;
-  std::size_t next_sample_ = 0;  ///< position in order_ that the next idle worker takes
-  std::size_t next_batch_ = 0;   ///< that next() returns
+  Place next_sample_;           ///< that the next idle worker takes
+  std::size_t next_batch_ = 0;  ///< that next() returns
   bool stopping_ = false;
   std::exception_ptr failure_;
   std::vector<std::thread> threads_;

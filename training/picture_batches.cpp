@@ -21,9 +21,8 @@ bool for_each_batch(const std::vector<std::filesystem::path>& pictures, const Pr
   std::iota(order.begin(), order.end(), std::size_t{0});
   LoaderOptions options;
   options.workers = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, 8U));
-  options.batch_size = static_cast<int>(input.size(0));
   options.sample_bytes = slot_bytes(input);
-  Loader loader(std::move(order), options, [&]() -> SampleWriter {
+  Loader loader(batches_of(order, static_cast<std::size_t>(input.size(0))), options, [&]() -> SampleWriter {
     const auto preprocessor = std::make_shared<Preprocessor>(make_preprocessor(preprocessing, input));
     return [&pictures, preprocessor](std::size_t index, std::uint8_t* out) {
       const RgbPicture picture = read_picture(pictures[index]);

@@ -18,16 +18,16 @@ std::size_t pixel_bytes(int size) {
 
 }  // namespace
 
-Loader load_crops(PictureStore& store, const Recipe& recipe, std::vector<std::size_t> order, int epoch,
-                  int size, int workers) {
+Loader load_crops(PictureStore& store, const Recipe& recipe, Batches batches, int epoch, int size,
+                  int workers) {
   Augmentation augmentation;
   augmentation.size = size;
   augmentation.min_scale = recipe.min_scale;
   augmentation.policy = augmentation_policy(recipe.policy);
   augmentation.jitter = recipe.jitter;
   augmentation.erase = recipe.erase;
-  const LoaderOptions options{workers, recipe.batch_size, batches_ahead, pixel_bytes(size)};
-  return Loader(std::move(order), options, [&store, &recipe, augmentation, epoch]() -> SampleWriter {
+  const LoaderOptions options{workers, batches_ahead, pixel_bytes(size)};
+  return Loader(std::move(batches), options, [&store, &recipe, augmentation, epoch]() -> SampleWriter {
     return [&store, &recipe, augmentation, epoch](std::size_t turn, std::uint8_t* out) {
       Random random(recipe.seed, static_cast<std::uint64_t>(epoch), turn);
       augment(*store.get(turn % store.samples().size()), augmentation, random, out);
@@ -35,16 +35,15 @@ Loader load_crops(PictureStore& store, const Recipe& recipe, std::vector<std::si
   });
 }
 
-Loader load_files(PictureStore& store, std::vector<std::size_t> order, int workers) {
-  return Loader(std::move(order), {workers, 16, batches_ahead, 0}, [&store]() -> SampleWriter {
+Loader load_files(PictureStore& store, const std::vector<std::size_t>& order, int workers) {
+  return Loader(batches_of(order, 16), {workers, batches_ahead, 0}, [&store]() -> SampleWriter {
     return [&store](std::size_t index, std::uint8_t*) { store.get(index); };
   });
 }
 
-Loader load_views(PictureStore& store, const Preprocessing& preprocessing, std::vector<std::size_t> order,
-                  int batch_size, int workers) {
-  const LoaderOptions options{workers, batch_size, batches_ahead, pixel_bytes(preprocessing.crop_size)};
-  return Loader(std::move(order), options, [&store, &preprocessing]() -> SampleWriter {
+Loader load_views(PictureStore& store, const Preprocessing& preprocessing, Batches batches, int workers) {
+  const LoaderOptions options{workers, batches_ahead, pixel_bytes(preprocessing.crop_size)};
+  return Loader(std::move(batches), options, [&store, &preprocessing]() -> SampleWriter {
     auto preprocessor = std::make_shared<Preprocessor>(preprocessing, TensorType::u8, TensorLayout::hwc);
     return [&store, preprocessor](std::size_t index, std::uint8_t* out) {
       preprocessor->run(as_image(*store.get(index)), out);

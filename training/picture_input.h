@@ -15,18 +15,17 @@ namespace resnet {
 
 /// Random crops of an epoch, in batches that are made ahead of their use.
 /// @param store, recipe must outlive the loader
-/// @param order as shuffled_order() gives it
+/// @param batches of an order as shuffled_order() gives it
 /// @param size side of the crops
-Loader load_crops(PictureStore& store, const Recipe& recipe, std::vector<std::size_t> order, int epoch,
-                  int size, int workers);
+Loader load_crops(PictureStore& store, const Recipe& recipe, Batches batches, int epoch, int size,
+                  int workers);
 
 /// Reads pictures and makes nothing of them: what can be is kept by the store, what cannot be read is a
 /// failure of its batch.
-Loader load_files(PictureStore& store, std::vector<std::size_t> order, int workers);
+Loader load_files(PictureStore& store, const std::vector<std::size_t>& order, int workers);
 
 /// Pictures as serving sees them.
-Loader load_views(PictureStore& store, const Preprocessing& preprocessing, std::vector<std::size_t> order,
-                  int batch_size, int workers);
+Loader load_views(PictureStore& store, const Preprocessing& preprocessing, Batches batches, int workers);
 
 /// Mixes a training batch as the recipe's mixup and cutmix say.
 void mix(LabelledPixels& batch, const Recipe& recipe, Random& random);

@@ -14,6 +14,7 @@
 #include "training/image_folder.h"
 #include "training/interrupt.h"
 #include "training/picture.h"
+#include "training/shared_classification.h"
 
 namespace resnet {
 namespace {
@@ -125,8 +126,10 @@ class Output {
   nlohmann::json document_ = nlohmann::json::array();
 };
 
-int run_predict(const PredictOptions& options, bool quiet) {
-  Console console(quiet);
+int run_predict(PredictOptions options, bool quiet) {
+  const ProcessGroup group = ProcessGroup::from_environment("cpu");  // what they tell each other is there
+  use_local_share(options.classifier, group);
+  Console console(quiet || !group.first());
   Classifier classifier(options.classifier, console);
   Output output(options, classifier, find_pictures(options.inputs));
   std::size_t skipped = 0;
@@ -138,10 +141,13 @@ int run_predict(const PredictOptions& options, bool quiet) {
     console.warn(why + "; skipped");
     ++skipped;
   };
-  const bool finished = classifier.run(
-      output.pictures(), "predict",
+  const bool finished = classify_together(
+      classifier, group, output.pictures(), "predict",
       [&](std::size_t index, const Classifier::Result& result) { output.add(index, result.probabilities); },
       skip);
+  if (!group.first()) {
+    return finished ? 0 : kInterruptedExitCode;
+  }
   if (options.json) {
     std::printf("%s\n",
                 output.document().dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());

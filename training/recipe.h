@@ -27,6 +27,7 @@ struct Recipe {
   int batch_size = 128;
   int accumulate = 1;
   int norm_batch = 0;
+  bool sync_bn = true;
   double clip_norm = 0;
   double ema = 0;
   std::string precision = "fp32";

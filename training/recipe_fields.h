@@ -41,6 +41,10 @@ void visit_fields(AnyRecipe& r, const Visit& visit) {
         "A step's pictures are computed in so many slices one after another, which takes less memory");
   visit("norm_batch", r.norm_batch, Range{0, 65536},
         "Batch norm takes so many pictures together, and threads take such parts; 0: all of a slice");
+  visit(
+      "sync_bn", r.sync_bn, EitherWay{},
+      "With more than one process, batch norm takes the pictures of all of them together where norm_batch is "
+      "0; otherwise what it takes together is in one process");
   visit("clip_norm", r.clip_norm, Range{0, 1e9}, "Gradients are scaled down to this norm; 0: never");
   visit("ema", r.ema, Range{0, 0.999999},
         "What is validated and saved is the moving mean of the weights, of which each step keeps so much; 0: "

@@ -52,6 +52,14 @@ void require_classes(const TrainingJob& job, const StartingPoint& start, int num
   }
 }
 
+/// Only the first process has the file.
+void share_checkpoint(Checkpoint& checkpoint, const ProcessGroup& group) {
+  if (group.alone()) return;
+  checkpoint.path = group.of_first(checkpoint.path.string());
+  checkpoint.info = nlohmann::json::parse(group.of_first(checkpoint.info.dump()));
+  checkpoint.tensors = group.of_first(checkpoint.tensors);
+}
+
 StartKind choose(const TrainingJob& job, std::filesystem::path& path) {
   if (!job.fresh && std::filesystem::exists(last_path(job.output))) {
     path = last_path(job.output);
@@ -121,11 +129,14 @@ StartingPoint find_start(const TrainingJob& job) {
   StartingPoint start;
   start.architecture = job.architecture.value_or(find_architecture("resnet34"));
   std::filesystem::path path;
-  start.kind = choose(job, path);
+  if (job.group.first()) start.kind = choose(job, path);
+  start.kind = static_cast<StartKind>(job.group.of_first(static_cast<double>(start.kind)));
   if (start.kind == StartKind::random) {
     return start;
   }
-  start.checkpoint = read_checkpoint(path);
+  if (job.group.first()) start.checkpoint = read_checkpoint(path);
+  share_checkpoint(start.checkpoint, job.group);
+  path = start.checkpoint.path;
   const InferredArchitecture inferred = infer_architecture(start.checkpoint);
   start.architecture = inferred.architecture;
   if (start.checkpoint.info.is_object()) {

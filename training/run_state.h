@@ -49,7 +49,8 @@ struct StartingPoint {
   ModelInfo info;
 };
 
-/// `last` beside the output, else the output file, else --weights, else random.
+/// `last` beside the output, else the output file, else --weights, else random; for all processes what the
+/// first one finds.
 /// @throws Error as read_checkpoint; mismatch when the file has another architecture or (but for --weights)
 /// other classes
 StartingPoint find_start(const TrainingJob& job);

@@ -40,12 +40,13 @@ double time_batches(Loader& loader, double seconds, const Take& take) {
 }
 
 SpeedAt time_training(Learner& learner, PictureStore& store, const Recipe& recipe,
-                      std::vector<std::size_t> order, int size, int workers, double seconds) {
-  Loader loader = load_crops(store, recipe, std::move(order), 0, size, workers);
+                      const std::vector<std::size_t>& order, int size, int workers, double seconds) {
+  const Batches batches = batches_of(order, static_cast<std::size_t>(recipe.batch_size));
+  Loader loader = load_crops(store, recipe, batches, 0, size, workers);
   const double each = time_batches(loader, seconds, [&](Batch& batch) {
     if (batch.indices.size() < 2) return;
     LabelledPixels pixels = labelled(batch, store, size);
-    learner.train(pixels, 0);
+    learner.train(pixels, pixels.labels.size(), 0);
   });
   return {size, each};
 }
@@ -83,7 +84,8 @@ Costs measure_costs(Learner& learner, PictureStore& train, PictureStore& val, co
   const std::size_t all_views = val.usable().size();
   costs.once_seconds += reading * static_cast<double>(all_views - views.size());
   Loader loader =
-      load_views(val, preprocessing, std::move(views), std::max(1, recipe.batch_size / 2), workers);
+      load_views(val, preprocessing,
+                 batches_of(views, static_cast<std::size_t>(std::max(1, recipe.batch_size / 2))), workers);
   const double each = time_batches(loader, seconds / 3, [&](Batch& batch) {
     if (batch.indices.empty()) return;
     LabelledPixels pixels = labelled(batch, val, preprocessing.crop_size);

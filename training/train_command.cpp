@@ -60,8 +60,10 @@ std::string default_output(const std::optional<Architecture>& architecture) {
 }
 
 TrainingJob make_job(const TrainOptions& options) {
-  const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   TrainingJob job;
+  job.group = ProcessGroup::from_environment(options.device);
+  const int sharing = static_cast<int>(job.group.local_share().count);
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / sharing);
   job.recipe = make_recipe(options);
   job.architecture = make_architecture(options);
   job.output = options.output.empty() ? default_output(job.architecture) : options.output;
@@ -72,8 +74,8 @@ TrainingJob make_job(const TrainOptions& options) {
   job.threads = options.threads.value_or(cores);
   job.device = options.device;
   job.save_seconds = options.save_minutes * 60;
-  job.cache_bytes =
-      options.cache_mb ? static_cast<std::ptrdiff_t>(*options.cache_mb) << 20 : default_picture_budget();
+  job.cache_bytes = options.cache_mb ? static_cast<std::ptrdiff_t>(*options.cache_mb) << 20
+                                     : default_picture_budget() / sharing;
   return job;
 }
 
@@ -113,9 +115,9 @@ void print_summary(const TrainingJob& job, const TrainingResult& result) {
 }
 
 int run_train(const TrainOptions& options, bool quiet) {
-  Console console(quiet);
   TrainingJob job = make_job(options);
-  check_writable(job.output);
+  Console console(quiet || !job.group.first());
+  if (job.group.first()) check_writable(job.output);
   job.data = open_training_data(options.data, options.hold_out);
   describe(job, console);
   const TrainingResult result = train(job, console);
@@ -123,7 +125,7 @@ int run_train(const TrainOptions& options, bool quiet) {
   if (skipped > 0) {
     console.warn(std::to_string(skipped) + (skipped == 1 ? " file was skipped" : " files were skipped"));
   }
-  print_summary(job, result);
+  if (job.group.first()) print_summary(job, result);
   if (result.interrupted) {
     console.note("interrupted; the same command goes on after the last whole epoch");
     return kInterruptedExitCode;

@@ -8,7 +8,9 @@
 #include <map>
 #include <memory>
 
-#include <ATen/ops/full.h>
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 
 #include "model/error.h"
 #include "model/file_io.h"
@@ -24,6 +26,7 @@
 #include "training/report.h"
 #include "training/run_state.h"
 #include "training/speed_probe.h"
+#include "training/time_budget.h"
 
 namespace resnet {
 namespace {
@@ -49,18 +52,20 @@ class Trainer {
  private:
   void start();
   void load(ResNet& network, const NamedTensors& tensors, const std::filesystem::path& path, HeadPolicy head);
-  std::unique_ptr<Learner> make_learner(const ResNet& network) const;
+  std::unique_ptr<Learner> make_learner(const ResNet& network, const Recipe& recipe,
+                                        const ProcessGroup& group) const;
+  void check_same_pictures() const;
   void resume(RunState state, const std::string& file);
   void begin_from_output(const StartingPoint& start);
   void check_all_pictures();
   void note_failures(const Batch& batch, PictureStore& store);
   void plan_time();
-  int plan_epochs(double more) const;
-  void replan(const EpochRow& row);
   std::vector<std::size_t> order_of(int epoch) const;
   bool run_epoch(int epoch);
+  struct Agreement;
+  Agreement agree(std::size_t pictures) const;
   bool train_epoch(int epoch, EpochRow& row);
-  void train_batch(Batch& batch, int epoch, double at, int size);
+  void train_batch(Batch& batch, std::size_t all, int epoch, double at, int size);
   std::optional<at::Tensor> classify(PictureStore& store, const std::string& title);
   Scores score(const at::Tensor& logits, const PictureStore& store) const;
   bool take_if_best(const EpochRow& row, const at::Tensor& logits);
@@ -75,6 +80,7 @@ class Trainer {
   std::string title(const char* phase, int epoch) const;
 
   const TrainingJob& job_;
+  const ProcessGroup& group_;
   Recipe recipe_;  ///< the job's; with `minutes` its epochs are found out
   Console& console_;
   ModelInfo info_;
@@ -85,8 +91,8 @@ class Trainer {
   Clock::time_point saved_ = start_;     ///< the state of the run
   double seconds_before_ = 0;            ///< that the run took before it was resumed
   double temperature_ = 1;               ///< of the best network
-  Costs costs_;                          ///< with `minutes`
-  int first_epoch_ = 1;                  ///< of this process: it reads the pictures
+  std::optional<TimeBudget> budget_;     ///< with `minutes`
+  int first_epoch_ = 1;                  ///< of this process
   PartOfEpoch part_;                     ///< that is done of the epoch at hand
   at::Tensor val_logits_, test_logits_;  ///< of the best network, as classify() gives them
   std::unique_ptr<EventFile> events_;
@@ -119,7 +125,7 @@ void zero_last_norms(const ResNet& network) {
 }
 
 Trainer::Trainer(const TrainingJob& job, Console& console)
-    : job_(job), recipe_(job.recipe), console_(console) {
+    : job_(job), group_(job.group), recipe_(job.recipe), console_(console) {
   const auto budget = std::make_shared<std::atomic<std::ptrdiff_t>>(job.cache_bytes);
   // Validation must see what serving sees: its pictures are never scaled beforehand.
   val_ = std::make_unique<PictureStore>(job.data.val, 0, budget);
@@ -143,14 +149,31 @@ void Trainer::load(ResNet& network, const NamedTensors& tensors, const std::file
   }
 }
 
-std::unique_ptr<Learner> Trainer::make_learner(const ResNet& network) const {
+std::unique_ptr<Learner> Trainer::make_learner(const ResNet& network, const Recipe& recipe,
+                                               const ProcessGroup& group) const {
   std::vector<float> weights;
-  if (recipe_.balance == "loss") weights = balanced_weights(train_->samples(), job_.data.classes.size());
-  return std::make_unique<Learner>(recipe_, info_.preprocessing, network, weights, job_.device, job_.threads);
+  if (recipe.balance == "loss") weights = balanced_weights(train_->samples(), job_.data.classes.size());
+  return std::make_unique<Learner>(recipe, info_.preprocessing, network, weights, job_.device, job_.threads,
+                                   group);
+}
+
+/// Every process shuffles and shares out by itself.
+void Trainer::check_same_pictures() const {
+  std::string all;
+  for (const auto* store : {train_.get(), val_.get(), test_.get()}) {
+    for (const Sample& sample : store->samples())
+      all += sample.path.filename().string() + '/' + std::to_string(sample.label) + '\n';
+    all += '\n';
+  }
+  if (group_.any(group_.of_first(all) != all)) {
+    throw Error(ErrorCode::mismatch,
+                "the processes do not see the same pictures; each needs a copy of the data");
+  }
 }
 
 void Trainer::start() {
   torch::manual_seed(recipe_.seed);
+  check_same_pictures();
   const StartingPoint start = find_start(job_);
   ResNet network(start.architecture, static_cast<int>(job_.data.classes.size()));
   info_.architecture = start.architecture;
@@ -174,7 +197,9 @@ void Trainer::start() {
     case StartKind::last:
       break;  // the learner takes its own state
   }
-  learner_ = make_learner(network);
+  // Another kind of processor may make other random numbers of the seed.
+  for (const auto& item : network->state_dict()) group_.share_first(item.second);
+  learner_ = make_learner(network, recipe_, group_);
   if (start.kind == StartKind::last) {
     resume(read_run_state(start.checkpoint), file);
   } else if (start.kind == StartKind::output) {
@@ -247,29 +272,16 @@ void Trainer::check_all_pictures() {
 void Trainer::plan_time() {
   console_.note("measuring how long an epoch takes");
   const double part_of_the_time = 0.01;
-  const std::unique_ptr<Learner> learner = make_learner(learner_->network());
-  costs_ = measure_costs(*learner, *train_, *val_, recipe_, info_.preprocessing, job_.workers,
-                         recipe_.minutes * 60 * part_of_the_time);
-  const int epochs = plan_epochs(costs_.once_seconds);
-  // A resumed run keeps to what it was told, if there is time.
-  if (result_.rows.empty() || epochs < recipe_.epochs) recipe_.epochs = epochs;
+  // Each process by itself, with as many pictures as it has in a step, at the same time as the others.
+  const ProcessGroup apart = group_.apart();
+  Recipe recipe = recipe_;
+  recipe.batch_size = std::max(2, recipe_.batch_size / static_cast<int>(group_.size()));
+  const std::unique_ptr<Learner> learner = make_learner(learner_->network(), recipe, apart);
+  const Costs costs = measure_costs(*learner, *train_, *val_, recipe, info_.preprocessing, job_.workers,
+                                    recipe_.minutes * 60 * part_of_the_time);
+  budget_.emplace(costs, recipe_, group_);
+  budget_->plan(static_cast<int>(result_.rows.size()), seconds());
   console_.note(format("%g minutes are enough for %d epochs", recipe_.minutes, recipe_.epochs));
-}
-
-/// @param more seconds that the next epochs take beside what they cost
-int Trainer::plan_epochs(double more) const {
-  constexpr double part_of_the_time = 0.97;  // what is not foreseen takes the rest
-  const double left = recipe_.minutes * 60 * part_of_the_time - seconds() - more;
-  return epochs_that_fit(recipe_, costs_, static_cast<int>(result_.rows.size()), left);
-}
-
-// The learning rate follows the number of epochs: it stays as it is until it does not fit, or much more do.
-void Trainer::replan(const EpochRow& row) {
-  if (row.epoch > first_epoch_)
-    costs_ = corrected(costs_, training_size(recipe_, row.epoch - 1), row.seconds);
-  if (row.epoch >= recipe_.epochs) return;
-  const int epochs = plan_epochs(0);
-  if (epochs < recipe_.epochs || epochs > recipe_.epochs * 1.05) recipe_.epochs = epochs;
 }
 
 std::vector<std::size_t> Trainer::order_of(int epoch) const {
@@ -278,25 +290,42 @@ std::vector<std::size_t> Trainer::order_of(int epoch) const {
                                        : shuffled_order(train_->samples(), random);
 }
 
+/// @param all pictures of the batch, in all processes
 /// @param at the middle of the batch, in epochs since the start
-void Trainer::train_batch(Batch& batch, int epoch, double at, int size) {
-  const std::size_t n = batch.indices.size();
-  if (n < 2) return;  // batch norm has no variance of one picture
+void Trainer::train_batch(Batch& batch, std::size_t all, int epoch, double at, int size) {
   LabelledPixels pixels = labelled(batch, *train_, size);
   // A key that no picture has.
   Random random(recipe_.seed, static_cast<std::uint64_t>(epoch), ~std::uint64_t{1} - part_.pictures);
   mix(pixels, recipe_, random);
-  const Scores scores = learner_->train(pixels, learning_rate(recipe_, at));
+  const Scores scores = learner_->train(pixels, all, learning_rate(recipe_, at));
   if (!std::isfinite(scores.loss)) {
     throw Error(ErrorCode::mismatch,
                 "the loss became " + format("%f", scores.loss) + " in epoch " + std::to_string(epoch + 1) +
                     "; lower --lr, raise --warmup-epochs, or set --clip-norm 1 or --precision fp32");
   }
-  const auto weight = static_cast<double>(n);
+  const auto weight = static_cast<double>(all);
   part_.last_loss = scores.loss;
   part_.loss += scores.loss * weight;
   part_.correct += scores.accuracy * weight;
   part_.counted += weight;
+}
+
+/// What the processes tell each other before a batch.
+struct Trainer::Agreement {
+  std::size_t pictures = 0;  ///< that could be read, of all
+  bool stop = false;         ///< one of them was interrupted
+  bool save = false;         ///< it is time to
+};
+
+Trainer::Agreement Trainer::agree(std::size_t pictures) const {
+  const bool save = group_.first() && seconds_since(saved_) > job_.save_seconds;
+  const at::Tensor sums =
+      at::tensor({static_cast<std::int64_t>(pictures), static_cast<std::int64_t>(interrupted()),
+                  static_cast<std::int64_t>(save)},
+                 at::kLong);
+  group_.sum(sums);
+  const auto* sum = sums.const_data_ptr<std::int64_t>();
+  return {static_cast<std::size_t>(sum[0]), sum[1] > 0, sum[2] > 0};
 }
 
 /// Trains what is left of the epoch. @return false: interrupted
@@ -307,23 +336,26 @@ bool Trainer::train_epoch(int epoch, EpochRow& row) {
   ProgressBar bar(console_, title("train", epoch + 1), order.size());
   bar.advance(part_.pictures);
   order.erase(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(part_.pictures));
-  Loader loader = load_crops(*train_, recipe_, std::move(order), epoch, size, job_.workers);
+  const Batches batches = batches_of(order, static_cast<std::size_t>(recipe_.batch_size));
+  const std::size_t least = learner_->least_share();
+  Loader loader =
+      load_crops(*train_, recipe_, share_of(batches, group_.share(), least), epoch, size, job_.workers);
   const double seconds_before = part_.seconds;
   const Clock::time_point start = Clock::now();
-  while (std::optional<Batch> batch = loader.next()) {
-    if (interrupted()) {
-      return false;
-    }
+  for (const std::vector<std::size_t>& all : batches) {
+    std::optional<Batch> batch = loader.next();
     note_failures(*batch, *train_);
-    const auto turns = batch->indices.size() + batch->failures.size();
-    const double middle = static_cast<double>(part_.pictures) + static_cast<double>(turns) -
-                          static_cast<double>(batch->indices.size()) / 2;
-    train_batch(*batch, epoch, epoch + middle / pictures, size);
-    part_.pictures += turns;
+    const std::size_t n = batch->indices.size();
+    const Agreement agreed = agree(n < least ? 0 : n);
+    if (agreed.stop) return false;
+    if (agreed.save) save_last();
+    const double middle = static_cast<double>(part_.pictures) + static_cast<double>(all.size()) / 2;
+    // Batch norm has no variance of one picture.
+    if (agreed.pictures > 1) train_batch(*batch, agreed.pictures, epoch, epoch + middle / pictures, size);
+    part_.pictures += all.size();
     part_.seconds = seconds_before + seconds_since(start);
-    bar.advance(turns);
+    bar.advance(all.size());
     bar.set_title(title("train", epoch + 1) + format(" loss:%.3f", part_.last_loss));
-    if (seconds_since(saved_) > job_.save_seconds) save_last();
   }
   row.lr = learning_rate(recipe_, epoch + 1);
   row.seconds = part_.seconds;
@@ -336,25 +368,39 @@ bool Trainer::train_epoch(int epoch, EpochRow& row) {
 /// [pictures of the store, classes] logits of the network as it would be saved now, NaN where a picture could
 /// not be read. Nothing: interrupted.
 std::optional<at::Tensor> Trainer::classify(PictureStore& store, const std::string& bar_title) {
-  Loader loader =
-      load_views(store, info_.preprocessing, store.usable(), std::min(recipe_.batch_size, 64), job_.workers);
-  ProgressBar bar(console_, bar_title, store.usable().size());
-  at::Tensor result = at::full(
-      {static_cast<std::int64_t>(store.samples().size()), static_cast<std::int64_t>(info_.classes.size())},
-      std::numeric_limits<float>::quiet_NaN());
-  while (std::optional<Batch> batch = loader.next()) {
-    if (interrupted()) {
-      return std::nullopt;
-    }
+  const std::vector<std::size_t> usable = store.usable();
+  const Batches batches = batches_of(usable, static_cast<std::size_t>(std::min(recipe_.batch_size, 64)));
+  Loader loader = load_views(store, info_.preprocessing, share_of(batches, group_.share(), 1), job_.workers);
+  ProgressBar bar(console_, bar_title, usable.size());
+  const auto samples = static_cast<std::int64_t>(store.samples().size());
+  const at::Tensor found = at::zeros({samples, static_cast<std::int64_t>(info_.classes.size())});
+  const at::Tensor unread = at::zeros(samples, at::kInt);
+  learner_->begin_evaluation();
+  bool stopped = false;
+  for (const std::vector<std::size_t>& all : batches) {
+    stopped = stopped || interrupted();
+    if (stopped) break;
+    std::optional<Batch> batch = loader.next();
     note_failures(*batch, store);
-    const std::size_t n = batch->indices.size();
-    if (n > 0) {
+    for (const auto& [index, why] : batch->failures) unread[static_cast<std::int64_t>(index)] = 1;
+    if (!batch->indices.empty()) {
       LabelledPixels pixels = labelled(*batch, store, info_.preprocessing.crop_size);
       const at::Tensor logits = learner_->evaluate(pixels);
-      for (std::size_t i = 0; i < n; ++i)
-        result[static_cast<std::int64_t>(batch->indices[i])] = logits[static_cast<std::int64_t>(i)];
+      for (std::size_t i = 0; i < batch->indices.size(); ++i)
+        found[static_cast<std::int64_t>(batch->indices[i])] = logits[static_cast<std::int64_t>(i)];
     }
-    bar.advance(n + batch->failures.size());
+    bar.advance(all.size());
+  }
+  if (group_.any(stopped)) return std::nullopt;
+  group_.sum(found);
+  group_.sum(unread);
+  const at::Tensor result = at::full_like(found, std::numeric_limits<float>::quiet_NaN());
+  for (const std::size_t index : usable) {
+    if (unread.const_data_ptr<int>()[index] != 0) {
+      store.exclude(index);
+    } else {
+      result[static_cast<std::int64_t>(index)] = found[static_cast<std::int64_t>(index)];
+    }
   }
   return result;
 }
@@ -385,6 +431,7 @@ void Trainer::save_best() {
   const ConfidenceFit fit = fit_confidence(predictions_of(val_logits_, *val_));
   info.temperature = temperature_ = fit.temperature;
   if (fit.threshold) info.threshold = fit.threshold->probability;
+  if (!group_.first()) return;
   write_labels(labels_path(job_.output), info.classes);
   save_model(job_.output, learner_->network(), info);
 }
@@ -400,7 +447,7 @@ void Trainer::save_last() {
   state.learner = learner_->state();
   state.val = val_logits_;
   state.test = test_logits_;
-  save_run_state(last_path(job_.output), state);
+  if (group_.first()) save_run_state(last_path(job_.output), state);
   saved_ = Clock::now();
 }
 
@@ -428,8 +475,10 @@ void Trainer::end_epoch(const EpochRow& row) {
       format("[epoch %d] train_loss: %.3f  val_accuracy: %.3f", row.epoch, row.train_loss, row.val_accuracy));
   result_.rows.push_back(row);
   part_ = {};
-  if (recipe_.minutes > 0) replan(row);
+  // This process's first epoch reads the pictures.
+  if (budget_) budget_->replan(row.epoch, row.epoch > first_epoch_ ? row.seconds : 0, seconds());
   save_last();
+  if (!group_.first()) return;
   save_text(metrics_path(job_.output), to_csv(result_.rows));
   save_text(recipe_path(job_.output), to_json(recipe_).dump(2) + "\n");
   log_events(row);
@@ -452,7 +501,7 @@ void Trainer::log_events(const EpochRow& row) {
 /// The run so far, and how its best network does on pictures that did not choose it, where there are some.
 void Trainer::save_report() const {
   const bool tested = test_logits_.defined();
-  if (!tested && !val_logits_.defined()) return;
+  if (!group_.first() || (!tested && !val_logits_.defined())) return;
   Report report;
   report.title = job_.output.filename().string();
   report.classes = info_.classes;
@@ -475,7 +524,7 @@ bool Trainer::run_epoch(int epoch) {
   EpochRow row;
   row.epoch = epoch + 1;
   if (!train_epoch(epoch, row)) return false;
-  if (train_->usable().empty()) throw Error(ErrorCode::format, "none of the pictures could be read");
+  if (part_.counted == 0) throw Error(ErrorCode::format, "none of the pictures could be read");
   const std::optional<at::Tensor> logits = classify(*val_, title("valid", epoch + 1));
   if (!logits) return false;
   const Scores scores = score(*logits, *val_);
@@ -499,7 +548,7 @@ TrainingResult Trainer::run() {
   }
   if (recipe_.minutes > 0 && goes_on()) plan_time();
   while (goes_on()) {
-    if (interrupted() || !run_epoch(static_cast<int>(result_.rows.size()))) {
+    if (group_.any(interrupted()) || !run_epoch(static_cast<int>(result_.rows.size()))) {
       save_last();
       result_.interrupted = true;
       break;
@@ -508,7 +557,7 @@ TrainingResult Trainer::run() {
   // The page of a best epoch that was the last one is there already.
   if (!result_.rows.empty() && result_.rows.back().epoch != result_.best.epoch) save_report();
   result_.skipped = skipped_.size();
-  if (!result_.interrupted) {
+  if (!result_.interrupted && group_.first()) {
     std::filesystem::remove(last_path(job_.output));
   }
   return result_;

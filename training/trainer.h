@@ -12,6 +12,7 @@
 #include "model/architecture.h"
 #include "training/console.h"
 #include "training/image_folder.h"
+#include "training/process_group.h"
 #include "training/recipe.h"
 
 namespace resnet {
@@ -30,6 +31,7 @@ struct TrainingJob {
   int threads = 1;                 ///< of the network
   std::string device = "auto";     ///< "auto", "cpu", "cuda"
   std::ptrdiff_t cache_bytes = 0;  ///< memory for decoded pictures
+  ProcessGroup group;              ///< who shares the work; the files are the first process's
 };
 
 /// One epoch's results; a row of metrics.csv.
@@ -67,7 +69,8 @@ std::filesystem::path recipe_path(const std::filesystem::path& output);
 std::filesystem::path report_path(const std::filesystem::path& output);
 std::filesystem::path events_path(const std::filesystem::path& output);
 
-/// Trains and keeps the network with the best validation accuracy in job.output.
+/// Trains and keeps the network with the best validation accuracy in job.output. All processes of the group
+/// call it, with the same recipe and pictures, and get the same result.
 /// @throws Error
 TrainingResult train(const TrainingJob& job, Console& console);
 

@@ -30,15 +30,17 @@ class Training {
     const auto budget = std::make_shared<std::atomic<std::ptrdiff_t>>(default_picture_budget());
     store_ = std::make_unique<PictureStore>(std::move(data.train), recipe_.shrink, budget);
     learner_ = std::make_unique<Learner>(recipe_, Preprocessing::for_image_size(options.size), network,
-                                         std::vector<float>{}, "cpu", threads_);
+                                         std::vector<float>{}, "cpu", threads_, alone_);
     for (std::size_t i = 0; i < store_->samples().size(); ++i)
       store_->get(i);  // the first epoch is not counted
   }
 
   nlohmann::json run(double seconds) {
     Random random(recipe_.seed, epoch_, ~std::uint64_t{0});
-    Loader loader = load_crops(*store_, recipe_, shuffled_order(store_->samples(), random),
-                               static_cast<int>(epoch_++), recipe_.image_size, threads_);
+    const std::vector<std::size_t> order = shuffled_order(store_->samples(), random);
+    Loader loader =
+        load_crops(*store_, recipe_, batches_of(order, static_cast<std::size_t>(recipe_.batch_size)),
+                   static_cast<int>(epoch_++), recipe_.image_size, threads_);
     std::size_t pictures = 0;
     step(loader);  // waits for the loader
     const auto start = BenchmarkClock::now();
@@ -57,11 +59,12 @@ class Training {
     std::optional<Batch> batch = loader.next();
     if (!batch || batch->indices.size() < 2) return 0;
     LabelledPixels pixels = labelled(*batch, *store_, recipe_.image_size);
-    learner_->train(pixels, 0.01);
+    learner_->train(pixels, pixels.labels.size(), 0.01);
     return batch->indices.size();
   }
 
   const int threads_;
+  const ProcessGroup alone_;
   Recipe recipe_;
   std::unique_ptr<PictureStore> store_;
   std::unique_ptr<Learner> learner_;

@@ -64,7 +64,9 @@ class Command : public testing::Test {
   static std::string model() { return (*shared_ / "out/small.pth").string(); }
   static std::string picture() { return data() + "/val/red/r0.png"; }
 
-  static pid_t start(const Arguments& arguments, const fs::path& out, const fs::path& err) {
+  /// @param environment "NAME=value" beside this program's own
+  static pid_t start(const Arguments& arguments, const fs::path& out, const fs::path& err,
+                     Arguments environment = {}) {
     Arguments all{std::string(std::getenv("RESNET_BUILD_ROOT")) + "/training/resnet"};
     all = all + arguments;
     const pid_t child = fork();
@@ -72,6 +74,7 @@ class Command : public testing::Test {
       std::vector<char*> argv;
       for (std::string& argument : all) argv.push_back(argument.data());
       argv.push_back(nullptr);
+      for (std::string& variable : environment) putenv(variable.data());
       dup2(open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDOUT_FILENO);
       dup2(open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
       execv(argv[0], argv.data());

@@ -11,6 +11,7 @@ namespace resnet {
 namespace {
 
 constexpr int side = 32;
+const ProcessGroup alone;
 
 ResNet seeded_network() {
   torch::manual_seed(5);
@@ -40,10 +41,10 @@ Recipe small_recipe() {
 
 /// The network after some steps with other batches each.
 ResNet trained(const Recipe& recipe, int steps = 1, const std::vector<float>& class_weights = {}) {
-  Learner learner(recipe, Preprocessing{}, seeded_network(), class_weights, "cpu", 2);
+  Learner learner(recipe, Preprocessing{}, seeded_network(), class_weights, "cpu", 2, alone);
   for (int i = 0; i < steps; ++i) {
     LabelledPixels batch = random_batch(8, static_cast<std::uint64_t>(i));
-    learner.train(batch, recipe.lr);
+    learner.train(batch, 8, recipe.lr);
   }
   return learner.network();
 }
@@ -125,12 +126,12 @@ TEST(Learner, AClassThatWeighsNothingTeachesNothing) {
 
 TEST(Learner, ASecondLabelTakesItsPartOfTheLoss) {
   const auto loss = [](double weight) {
-    Learner learner(small_recipe(), Preprocessing{}, seeded_network(), {}, "cpu", 1);
+    Learner learner(small_recipe(), Preprocessing{}, seeded_network(), {}, "cpu", 1, alone);
     LabelledPixels batch = random_batch(8, 1);
     batch.second_labels = batch.labels;
     std::rotate(batch.second_labels.begin(), batch.second_labels.begin() + 1, batch.second_labels.end());
     batch.second_weight = weight;
-    return learner.train(batch, 0).loss;
+    return learner.train(batch, 8, 0).loss;
   };
   EXPECT_GT(std::abs(loss(1) - loss(0)), 0.01);
   EXPECT_NEAR(loss(0.25), 0.75 * loss(0) + 0.25 * loss(1), 1e-5);
@@ -143,13 +144,13 @@ TEST(Learner, ALoadedStateGoesOnBitForBit) {
   recipe.norm_batch = 4;
   for (const std::string optimizer : {"sgd", "adam", "adamw"}) {
     recipe.optimizer = optimizer;
-    Learner whole(recipe, Preprocessing{}, seeded_network(), {}, "cpu", 2);
-    Learner resumed(recipe, Preprocessing{}, make_network(small_basic(), 3), {}, "cpu", 1);
+    Learner whole(recipe, Preprocessing{}, seeded_network(), {}, "cpu", 2, alone);
+    Learner resumed(recipe, Preprocessing{}, make_network(small_basic(), 3), {}, "cpu", 1, alone);
     for (std::uint64_t i = 0; i < 4; ++i) {
       if (i == 2) resumed.load_state(whole.state(), "the state");
       LabelledPixels batch = random_batch(8, i), same = random_batch(8, i);
-      whole.train(batch, 0.01);
-      if (i >= 2) resumed.train(same, 0.01);
+      whole.train(batch, 8, 0.01);
+      if (i >= 2) resumed.train(same, 8, 0.01);
     }
     EXPECT_EQ(difference(whole.network(), resumed.network()), 0) << optimizer;
   }
@@ -157,10 +158,10 @@ TEST(Learner, ALoadedStateGoesOnBitForBit) {
 
 TEST(Learner, AStateOfAnotherRecipeIsRefused) {
   Recipe recipe = small_recipe();
-  Learner plain(recipe, Preprocessing{}, seeded_network(), {}, "cpu", 1);
+  Learner plain(recipe, Preprocessing{}, seeded_network(), {}, "cpu", 1, alone);
   Recipe with_mean = recipe;
   with_mean.ema = 0.9;
-  Learner other(with_mean, Preprocessing{}, seeded_network(), {}, "cpu", 1);
+  Learner other(with_mean, Preprocessing{}, seeded_network(), {}, "cpu", 1, alone);
   try {
     other.load_state(plain.state(), "x.last.safetensors");
     FAIL();

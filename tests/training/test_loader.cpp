@@ -30,7 +30,7 @@ SampleWriter index_writer() {
 
 TEST(Loader, BatchesComeInOrderWhateverTheWorkers) {
   for (const int workers : {1, 2, 5}) {
-    Loader loader(numbers(53), {workers, 8, 3, 2}, index_writer);
+    Loader loader(batches_of(numbers(53), 8), {workers, 3, 2}, index_writer);
     std::size_t expected = 0;
     std::size_t batches = 0;
     while (const auto batch = loader.next()) {
@@ -48,7 +48,7 @@ TEST(Loader, BatchesComeInOrderWhateverTheWorkers) {
 }
 
 TEST(Loader, FailedSamplesAreLeftOutAndNamed) {
-  Loader loader(numbers(10), {3, 4, 2, 2}, []() -> SampleWriter {
+  Loader loader(batches_of(numbers(10), 4), {3, 2, 2}, []() -> SampleWriter {
     return [](std::size_t index, std::uint8_t* out) {
       if (index == 1 || index == 9) {
         throw Error(ErrorCode::format, "bad " + std::to_string(index));
@@ -66,7 +66,7 @@ TEST(Loader, FailedSamplesAreLeftOutAndNamed) {
 }
 
 TEST(Loader, OtherExceptionsReachTheCaller) {
-  Loader loader(numbers(100), {2, 4, 2, 1}, []() -> SampleWriter {
+  Loader loader(batches_of(numbers(100), 4), {2, 2, 1}, []() -> SampleWriter {
     return [](std::size_t index, std::uint8_t*) {
       if (index == 5) {
         throw std::runtime_error("broken");
@@ -83,7 +83,7 @@ TEST(Loader, OtherExceptionsReachTheCaller) {
 
 TEST(Loader, WorkersStayWithinThePrefetch) {
   std::atomic<std::size_t> made{0};
-  Loader loader(numbers(1000), {4, 10, 2, 1},
+  Loader loader(batches_of(numbers(1000), 10), {4, 2, 1},
                 [&]() -> SampleWriter { return [&](std::size_t, std::uint8_t*) { ++made; }; });
   loader.next();
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -91,13 +91,45 @@ TEST(Loader, WorkersStayWithinThePrefetch) {
 }
 
 TEST(Loader, MayBeDroppedHalfway) {
-  Loader loader(numbers(1000), {4, 10, 3, 2}, index_writer);
+  Loader loader(batches_of(numbers(1000), 10), {4, 3, 2}, index_writer);
   loader.next();
 }
 
 TEST(Loader, NothingToLoad) {
-  Loader loader({}, {2, 4, 2, 1}, index_writer);
+  Loader loader({}, {2, 2, 1}, index_writer);
   EXPECT_FALSE(loader.next());
+}
+
+TEST(Loader, BatchesMayHaveAnyLength) {
+  Loader loader({{}, {4, 2}, {}, {7}, {}}, {2, 2, 2}, index_writer);
+  std::vector<std::size_t> sizes;
+  while (const auto batch = loader.next()) sizes.push_back(batch->indices.size());
+  EXPECT_EQ(sizes, (std::vector<std::size_t>{0, 2, 0, 1, 0}));
+}
+
+TEST(Batches, SharesAreNeighboursOfTheBatchAndTakeAllOfIt) {
+  const Batches batches = batches_of(numbers(23), 8);
+  ASSERT_EQ(batches.size(), 3U);
+  for (const std::size_t count : {1U, 2U, 3U, 5U}) {
+    for (std::size_t b = 0; b < batches.size(); ++b) {
+      std::vector<std::size_t> together;
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::vector<std::size_t> part = share_of(batches, {i, count}, 1).at(b);
+        EXPECT_NEAR(static_cast<double>(part.size()),
+                    static_cast<double>(batches[b].size()) / static_cast<double>(count), 1);
+        together.insert(together.end(), part.begin(), part.end());
+      }
+      EXPECT_EQ(together, batches[b]);
+    }
+  }
+}
+
+TEST(Batches, NoShareIsSmallerThanTheLeast) {
+  const Batches batches = batches_of(numbers(13), 8);  // of 8 and 5
+  EXPECT_EQ(share_of(batches, {0, 4}, 2), (Batches{{0, 1}, {8, 9}}));
+  EXPECT_EQ(share_of(batches, {1, 4}, 2), (Batches{{2, 3}, {10, 11, 12}}));
+  EXPECT_EQ(share_of(batches, {2, 4}, 2), (Batches{{4, 5}, {}}));
+  EXPECT_EQ(share_of({{3}}, {0, 2}, 2), (Batches{{3}}));
 }
 
 }  // namespace
