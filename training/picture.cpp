@@ -90,7 +90,17 @@ void check_size(const Header& header, const std::string& name) {
   }
 }
 
-cv::Mat decode(Bytes bytes, const std::string& name) {
+/// How to decode a JPEG: whole, or at the least of 1/2, 1/4 and 1/8 that leaves its short side so many
+/// pixels.
+int jpeg_mode(const Header& header, int least_side) {
+  const std::uint64_t side = std::min(header.width, header.height);
+  const auto least = static_cast<std::uint64_t>(least_side);
+  if (least_side <= 0 || side / 2 < least) return cv::IMREAD_COLOR;
+  if (side / 4 < least) return cv::IMREAD_REDUCED_COLOR_2;
+  return side / 8 < least ? cv::IMREAD_REDUCED_COLOR_4 : cv::IMREAD_REDUCED_COLOR_8;
+}
+
+cv::Mat decode(Bytes bytes, const std::string& name, int mode) {
   static const bool silenced = [] {
     cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
     return true;
@@ -99,7 +109,7 @@ cv::Mat decode(Bytes bytes, const std::string& name) {
   // OpenCV only reads from the buffer, although Mat has no const form.
   const cv::Mat buffer(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<std::uint8_t*>(bytes.data()));
   try {
-    return cv::imdecode(buffer, cv::IMREAD_COLOR);
+    return cv::imdecode(buffer, mode);
   } catch (const cv::Exception& error) {
     throw Error(ErrorCode::format, name + " is not a readable picture: " + error.err);
   }
@@ -107,13 +117,15 @@ cv::Mat decode(Bytes bytes, const std::string& name) {
 
 }  // namespace
 
-RgbPicture decode_picture(Bytes bytes, const std::string& name) {
+RgbPicture decode_picture(Bytes bytes, const std::string& name, int least_side) {
   if (bytes.empty()) {
     throw Error(ErrorCode::format, name + " is empty; expected a picture");
   }
   std::optional<Header> header = png_header(bytes);
+  int mode = cv::IMREAD_COLOR;
   if (!header) {
     header = jpeg_header(bytes);
+    if (header) mode = jpeg_mode(*header, least_side);
   }
   if (header) {
     check_size(*header, name);
@@ -121,7 +133,7 @@ RgbPicture decode_picture(Bytes bytes, const std::string& name) {
       throw Error(ErrorCode::format, name + " is truncated: its end is missing");
     }
   }
-  const cv::Mat bgr = decode(bytes, name);
+  const cv::Mat bgr = decode(bytes, name, mode);
   if (bgr.empty() || bgr.type() != CV_8UC3) {
     throw Error(ErrorCode::format, name + " is not a picture that can be read: unknown format or corrupt");
   }
@@ -140,9 +152,9 @@ RgbPicture decode_picture(Bytes bytes, const std::string& name) {
   return picture;
 }
 
-RgbPicture read_picture(const std::filesystem::path& path) {
+RgbPicture read_picture(const std::filesystem::path& path, int least_side) {
   const FileBytes bytes = read_file(path, kMaxPictureBytes);
-  return decode_picture({bytes.span().begin(), bytes.span().end()}, path.string());
+  return decode_picture({bytes.span().begin(), bytes.span().end()}, path.string(), least_side);
 }
 
 Image as_image(const RgbPicture& picture) {

@@ -1,36 +1,42 @@
 #include "training/picture_store.h"
 
-#include <algorithm>
-
-#include <unistd.h>
-
 namespace resnet {
 
-PictureStore::PictureStore(std::vector<Sample> samples, int short_side,
-                           std::shared_ptr<std::atomic<std::ptrdiff_t>> budget)
+PictureStore::PictureStore(std::vector<Sample> samples, int short_side, bool scaled_jpeg,
+                           std::shared_ptr<PictureCache> cache)
     : samples_(std::move(samples)),
       excluded_(samples_.size(), false),
       short_side_(short_side),
-      budget_(std::move(budget)),
+      scaled_jpeg_(scaled_jpeg),
+      cache_(std::move(cache)),
       kept_(samples_.size()) {}
 
 std::shared_ptr<const RgbPicture> PictureStore::get(std::size_t index) {
   const std::scoped_lock lock(locks_[index % locks_.size()]);
-  if (kept_[index]) {
-    return kept_[index];
+  Kept& kept = kept_[index];
+  if (kept.picture) return kept.picture;
+  if (kept.width > 0) {
+    RgbPicture picture{kept.width, kept.height, {}};
+    picture.pixels.resize(static_cast<std::size_t>(kept.width) * static_cast<std::size_t>(kept.height) * 3);
+    cache_->read(kept.offset, picture.pixels);
+    return std::make_shared<const RgbPicture>(std::move(picture));
   }
-  RgbPicture picture = read_picture(samples_[index].path);
-  if (short_side_ > 0) {
-    picture = shrink(std::move(picture), short_side_);
+  auto picture = std::make_shared<const RgbPicture>(read(index));
+  keep(kept, picture);
+  return picture;
+}
+
+RgbPicture PictureStore::read(std::size_t index) const {
+  RgbPicture picture = read_picture(samples_[index].path, scaled_jpeg_ ? short_side_ : 0);
+  return short_side_ > 0 ? shrink(std::move(picture), short_side_) : picture;
+}
+
+void PictureStore::keep(Kept& kept, const std::shared_ptr<const RgbPicture>& picture) {
+  if (cache_->take_memory(picture->pixels.size())) {
+    kept.picture = picture;
+  } else if (const auto offset = cache_->write(picture->pixels)) {
+    kept = {nullptr, picture->width, picture->height, *offset};
   }
-  auto result = std::make_shared<const RgbPicture>(std::move(picture));
-  const auto size = static_cast<std::ptrdiff_t>(result->pixels.size());
-  if (budget_->fetch_sub(size) >= size) {
-    kept_[index] = result;
-  } else {
-    budget_->fetch_add(size);
-  }
-  return result;
 }
 
 std::vector<std::size_t> PictureStore::usable() const {
@@ -41,13 +47,6 @@ std::vector<std::size_t> PictureStore::usable() const {
     }
   }
   return indices;
-}
-
-std::ptrdiff_t default_picture_budget() {
-  constexpr std::ptrdiff_t kMost = std::ptrdiff_t{4} << 30;
-  const long pages = sysconf(_SC_AVPHYS_PAGES);
-  const long page = sysconf(_SC_PAGESIZE);
-  return pages > 0 && page > 0 ? std::min(kMost, static_cast<std::ptrdiff_t>(pages) / 4 * page) : kMost / 8;
 }
 
 }  // namespace resnet

@@ -2,7 +2,6 @@
 #define RESNET_TRAINING_PICTURE_STORE_H
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -10,17 +9,19 @@
 
 #include "training/image_folder.h"
 #include "training/picture.h"
+#include "training/picture_cache.h"
 
 namespace resnet {
 
-/// The pictures of a data set, each read when it is first needed and kept decoded as long as the budget
-/// lasts; what does not fit is read again each time. Threads may ask for pictures at the same time.
+/// The pictures of a data set, each read when it is first needed and kept decoded as long as the cache has
+/// room; what does not fit is read again each time. Threads may ask for pictures at the same time.
 class PictureStore {
  public:
   /// @param short_side pictures are scaled down to that short side when they are read; 0: kept as they are
-  /// @param budget bytes of decoded pictures, shared by the stores that are given the same one
-  PictureStore(std::vector<Sample> samples, int short_side,
-               std::shared_ptr<std::atomic<std::ptrdiff_t>> budget);
+  /// @param scaled_jpeg JPEGs that are much larger are decoded at a part of their size
+  /// @param cache may be shared by stores
+  PictureStore(std::vector<Sample> samples, int short_side, bool scaled_jpeg,
+               std::shared_ptr<PictureCache> cache);
 
   /// @throws Error as read_picture
   std::shared_ptr<const RgbPicture> get(std::size_t index);
@@ -33,16 +34,24 @@ class PictureStore {
   std::vector<std::size_t> usable() const;
 
  private:
+  /// Where a decoded picture is: in memory, on disk, or nowhere.
+  struct Kept {
+    std::shared_ptr<const RgbPicture> picture;
+    int width = 0, height = 0;  ///< of the one on disk; 0: none
+    std::size_t offset = 0;
+  };
+
+  RgbPicture read(std::size_t index) const;
+  void keep(Kept& kept, const std::shared_ptr<const RgbPicture>& picture);
+
   std::vector<Sample> samples_;
   std::vector<bool> excluded_;
   int short_side_;
-  std::shared_ptr<std::atomic<std::ptrdiff_t>> budget_;
-  std::vector<std::shared_ptr<const RgbPicture>> kept_;  ///< each under its lock
-  std::array<std::mutex, 64> locks_;                     ///< of the pictures with that number modulo 64
+  bool scaled_jpeg_;
+  std::shared_ptr<PictureCache> cache_;
+  std::vector<Kept> kept_;            ///< each under its lock
+  std::array<std::mutex, 64> locks_;  ///< of the pictures with that number modulo 64
 };
-
-/// A quarter of the memory that is free now, at most 4 GiB.
-std::ptrdiff_t default_picture_budget();
 
 }  // namespace resnet
 

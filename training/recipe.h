@@ -42,6 +42,7 @@ struct Recipe {
   int first_size = 0;
   int last_size = 0;
   int shrink = 0;
+  bool scaled_jpeg = true;
   double min_scale = 0.08;
   std::string policy = "none";
   double jitter = 0;

@@ -12,7 +12,7 @@
 #include "training/console.h"
 #include "training/file.h"
 #include "training/interrupt.h"
-#include "training/picture_store.h"
+#include "training/picture_cache.h"
 #include "training/recipe_fields.h"
 #include "training/trainer.h"
 
@@ -28,6 +28,7 @@ struct TrainOptions {
   nlohmann::json recipe = nlohmann::json::object();  ///< fields that were given
   std::optional<int> workers, threads;
   std::optional<long> cache_mb;
+  long cache_disk_mb = 0;
   double hold_out = 0, save_minutes = 5;
   bool fresh = false, strict = false;
 };
@@ -76,6 +77,7 @@ TrainingJob make_job(const TrainOptions& options) {
   job.save_seconds = options.save_minutes * 60;
   job.cache_bytes = options.cache_mb ? static_cast<std::ptrdiff_t>(*options.cache_mb) << 20
                                      : default_picture_budget() / sharing;
+  job.disk_cache_bytes = static_cast<std::ptrdiff_t>(options.cache_disk_mb) << 20;
   return job;
 }
 
@@ -206,6 +208,11 @@ void add_machine_options(CLI::App& command, TrainOptions& o) {
   command
       .add_option("--cache-mb", o.cache_mb, "Memory for decoded pictures; default: a quarter of what is free")
       ->check(CLI::Range(0L, 1L << 24));
+  command
+      .add_option("--cache-disk-mb", o.cache_disk_mb,
+                  "Room for more of them in a temporary file, in the folder that TMPDIR names")
+      ->check(CLI::Range(0L, 1L << 30))
+      ->capture_default_str();
   command
       .add_option("--save-minutes", o.save_minutes,
                   "The state of the run is saved after each epoch and so often within one")

@@ -126,11 +126,11 @@ void zero_last_norms(const ResNet& network) {
 
 Trainer::Trainer(const TrainingJob& job, Console& console)
     : job_(job), group_(job.group), recipe_(job.recipe), console_(console) {
-  const auto budget = std::make_shared<std::atomic<std::ptrdiff_t>>(job.cache_bytes);
+  const auto cache = std::make_shared<PictureCache>(job.cache_bytes, job.disk_cache_bytes);
   // Validation must see what serving sees: its pictures are never scaled beforehand.
-  val_ = std::make_unique<PictureStore>(job.data.val, 0, budget);
-  test_ = std::make_unique<PictureStore>(job.data.test, 0, budget);
-  train_ = std::make_unique<PictureStore>(job.data.train, recipe_.shrink, budget);
+  val_ = std::make_unique<PictureStore>(job.data.val, 0, false, cache);
+  test_ = std::make_unique<PictureStore>(job.data.test, 0, false, cache);
+  train_ = std::make_unique<PictureStore>(job.data.train, recipe_.shrink, recipe_.scaled_jpeg, cache);
   info_.classes = job.data.classes;
   info_.preprocessing = Preprocessing::for_image_size(recipe_.image_size);
 }

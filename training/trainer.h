@@ -27,11 +27,12 @@ struct TrainingJob {
   bool fresh = false;             ///< neither `last` nor the output file is looked at
   bool strict = false;            ///< a picture that cannot be read is an error, before training starts
   int workers = 1;
-  double save_seconds = 300;       ///< within an epoch the state of the run is saved so often
-  int threads = 1;                 ///< of the network
-  std::string device = "auto";     ///< "auto", "cpu", "cuda"
-  std::ptrdiff_t cache_bytes = 0;  ///< memory for decoded pictures
-  ProcessGroup group;              ///< who shares the work; the files are the first process's
+  double save_seconds = 300;            ///< within an epoch the state of the run is saved so often
+  int threads = 1;                      ///< of the network
+  std::string device = "auto";          ///< "auto", "cpu", "cuda"
+  std::ptrdiff_t cache_bytes = 0;       ///< memory for decoded pictures
+  std::ptrdiff_t disk_cache_bytes = 0;  ///< of a temporary file for those that it has no room for
+  ProcessGroup group;                   ///< who shares the work; the files are the first process's
 };
 
 /// One epoch's results; a row of metrics.csv.

@@ -27,8 +27,9 @@ class Training {
     TrainingData data = open_training_data(options.data);
     torch::manual_seed(recipe_.seed);
     const ResNet network(find_architecture(options.arch), static_cast<int>(data.classes.size()));
-    const auto budget = std::make_shared<std::atomic<std::ptrdiff_t>>(default_picture_budget());
-    store_ = std::make_unique<PictureStore>(std::move(data.train), recipe_.shrink, budget);
+    const auto cache = std::make_shared<PictureCache>(default_picture_budget());
+    store_ =
+        std::make_unique<PictureStore>(std::move(data.train), recipe_.shrink, recipe_.scaled_jpeg, cache);
     learner_ = std::make_unique<Learner>(recipe_, Preprocessing::for_image_size(options.size), network,
                                          std::vector<float>{}, "cpu", threads_, alone_);
     for (std::size_t i = 0; i < store_->samples().size(); ++i)

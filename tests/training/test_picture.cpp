@@ -55,6 +55,28 @@ TEST(Picture, ExifOrientationTurnsIt) {
   EXPECT_LT(turned.pixels[0], 50);  // the bottom is on the left now
 }
 
+TEST(Picture, ALargeJpegIsDecodedAtAPartOfItsSize) {
+  cv::Mat large(600, 800, CV_8UC3);
+  for (int y = 0; y < large.rows; ++y) {
+    for (int x = 0; x < large.cols; ++x) large.at<cv::Vec3b>(y, x) = cv::Vec3b(40, 120, x * 255 / large.cols);
+  }
+  const std::vector<std::uint8_t> jpeg = encoded(".jpg", large);
+  for (const auto& [least, height] :
+       {std::pair{0, 600}, {301, 600}, {300, 300}, {150, 150}, {74, 75}, {1, 75}}) {
+    const RgbPicture picture = decode_picture(jpeg, "large.jpg", least);
+    EXPECT_EQ(picture.height, height) << least;
+    EXPECT_EQ(picture.width, height * 4 / 3);
+    const RgbPicture expected = shrink(decode_picture(jpeg, "large.jpg"), height);
+    for (std::size_t i = 0; i < picture.pixels.size(); i += 101)
+      ASSERT_NEAR(picture.pixels[i], expected.pixels[i], 6) << least << ", " << i;
+  }
+  EXPECT_EQ(decode_picture(encoded(".png", large), "large.png", 10).height, 600);
+  // Its orientation is that of the whole picture.
+  const RgbPicture turned = decode_picture(oriented_jpeg(6), "turned right", 8);
+  EXPECT_EQ(turned.width, 16);
+  EXPECT_EQ(turned.height, 8);
+}
+
 TEST(Picture, GreyAlphaAndSixteenBitBecomeRgb) {
   const RgbPicture grey = decode_picture(encoded(".png", cv::Mat(3, 5, CV_8UC1, cv::Scalar(77))), "grey");
   EXPECT_EQ(grey.pixels, std::vector<std::uint8_t>(45, 77));

@@ -1,8 +1,12 @@
 // Runs that are stopped at any moment and started again.
 #include <chrono>
 #include <csignal>
+#include <fstream>
 #include <random>
 #include <thread>
+
+#include <sched.h>
+#include <sys/mount.h>
 
 #include "tests/training/command_fixture.h"
 
@@ -104,6 +108,53 @@ TEST_F(Resume, AFolderThatVanishesIsAnErrorAndTheLastGoodFileStays) {
   EXPECT_TRUE(contains(error, "resnet: error: ")) << error;
   EXPECT_TRUE(contains(error, (folder / "out").string())) << error;
   EXPECT_EQ(run({"inspect", (folder / "moved/model.pth").string()}).code, 0);
+}
+
+/// A disk of 16 MB that only this program sees.
+class SmallDisk {
+ public:
+  explicit SmallDisk(const fs::path& folder) : folder_(folder) {
+    fs::create_directories(folder);
+    works_ = unshare(CLONE_NEWNS) == 0 && mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+             mount("tmpfs", folder.c_str(), "tmpfs", 0, "size=16m") == 0;
+  }
+  ~SmallDisk() {
+    if (works_) umount2(folder_.c_str(), MNT_DETACH);
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+
+  bool works() const { return works_; }
+  void fill() const {
+    std::ofstream file(folder_ / "filler", std::ios::binary);
+    const std::string some(4096, 'x');
+    while (file.write(some.data(), 4096).flush()) {
+    }
+  }
+
+ private:
+  fs::path folder_;
+  bool works_;
+};
+
+TEST_F(Resume, AFullDiskIsAnErrorAndTheLastGoodFilesStay) {
+  const TemporaryFolder folder;
+  const SmallDisk disk(folder / "out");
+  if (!disk.works()) GTEST_SKIP() << "only root can mount a small disk";
+  const std::string output = (folder / "out/model.pth").string();
+  const Arguments command = Arguments{"train", data(), "--output", output} + kSmallNet;
+  const pid_t child = start(command + Arguments{"--epochs", "2000"}, folder / "stdout", folder / "stderr");
+  for (int i = 0; i < 3000 && !fs::exists(folder / "out/metrics.csv"); ++i) std::this_thread::sleep_for(10ms);
+  disk.fill();
+  EXPECT_EQ(wait_for(child), 1);
+  const std::string error = read_text(folder / "stderr");
+  EXPECT_TRUE(contains(error, "No space left on device")) << error;
+  EXPECT_EQ(run({"inspect", output}).code, 0);
+  EXPECT_EQ(run({"inspect", (folder / "out/model.last.safetensors").string()}).code, 0);
+  // With room again the run goes on from there.
+  fs::remove(folder / "out/filler");
+  const auto epochs = std::count(error.begin(), error.end(), '[');
+  EXPECT_EQ(run(command + Arguments{"--epochs", std::to_string(epochs + 2)}).code, 0);
 }
 
 }  // namespace
