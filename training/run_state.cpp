@@ -84,6 +84,7 @@ void save_run_state(const std::filesystem::path& path, const RunState& state) {
   info["training"] = {{"recipe", state.recipe},
                       {"rows", std::move(rows)},
                       {"best_accuracy", state.best.val_accuracy},
+                      {"best_loss", state.best.val_loss},
                       {"best_epoch", state.best.epoch},
                       {"part", to_json(state.part)},
                       {"seconds", state.seconds}};
@@ -99,6 +100,7 @@ RunState read_run_state(const Checkpoint& checkpoint) {
   try {
     const nlohmann::json& training = checkpoint.info.at("training");
     state.best.val_accuracy = training.at("best_accuracy").get<double>();
+    state.best.val_loss = training.value("best_loss", state.best.val_loss);
     state.best.epoch = training.at("best_epoch").get<int>();
     if (training.contains("best_test_accuracy")) {
       state.best.test_accuracy = training.at("best_test_accuracy").get<double>();

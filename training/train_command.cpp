@@ -90,6 +90,7 @@ void describe(const TrainingJob& job, Console& console) {
     text += " " + printable(name);
   }
   console.note(text);
+  if (!job.group.alone()) console.note(std::to_string(job.group.size()) + " processes share the work");
   for (const auto& path : job.data.not_pictures) {
     console.warn(path.string() + " is not a picture; skipped");
   }

@@ -236,7 +236,9 @@ void Trainer::begin_from_output(const StartingPoint& start) {
   if (recorded) {
     result_.best.val_accuracy = metrics.at("val_accuracy").get<double>();
   } else if (const std::optional<at::Tensor> logits = classify(*val_, "valid")) {
-    result_.best.val_accuracy = score(*logits, *val_).accuracy;
+    const Scores scores = score(*logits, *val_);
+    result_.best.val_accuracy = scores.accuracy;
+    result_.best.val_loss = scores.loss;
   }
   console_.note(format("best val_accuracy so far: %.4f", result_.best.val_accuracy));
 }
@@ -453,8 +455,11 @@ void Trainer::save_last() {
 
 /// Keeps the epoch's network if it is the best so far. @return false: interrupted
 bool Trainer::take_if_best(const EpochRow& row, const at::Tensor& logits) {
-  if (row.val_accuracy <= result_.best.val_accuracy) return true;
-  BestEpoch best{row.epoch, row.val_accuracy, std::nullopt};
+  const BestEpoch& before = result_.best;
+  const bool better = row.val_accuracy > before.val_accuracy ||
+                      (row.val_accuracy == before.val_accuracy && row.val_loss < before.val_loss);
+  if (!better) return true;
+  BestEpoch best{row.epoch, row.val_accuracy, row.val_loss, std::nullopt};
   at::Tensor test_logits;
   if (!test_->usable().empty()) {
     // What the new best says of the pictures that choose nothing.

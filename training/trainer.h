@@ -51,6 +51,7 @@ std::string to_csv(const std::vector<EpochRow>& rows);
 struct BestEpoch {
   int epoch = 0;                        ///< 0: what the run started from is still the best
   double val_accuracy = -1;             ///< −1: none yet
+  double val_loss = 0;                  ///< decides between equal accuracies
   std::optional<double> test_accuracy;  ///< nothing: there are no pictures to test with
 };
 
@@ -70,8 +71,9 @@ std::filesystem::path recipe_path(const std::filesystem::path& output);
 std::filesystem::path report_path(const std::filesystem::path& output);
 std::filesystem::path events_path(const std::filesystem::path& output);
 
-/// Trains and keeps the network with the best validation accuracy in job.output. All processes of the group
-/// call it, with the same recipe and pictures, and get the same result.
+/// Trains and keeps the network with the best validation accuracy, of several the one with the least
+/// validation loss, in job.output. All processes of the group call it, with the same recipe and pictures, and
+/// get the same result.
 /// @throws Error
 TrainingResult train(const TrainingJob& job, Console& console);
 
