@@ -301,6 +301,22 @@ TEST_F(Processes, TorchrunStartsAgainWhatWasKilled) {
   EXPECT_EQ(digest(parts), digest(whole));
 }
 
+TEST_F(Processes, OpenMpisVariablesAreUnderstood) {
+  const TemporaryFolder folder;
+  const Arguments command{"evaluate", data(), "--model", model()};
+  const std::string port = std::to_string(free_port());
+  std::vector<pid_t> members;
+  for (const std::string rank : {"0", "1"}) {
+    members.push_back(
+        start(command, folder / ("out" + rank), folder / ("err" + rank),
+              {"OMPI_COMM_WORLD_RANK=" + rank, "OMPI_COMM_WORLD_SIZE=2", "OMPI_COMM_WORLD_LOCAL_RANK=" + rank,
+               "OMPI_COMM_WORLD_LOCAL_SIZE=2", "MASTER_PORT=" + port}));
+  }
+  for (const pid_t member : members) EXPECT_EQ(wait_for(member), 0);
+  EXPECT_EQ(read_text(folder / "out0"), run(command).out);
+  EXPECT_EQ(read_text(folder / "out1"), "");
+}
+
 TEST_F(Processes, ALauncherThatMakesNoSenseIsAnError) {
   const TemporaryFolder folder;
   const auto error_with = [&](const Arguments& environment) {
