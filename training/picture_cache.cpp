@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <string>
 
 #include <fcntl.h>
@@ -24,7 +24,8 @@ std::optional<std::ptrdiff_t> take(std::atomic<std::ptrdiff_t>& left, std::size_
 }
 
 int make_file() {
-  std::string path = (std::filesystem::temp_directory_path() / "resnet-pictures-XXXXXX").string();
+  const char* folder = std::getenv("TMPDIR");
+  std::string path = std::string(folder == nullptr ? "/tmp" : folder) + "/resnet-pictures-XXXXXX";
   const int descriptor = mkostemp(path.data(), O_CLOEXEC);
   if (descriptor < 0) {
     throw Error(ErrorCode::write, path + " cannot be made for --cache-disk-mb: " + std::strerror(errno));

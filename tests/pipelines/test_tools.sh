@@ -36,7 +36,7 @@ refuses 'no pictures' "$tools/render-video" empty empty.webm
 head -c 1000 /dev/urandom >noise.webm
 refuses 'contact-sheet:' "$tools/contact-sheet" noise.webm noise.png
 gst-launch-1.0 -q audiotestsrc num-buffers=5 ! wavenc ! filesink location=sound.wav
-refuses 'no video' timeout 30 "$tools/contact-sheet" sound.wav sound.png
+refuses 'contact-sheet:' timeout 30 "$tools/contact-sheet" sound.wav sound.png
 
 printf 'start,end,class\n0,1,daisy\n1,2,roses\n' >truth.csv
 {

@@ -58,7 +58,8 @@ TEST(Picture, ExifOrientationTurnsIt) {
 TEST(Picture, ALargeJpegIsDecodedAtAPartOfItsSize) {
   cv::Mat large(600, 800, CV_8UC3);
   for (int y = 0; y < large.rows; ++y) {
-    for (int x = 0; x < large.cols; ++x) large.at<cv::Vec3b>(y, x) = cv::Vec3b(40, 120, x * 255 / large.cols);
+    for (int x = 0; x < large.cols; ++x)
+      large.at<cv::Vec3b>(y, x) = cv::Vec3b(40, 120, static_cast<std::uint8_t>(x * 255 / large.cols));
   }
   const std::vector<std::uint8_t> jpeg = encoded(".jpg", large);
   for (const auto& [least, height] :
