@@ -24,7 +24,8 @@ class BatchNorm2dImpl : public torch::nn::BatchNorm2dImpl {
  public:
   using torch::nn::BatchNorm2dImpl::BatchNorm2dImpl;
 
-  /// [N, channels, H, W] → the same, normalised
+  /// [N, channels, H, W] → the same, normalised. Modules call it by this class, never by its base.
+  // NOLINTNEXTLINE(bugprone-derived-method-shadowing-base-method)
   torch::Tensor forward(const torch::Tensor& x) {
     return is_training() && train_forward ? train_forward(*this, x) : torch::nn::BatchNorm2dImpl::forward(x);
   }

@@ -6,7 +6,6 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/from_blob.h>
@@ -22,14 +21,12 @@
 namespace resnet {
 namespace {
 
-/// @param local of this machine's processes, which share its GPUs
-at::Device resolve_device(const std::string& name, Share local) {
+at::Device resolve_device(const std::string& name, int gpu) {
   if (name == "cpu" || (name == "auto" && !at::hasCUDA())) {
     return at::Device(at::kCPU);
   }
   if ((name == "cuda" || name == "auto") && at::hasCUDA()) {
-    const auto gpus = static_cast<std::size_t>(at::detail::getCUDAHooks().deviceCount());
-    return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(local.index % gpus));
+    return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(gpu));
   }
   throw Error(ErrorCode::device, "--device " + name + " cannot be used: " +
                                      (name == "cuda" ? "there is no GPU that this LibTorch can use"
@@ -124,7 +121,7 @@ Learner::Learner(const Recipe& recipe, const Preprocessing& preprocessing, const
                  const ProcessGroup& group)
     : recipe_(recipe),
       group_(group),
-      device_(resolve_device(device, group.local_share())),
+      device_(resolve_device(device, group.gpu())),
       synchronised_(!group.alone() && recipe.sync_bn && recipe.norm_batch == 0) {
   bf16_ = recipe.precision == "bf16" || (recipe.precision == "auto" && (device_.is_cuda() || cpu_has_bf16()));
   const auto& mean = preprocessing.mean;

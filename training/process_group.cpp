@@ -13,6 +13,7 @@
 #include <netdb.h>
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
+#include <torch/cuda.h>
 #include <unistd.h>
 
 #include "model/error.h"
@@ -147,6 +148,11 @@ c10::intrusive_ptr<c10d::Backend> open_gloo(const c10::intrusive_ptr<c10d::Store
 #endif
 
 }  // namespace
+
+int ProcessGroup::gpu() const {
+  const std::size_t count = static_cast<std::uint8_t>(torch::cuda::device_count());
+  return count == 0 ? 0 : static_cast<int>(local_.index % count);
+}
 
 ProcessGroup ProcessGroup::apart() const {
   ProcessGroup one;

@@ -42,6 +42,8 @@ class ProcessGroup {
   bool first() const { return share_.index == 0; }
   /// Of the processes on this machine: this one's number, and how many there are.
   Share local_share() const { return local_; }
+  /// The GPU for this process, of those that LibTorch sees; 0 where there is none.
+  int gpu() const;
 
   /// The sum over the processes, in place; the same bits in each.
   /// @param tensor dense

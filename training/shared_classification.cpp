@@ -70,7 +70,7 @@ void use_local_share(ClassifierOptions& options, const ProcessGroup& group) {
     options.threads = std::max(1, cores / static_cast<int>(local.count));
   }
   if (options.device == "cuda" || (options.device == "auto" && at::hasCUDA())) {
-    options.device = "cuda:" + std::to_string(local.index % at::detail::getCUDAHooks().deviceCount());
+    options.device = "cuda:" + std::to_string(group.gpu());
   }
 }
 

@@ -27,7 +27,8 @@ Statistics statistics_of_all(const at::Tensor& x, const ProcessGroup& group) {
   // The running statistics that it takes only say that the result is to be fp32.
   if (x.size(0) > 0)
     std::tie(mean, variance) = at::batch_norm_update_stats(x, zeros_of_channels(x), zeros_of_channels(x), 0);
-  const at::Tensor own_count = at::full({1}, static_cast<double>(x.numel() / channels), mean.options());
+  const at::Tensor own_count =
+      at::full({1}, static_cast<double>(x.numel()) / static_cast<double>(channels), mean.options());
   const at::Tensor all = group.gather(at::cat({mean, variance, own_count})).to(at::kDouble);
   const at::Tensor means = all.narrow(1, 0, channels), variances = all.narrow(1, channels, channels);
   const at::Tensor counts = all.narrow(1, 2 * channels, 1);

@@ -344,19 +344,19 @@ bool Trainer::train_epoch(int epoch, EpochRow& row) {
       load_crops(*train_, recipe_, share_of(batches, group_.share(), least), epoch, size, job_.workers);
   const double seconds_before = part_.seconds;
   const Clock::time_point start = Clock::now();
-  for (const std::vector<std::size_t>& all : batches) {
-    std::optional<Batch> batch = loader.next();
+  for (std::size_t number = 0; std::optional<Batch> batch = loader.next(); ++number) {
+    const std::size_t turns = batches[number].size();
     note_failures(*batch, *train_);
     const std::size_t n = batch->indices.size();
     const Agreement agreed = agree(n < least ? 0 : n);
     if (agreed.stop) return false;
     if (agreed.save) save_last();
-    const double middle = static_cast<double>(part_.pictures) + static_cast<double>(all.size()) / 2;
+    const double middle = static_cast<double>(part_.pictures) + static_cast<double>(turns) / 2;
     // Batch norm has no variance of one picture.
     if (agreed.pictures > 1) train_batch(*batch, agreed.pictures, epoch, epoch + middle / pictures, size);
-    part_.pictures += all.size();
+    part_.pictures += turns;
     part_.seconds = seconds_before + seconds_since(start);
-    bar.advance(all.size());
+    bar.advance(turns);
     bar.set_title(title("train", epoch + 1) + format(" loss:%.3f", part_.last_loss));
   }
   row.lr = learning_rate(recipe_, epoch + 1);
@@ -379,10 +379,9 @@ std::optional<at::Tensor> Trainer::classify(PictureStore& store, const std::stri
   const at::Tensor unread = at::zeros(samples, at::kInt);
   learner_->begin_evaluation();
   bool stopped = false;
-  for (const std::vector<std::size_t>& all : batches) {
-    stopped = stopped || interrupted();
+  for (std::size_t number = 0; std::optional<Batch> batch = loader.next(); ++number) {
+    stopped = interrupted();
     if (stopped) break;
-    std::optional<Batch> batch = loader.next();
     note_failures(*batch, store);
     for (const auto& [index, why] : batch->failures) unread[static_cast<std::int64_t>(index)] = 1;
     if (!batch->indices.empty()) {
@@ -391,12 +390,12 @@ std::optional<at::Tensor> Trainer::classify(PictureStore& store, const std::stri
       for (std::size_t i = 0; i < batch->indices.size(); ++i)
         found[static_cast<std::int64_t>(batch->indices[i])] = logits[static_cast<std::int64_t>(i)];
     }
-    bar.advance(all.size());
+    bar.advance(batches[number].size());
   }
   if (group_.any(stopped)) return std::nullopt;
   group_.sum(found);
   group_.sum(unread);
-  const at::Tensor result = at::full_like(found, std::numeric_limits<float>::quiet_NaN());
+  at::Tensor result = at::full_like(found, std::numeric_limits<float>::quiet_NaN());
   for (const std::size_t index : usable) {
     if (unread.const_data_ptr<int>()[index] != 0) {
       store.exclude(index);
