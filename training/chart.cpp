@@ -1,11 +1,10 @@
 #include "training/chart.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 
+#include "training/format.h"
 #include "training/html.h"
 
 namespace resnet {
@@ -59,24 +58,14 @@ std::vector<double> numbers_of(const Axis& axis) {
   return numbers;
 }
 
-std::string coordinate(double value) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.1f", value);
-  return text.data();
-}
+std::string coordinate(double value) { return format("%.1f", value); }
 
 std::string axis_text(double value, const Axis& axis) {
   const double factor = axis.unit == AxisUnit::percent ? 100 : 1;
   const int decimals = std::max(0, static_cast<int>(-std::floor(std::log10(axis.step * factor) + 1e-9)));
-  std::array<char, 48> text{};
-  if (decimals > 4) {
-    std::snprintf(text.data(), text.size(), "%.2g", value);
-  } else {
-    // Adding 0 turns -0 into 0.
-    std::snprintf(text.data(), text.size(), "%.*f%s", decimals, value * factor + 0.0,
-                  axis.unit == AxisUnit::percent ? " %" : "");
-  }
-  return text.data();
+  if (decimals > 4) return format("%.2g", value);
+  // Adding 0 turns -0 into 0.
+  return format("%.*f%s", decimals, value * factor + 0.0, axis.unit == AxisUnit::percent ? " %" : "");
 }
 
 std::string text_at(double x, double y, const char* anchor, const std::string& text) {

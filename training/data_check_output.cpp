@@ -1,11 +1,10 @@
 #include "training/data_check_output.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <functional>
 #include <numeric>
 
+#include "training/format.h"
 #include "training/html.h"
 
 namespace resnet {
@@ -50,11 +49,7 @@ std::string size_text(const CheckedPicture& picture) {
   return std::to_string(picture.width) + "×" + std::to_string(picture.height);
 }
 
-std::string fixed(double value) {
-  std::array<char, 48> text{};
-  std::snprintf(text.data(), text.size(), "%.2f", value);
-  return text.data();
-}
+std::string fixed(double value) { return format("%.2f", value); }
 
 Topic unreadable(const DataFindings& findings) {
   Topic topic{true,

@@ -1,6 +1,4 @@
-#include <array>
-#include <cstdio>
-
+#include "training/format.h"
 #include "training/trainer.h"
 
 namespace resnet {
@@ -32,11 +30,8 @@ EpochRow epoch_row_from_json(const nlohmann::json& document) {
 std::string to_csv(const std::vector<EpochRow>& rows) {
   std::string text = "epoch,train_loss,train_accuracy,val_loss,val_accuracy,lr,seconds,pictures_per_second\n";
   for (const EpochRow& row : rows) {
-    std::array<char, 256> line{};
-    std::snprintf(line.data(), line.size(), "%d,%.6f,%.6f,%.6f,%.6f,%.6g,%.2f,%.2f\n", row.epoch,
-                  row.train_loss, row.train_accuracy, row.val_loss, row.val_accuracy, row.lr, row.seconds,
-                  row.pictures_per_second);
-    text += line.data();
+    text += format("%d,%.6f,%.6f,%.6f,%.6f,%.6g,%.2f,%.2f\n", row.epoch, row.train_loss, row.train_accuracy,
+                   row.val_loss, row.val_accuracy, row.lr, row.seconds, row.pictures_per_second);
   }
   return text;
 }

@@ -1,10 +1,8 @@
 #include "training/html.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <memory>
 #include <vector>
 
@@ -13,6 +11,7 @@
 #include <opencv2/imgcodecs.hpp>
 
 #include "model/error.h"
+#include "training/format.h"
 #include "training/picture.h"
 
 namespace resnet {
@@ -134,15 +133,9 @@ std::string html_table(const std::string& label, const std::string& rows) {
 }
 
 std::string bar_cell(double share, const std::string& text) {
-  std::array<char, 64> open{};
-  std::snprintf(open.data(), open.size(), R"(<td class="barred" style="--share:%.3f">)", share);
-  return open.data() + text + "</td>";
+  return format(R"(<td class="barred" style="--share:%.3f">)", share) + text + "</td>";
 }
 
-std::string percent(double share) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.1f %%", share * 100);
-  return text.data();
-}
+std::string percent(double share) { return format("%.1f %%", share * 100); }
 
 }  // namespace resnet

@@ -7,6 +7,7 @@
 #include "model/model_file.h"
 #include "training/commands.h"
 #include "training/console.h"
+#include "training/format.h"
 
 namespace resnet {
 namespace {
@@ -33,13 +34,11 @@ void print_tensors(const Checkpoint& checkpoint) {
 std::string preprocessing_text(const Preprocessing& p) {
   const std::string side = std::to_string(p.resize_size);
   const std::string size = p.fit == Fit::crop ? side : "(" + side + ", " + side + ")";
-  char text[256];
-  std::snprintf(text, sizeof text, "Resize(%s, %s), CenterCrop(%d), mean %g %g %g, std %g %g %g",
-                size.c_str(), p.interpolation == Interpolation::bilinear ? "bilinear" : "bicubic",
-                p.crop_size, static_cast<double>(p.mean[0]), static_cast<double>(p.mean[1]),
+  return format("Resize(%s, %s), CenterCrop(%d), mean %g %g %g, std %g %g %g", size.c_str(),
+                p.interpolation == Interpolation::bilinear ? "bilinear" : "bicubic", p.crop_size,
+                static_cast<double>(p.mean[0]), static_cast<double>(p.mean[1]),
                 static_cast<double>(p.mean[2]), static_cast<double>(p.std[0]), static_cast<double>(p.std[1]),
                 static_cast<double>(p.std[2]));
-  return text;
 }
 
 void print_model(const Model& model) {

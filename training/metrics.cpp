@@ -1,12 +1,11 @@
 #include "training/metrics.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstdio>
 #include <numeric>
 
 #include "training/console.h"
+#include "training/format.h"
 
 namespace resnet {
 namespace {
@@ -15,11 +14,7 @@ double ratio(std::size_t part, std::size_t whole) {
   return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-std::string fixed(double value) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.4f", value);
-  return text.data();
-}
+std::string fixed(double value) { return format("%.4f", value); }
 
 }  // namespace
 

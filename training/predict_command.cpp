@@ -11,6 +11,7 @@
 #include "training/classifier_options.h"
 #include "training/commands.h"
 #include "training/console.h"
+#include "training/format.h"
 #include "training/image_folder.h"
 #include "training/interrupt.h"
 #include "training/picture.h"
@@ -46,11 +47,7 @@ std::vector<fs::path> find_pictures(const std::vector<fs::path>& inputs) {
   return pictures;
 }
 
-std::string probability_text(double probability) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3f", probability);
-  return text;
-}
+std::string probability_text(double probability) { return format("%.3f", probability); }
 
 class Output {
  public:
@@ -114,9 +111,7 @@ class Output {
 
   /// Numbered, because pictures of different folders may have the same name.
   fs::path target(std::size_t index) const {
-    char number[16];
-    std::snprintf(number, sizeof number, "%04zu_", index + 1);
-    return options_.save / (number + pictures_[index].stem().string() + ".png");
+    return options_.save / (format("%04zu_", index + 1) + pictures_[index].stem().string() + ".png");
   }
 
   const PredictOptions& options_;

@@ -1,8 +1,8 @@
 #include "training/progress.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
+
+#include "training/format.h"
 
 namespace resnet {
 namespace {
@@ -12,13 +12,8 @@ constexpr std::chrono::milliseconds kRedrawEvery{100};
 
 std::string clock_text(double seconds) {
   const auto whole = static_cast<long>(std::clamp(seconds, 0.0, 359999.0));
-  std::array<char, 32> text{};
-  if (whole >= 3600) {
-    std::snprintf(text.data(), text.size(), "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
-  } else {
-    std::snprintf(text.data(), text.size(), "%02ld:%02ld", whole / 60, whole % 60);
-  }
-  return text.data();
+  return whole >= 3600 ? format("%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60)
+                       : format("%02ld:%02ld", whole / 60, whole % 60);
 }
 
 }  // namespace
@@ -29,13 +24,10 @@ std::string bar_text(const std::string& title, std::size_t done, std::size_t tot
   const std::string left =
       rate > 0 ? clock_text(static_cast<double>(total - std::min(done, total)) / rate) : std::string("?");
   const auto filled = std::min(kCells, static_cast<std::size_t>(part * static_cast<double>(kCells)));
-  std::array<char, 128> numbers{};
-  std::snprintf(numbers.data(), numbers.size(), "| %zu/%zu [%s<%s, %.1f pictures/s]", done, total,
-                clock_text(seconds).c_str(), left.c_str(), rate);
-  std::array<char, 16> percent{};
-  std::snprintf(percent.data(), percent.size(), ": %3.0f%%|", part * 100);
-  return title + percent.data() + std::string(filled, '#') + std::string(kCells - filled, ' ') +
-         numbers.data();
+  return title + format(": %3.0f%%|", part * 100) + std::string(filled, '#') +
+         std::string(kCells - filled, ' ') +
+         format("| %zu/%zu [%s<%s, %.1f pictures/s]", done, total, clock_text(seconds).c_str(), left.c_str(),
+                rate);
 }
 
 ProgressBar::ProgressBar(Console& console, std::string title, std::size_t total)

@@ -16,6 +16,7 @@
 #include "training/commands.h"
 #include "training/console.h"
 #include "training/file.h"
+#include "training/format.h"
 #include "training/image_folder.h"
 #include "training/interrupt.h"
 #include "training/picture_batches.h"
@@ -175,9 +176,8 @@ int run_quantize(const QuantizeOptions& options, bool quiet) {
   }
   const std::string text = accuracy_text(quantizer.accuracy());
   if (quantizer.accuracy().loss() > options.max_loss) {
-    char limit[32];
-    std::snprintf(limit, sizeof limit, "%g", options.max_loss);
-    throw Error(ErrorCode::mismatch, "8 bits lose too much: " + text + ", where at most " + limit +
+    throw Error(ErrorCode::mismatch, "8 bits lose too much: " + text + ", where at most " +
+                                         format("%g", options.max_loss) +
                                          " points are allowed; nothing was written (--max-loss raises that, "
                                          "another --method or more --pictures may lose less)");
   }

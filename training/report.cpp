@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdio>
 #include <numeric>
 
 #include "model/error.h"
 #include "model/file_io.h"
 #include "training/chart.h"
 #include "training/confidence.h"
+#include "training/format.h"
 #include "training/html.h"
 #include "training/metrics.h"
 
@@ -28,11 +28,7 @@ struct Answer {
   double confidence = 0;  ///< probability of the predicted class
 };
 
-std::string fixed(double value, int decimals) {
-  std::array<char, 48> text{};
-  std::snprintf(text.data(), text.size(), "%.*f", decimals, value);
-  return text.data();
-}
+std::string fixed(double value, int decimals) { return format("%.*f", decimals, value); }
 
 double share_of(std::size_t part, std::size_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
@@ -117,13 +113,10 @@ std::string epoch_table(const std::vector<EpochRow>& rows) {
       "accuracy</th><th scope=\"col\">val loss</th><th scope=\"col\">val accuracy</th><th "
       "scope=\"col\">learning rate</th><th scope=\"col\">seconds</th></tr></thead>\n<tbody>\n";
   for (const EpochRow& row : rows) {
-    std::array<char, 256> text{};
-    std::snprintf(text.data(), text.size(),
-                  "<tr><th scope=\"row\">%d</th><td>%.4f</td><td>%.4f</td><td>%.4f</td><td>%.4f</td><td>%.3g"
-                  "</td><td>%.1f</td></tr>\n",
-                  row.epoch, row.train_loss, row.train_accuracy, row.val_loss, row.val_accuracy, row.lr,
-                  row.seconds);
-    html += text.data();
+    html += format(
+        "<tr><th scope=\"row\">%d</th><td>%.4f</td><td>%.4f</td><td>%.4f</td><td>%.4f</td><td>%.3g"
+        "</td><td>%.1f</td></tr>\n",
+        row.epoch, row.train_loss, row.train_accuracy, row.val_loss, row.val_accuracy, row.lr, row.seconds);
   }
   return "<details><summary>The numbers</summary>\n" + html_table("Results by epoch", html + "</tbody>\n") +
          "</details>\n";

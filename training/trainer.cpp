@@ -1,9 +1,7 @@
 #include "training/trainer.h"
 
-#include <array>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 #include <map>
 #include <memory>
@@ -19,6 +17,7 @@
 #include "training/class_balance.h"
 #include "training/confidence.h"
 #include "training/event_file.h"
+#include "training/format.h"
 #include "training/interrupt.h"
 #include "training/learner.h"
 #include "training/picture_input.h"
@@ -35,13 +34,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-template <typename... Values>
-std::string format(const char* pattern, Values... values) {
-  std::array<char, 256> text{};
-  std::snprintf(text.data(), text.size(), pattern, values...);
-  return text.data();
 }
 
 class Trainer {

@@ -282,7 +282,7 @@ TEST_F(Processes, TorchrunStartsAgainWhatWasKilled) {
       std::system("\"$RESNET_PYTHON\" -c 'import torch.distributed.run' 2>/dev/null") != 0)
     GTEST_SKIP() << "RESNET_PYTHON names no Python with torchrun";
   const TemporaryFolder folder;
-  const Arguments options{"--epochs", "40", "--save-minutes", "0.001"};
+  const Arguments options{"--epochs", "150", "--save-minutes", "0.001"};
   const std::string whole = (folder / "whole/m.pth").string(), parts = (folder / "parts/m.pth").string();
   run_all(train(whole, options), 2);
   // The process that finds no mark kills itself when the first state is saved.
