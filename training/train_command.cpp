@@ -225,7 +225,10 @@ void add_machine_options(CLI::App& command, TrainOptions& o) {
 }  // namespace
 
 void add_train_command(CLI::App& app, const bool& quiet, Action& action) {
-  CLI::App& command = *app.add_subcommand("train", "Train a network on a folder of pictures");
+  CLI::App& command =
+      *app.add_subcommand("train",
+                          "Train a network on a folder of pictures; processes that torchrun or "
+                          "mpirun starts share the work");
   const auto options = std::make_shared<TrainOptions>();
   command
       .add_option("DATA", options->data,
