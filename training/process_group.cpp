@@ -83,13 +83,13 @@ std::optional<Share> share_of_all() {
   return share ? share : share_in("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE");
 }
 
+#ifdef RESNET_HAVE_GLOO
 Share share_of_machine() {
   std::optional<Share> share = share_in("LOCAL_RANK", "LOCAL_WORLD_SIZE");
   if (!share) share = share_in("OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE");
   return share.value_or(Share{});
 }
 
-#ifdef RESNET_HAVE_GLOO
 /// The first sentence of a message of LibTorch's or Gloo's, without the place in their source.
 std::string reason(const std::exception& error) {
   std::string text = error.what();
