@@ -126,11 +126,13 @@ std::string address_towards(const std::string& host, const std::string& port) {
 c10::intrusive_ptr<c10d::Store> open_store(Share share, const std::string& host, std::uint16_t port) {
   c10d::TCPStoreOptions options;
   options.port = port;
-  // torchrun's agent has a store already, and a new one for each restart.
+  // torchrun's agent has a store already.
   options.isServer = share.index == 0 && variable("TORCHELASTIC_USE_AGENT_STORE") != "True";
+  // Which outlives a restart, with the addresses of processes that are gone.
+  const std::string attempt = "resnet/" + variable("TORCHELASTIC_RESTART_COUNT").value_or("0");
   options.waitWorkers = false;
   options.timeout = patience;
-  return c10::make_intrusive<c10d::PrefixStore>("resnet", c10::make_intrusive<c10d::TCPStore>(host, options));
+  return c10::make_intrusive<c10d::PrefixStore>(attempt, c10::make_intrusive<c10d::TCPStore>(host, options));
 }
 
 /// @param address of this machine, where no interface is named
