@@ -22,10 +22,13 @@ std::uint64_t nanoseconds(TimePoint from, TimePoint to) {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(to - from).count());
 }
 
+/// Short enough that neither making nor copying it takes memory.
+EngineError out_of_memory() { return {ErrorCode::device, "out of memory"}; }
+
 }  // namespace
 
 // LibTorch's messages carry a stack trace behind the first line.
-EngineError current_error() noexcept {
+EngineError current_error() noexcept try {
   try {
     throw;
   } catch (const Error& error) {
@@ -34,10 +37,12 @@ EngineError current_error() noexcept {
     const std::string text = error.what_without_backtrace();
     return {ErrorCode::device, text.substr(0, text.find('\n'))};
   } catch (const std::bad_alloc&) {
-    return {ErrorCode::device, "out of memory"};
+    return out_of_memory();
   } catch (const std::exception& error) {
     return {ErrorCode::device, error.what()};
   }
+} catch (const std::bad_alloc&) {
+  return out_of_memory();  // not even a message
 }
 
 class BatchingEngine::Stream final : public EngineStream {
@@ -207,6 +212,7 @@ void BatchingEngine::add(Stream& stream) {
     fit(batches_[0]);
     fit(batches_[1]);
   }
+  turns_.reserve(streams_.size() + 1);
   streams_.push_back(&stream);  // where others are at work, each batch grows when it is empty
 }
 
@@ -233,7 +239,7 @@ BatchingEngine::Batch& BatchingEngine::reserve(Stream& stream, const std::shared
   turns_.push_back(&stream);
   changed_.wait(lock,
                 [&] { return turns_.front() == &stream && open_batch().slots.size() < room(open_batch()); });
-  turns_.pop_front();
+  turns_.erase(turns_.begin());
   Batch& batch = open_batch();
   slot = batch.slots.size();
   batch.slots.push_back({request, &stream, stream.output(), Clock::now()});
@@ -313,7 +319,13 @@ void BatchingEngine::run(Batch& batch) noexcept {
     for (std::size_t i = 0; i < batch.slots.size(); ++i) hand_out(output, i, batch.slots[i]);
   } catch (...) {
     const EngineError error = current_error();
-    for (const Slot& slot : batch.slots) slot.request->error = error;
+    for (const Slot& slot : batch.slots) {
+      try {
+        slot.request->error = error;
+      } catch (const std::bad_alloc&) {
+        slot.request->error = out_of_memory();
+      }
+    }
   }
   const auto end = Clock::now();
   for (const Slot& slot : batch.slots) {

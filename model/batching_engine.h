@@ -3,9 +3,9 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "model/engine.h"
 #include "model/executor.h"
@@ -95,8 +95,9 @@ class BatchingEngine final : public Engine {
   std::size_t batch_size_ = 1;  // the largest of the streams'
   Batch batches_[2];
   std::size_t open_index_ = 0;
-  std::deque<const Stream*> turns_;  // who waits for a slot, the first to come in front
-  Stream* told_ = nullptr;           // whose listener is being told now
+  std::vector<const Stream*>
+      turns_;               // who waits for a slot, the first to come in front; room for all streams
+  Stream* told_ = nullptr;  // whose listener is being told now
   EngineStatistics statistics_;
   bool stopping_ = false;
 

@@ -1,6 +1,8 @@
 #include "plugin/batch_timer.h"
 
+#include <memory>
 #include <mutex>
+#include <new>
 #include <utility>
 
 namespace resnet {
@@ -31,8 +33,9 @@ void BatchTimer::cancel() {
 
 // The caller holds the mutex. A time that has passed rings at once, in the clock's thread.
 void BatchTimer::schedule(const std::shared_ptr<Shared>& shared, GstClock* clock, GstClockTime time) {
+  auto owner = std::make_unique<std::shared_ptr<Shared>>(shared);
   shared->id = gst_clock_new_single_shot_id(clock, time);
-  gst_clock_id_wait_async(shared->id, ring, new std::shared_ptr<Shared>(shared),
+  gst_clock_id_wait_async(shared->id, ring, owner.release(),
                           [](gpointer data) { delete static_cast<std::shared_ptr<Shared>*>(data); });
 }
 
@@ -42,7 +45,11 @@ gboolean BatchTimer::ring(GstClock* clock, GstClockTime, GstClockID id, gpointer
   if (shared->id != id) return TRUE;  // cancelled meanwhile
   const GstClockTime next = shared->expired(gst_clock_get_time(clock));
   gst_clock_id_unref(std::exchange(shared->id, nullptr));
-  if (GST_CLOCK_TIME_IS_VALID(next)) schedule(shared, clock, next);
+  try {
+    if (GST_CLOCK_TIME_IS_VALID(next)) schedule(shared, clock, next);
+  } catch (const std::bad_alloc&) {
+    shared->expired(next);  // too early is better than never
+  }
   return TRUE;
 }
 

@@ -91,6 +91,8 @@ bool submit_pixels(GstElement* element, ClassifyState& s, ClassifyJob& job, GstB
                  "buffer of " + std::to_string(gst_buffer_get_size(buffer)) + " bytes");
     return false;
   }
+  const std::unique_ptr<GstVideoFrame, decltype(&gst_video_frame_unmap)> mapped(&frame,
+                                                                                gst_video_frame_unmap);
   Image image = frame_image(frame);
   image.orientation = s.input.orientation;
   if (settings.inference_region == InferenceRegion::roi_list) {
@@ -98,39 +100,33 @@ bool submit_pixels(GstElement* element, ClassifyState& s, ClassifyJob& job, GstB
   } else {
     submit_frame_pixels(job, visible(image, buffer), settings, patient);
   }
-  gst_video_frame_unmap(&frame);
   return true;
 }
 
 // The clock on which frames may wait for company; null: they may not.
-GstClock* batch_clock(GstElement* element, const ClassifyState& s) {
-  return s.batch_timeout > 0 && s.playing ? gst_element_get_clock(element) : nullptr;
+ClockPtr batch_clock(GstElement* element, const ClassifyState& s) {
+  return ClockPtr(s.batch_timeout > 0 && s.playing ? gst_element_get_clock(element) : nullptr);
 }
 
 }  // namespace
 
-GstFlowReturn submit_frame(GstElement* element, ClassifyState& s, GstBuffer* buffer) {
+GstFlowReturn submit_frame(GstElement* element, ClassifyState& s, BufferPtr buffer) {
   const ClassifySettings::Frame settings = s.frame_settings();
   const std::shared_ptr<ClassifyJob> job = s.jobs.take();
   job->arrival = gst_util_get_timestamp();
-  job->kind = kind_of(element, s, settings, buffer);
+  job->kind = kind_of(element, s, settings, buffer.get());
   job->model = take_model(s);
-  GstClock* clock = nullptr;
+  ClockPtr clock;
   if (job->kind == Kind::infer) {
     clock = batch_clock(element, s);
-    job->deadline = clock ? gst_clock_get_time(clock) + s.batch_timeout : GST_CLOCK_TIME_NONE;
-    if (!submit_pixels(element, s, *job, buffer, settings, clock != nullptr)) {
-      if (clock) gst_object_unref(clock);
-      gst_buffer_unref(buffer);
-      return GST_FLOW_ERROR;
-    }
+    job->deadline = clock ? gst_clock_get_time(clock.get()) + s.batch_timeout : GST_CLOCK_TIME_NONE;
+    if (!submit_pixels(element, s, *job, buffer.get(), settings, clock != nullptr)) return GST_FLOW_ERROR;
   }
   GST_LOG_OBJECT(element, "frame %" GST_TIME_FORMAT " in: %u pictures for the network",
-                 GST_TIME_ARGS(GST_BUFFER_PTS(buffer)), static_cast<guint>(job->used));
-  const bool queued = s.queue.push({.object = GST_MINI_OBJECT_CAST(buffer), .job = job});
+                 GST_TIME_ARGS(GST_BUFFER_PTS(buffer.get())), static_cast<guint>(job->used));
+  const bool queued = s.queue.push({.object = GST_MINI_OBJECT_CAST(buffer.release()), .job = job});
   if (clock) {
-    s.timer.arm(clock, job->deadline);
-    gst_object_unref(clock);
+    s.timer.arm(clock.get(), job->deadline);
     if (!s.playing) s.send_batch();  // it was paused meanwhile
   }
   return queued ? GST_FLOW_OK : s.queue.flow();

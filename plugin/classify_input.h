@@ -4,12 +4,13 @@
 #include <gst/gst.h>
 
 #include "plugin/classify_state.h"
+#include "plugin/guarded.h"
 
 namespace resnet {
 
 /// The way in, in the sink pad's streaming thread: decides whether a frame is classified, gives its pixels to
 /// the engine and queues it. Takes the buffer. May throw.
-GstFlowReturn submit_frame(GstElement* element, ClassifyState& state, GstBuffer* buffer);
+GstFlowReturn submit_frame(GstElement* element, ClassifyState& state, BufferPtr buffer);
 
 }  // namespace resnet
 

@@ -1,6 +1,7 @@
 #include "plugin/classify_job.h"
 
 #include <algorithm>
+#include <new>
 
 namespace resnet {
 
@@ -56,7 +57,11 @@ std::shared_ptr<ClassifyJob> ClassifyJobPool::take() {
             owned->kind = ClassifyJob::Kind::untouched;
             owned->used = 0;
             const std::lock_guard lock(shared->mutex);
-            shared->free.push_back(std::move(owned));
+            try {
+              shared->free.push_back(std::move(owned));
+            } catch (const std::bad_alloc&) {
+              // The job goes instead.
+            }
           }};
 }
 

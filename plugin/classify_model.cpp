@@ -5,6 +5,7 @@
 
 #include "plugin/engine_module.h"
 #include "plugin/errors.h"
+#include "plugin/guarded.h"
 
 #define GST_CAT_DEFAULT resnet_classify_debug
 
@@ -172,7 +173,8 @@ void reload_model(GstElement* element, ClassifyState& s) {
       element,
       [](GstElement* called, gpointer data) {
         const auto& request = *static_cast<Reload*>(data);
-        reload(called, request.state, request.serial);
+        guarded(called, "The model could not be opened",
+                [&] { reload(called, request.state, request.serial); });
       },
       new Reload{s, serial}, [](gpointer data) { delete static_cast<Reload*>(data); });
 }

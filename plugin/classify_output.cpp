@@ -151,42 +151,43 @@ void prepare_overlay(ClassifyState::Output& out, GstPad* source_pad) {
 }
 
 // @param job with its results, or none
-GstBuffer* annotate_frame_regions(GstElement* element, GstPad* source_pad, ClassifyState::Output& out,
-                                  GstBuffer* buffer, const std::shared_ptr<ClassifyJob>& job,
-                                  const Frame& settings) {
-  if (find_regions(buffer).empty()) return buffer;
-  buffer = gst_buffer_make_writable(buffer);
-  annotate_regions(out, job, buffer, settings, GST_OBJECT_NAME(element));
+BufferPtr annotate_frame_regions(GstElement* element, GstPad* source_pad, ClassifyState::Output& out,
+                                 BufferPtr buffer, const std::shared_ptr<ClassifyJob>& job,
+                                 const Frame& settings) {
+  if (find_regions(buffer.get()).empty()) return buffer;
+  buffer = make_writable(std::move(buffer));
+  annotate_regions(out, job, buffer.get(), settings, GST_OBJECT_NAME(element));
   if (!settings.overlay) return buffer;
   prepare_overlay(out, source_pad);
   bool drawn = false;
   out.shown.lines.clear();
-  read_caption_regions(buffer, 0, out.shown.regions);
-  buffer = out.overlay.apply(buffer, out.shown, drawn);
-  if (drawn) mark_regions_drawn(buffer);
+  read_caption_regions(buffer.get(), 0, out.shown.regions);
+  buffer = out.overlay.apply(std::move(buffer), out.shown, drawn);
+  if (drawn) mark_regions_drawn(buffer.get());
   return buffer;
 }
 
-GstBuffer* annotate_frame(GstElement* element, GstPad* source_pad, ClassifyState::Output& out,
-                          GstBuffer* buffer, const Frame& settings) {
-  Classification classification = make_classification(element, out, buffer, settings);
+BufferPtr annotate_frame(GstElement* element, GstPad* source_pad, ClassifyState::Output& out,
+                         BufferPtr buffer, const Frame& settings) {
+  Classification classification = make_classification(element, out, buffer.get(), settings);
   if (classification.scores.empty()) {
     GST_LOG_OBJECT(element, "none of the classes");
   } else {
     const ClassScore& best = classification.scores.front();
     GST_LOG_OBJECT(element, "%s %.3f", best.label.c_str(), best.probability);
   }
-  if (settings.on_change && classification.has_classes) announce_change(element, out, buffer, classification);
+  if (settings.on_change && classification.has_classes)
+    announce_change(element, out, buffer.get(), classification);
   if (settings.overlay && classification.has_classes) {
     prepare_overlay(out, source_pad);
     caption_lines(classification, out.shown.lines);
     out.shown.regions.clear();
-    read_drawn(buffer, out.shown.above);
-    buffer = out.overlay.apply(buffer, out.shown, classification.drawn);
+    read_drawn(buffer.get(), out.shown.above);
+    buffer = out.overlay.apply(std::move(buffer), out.shown, classification.drawn);
   }
-  buffer = gst_buffer_make_writable(buffer);
-  add_classification_meta(buffer, classification);
-  add_analytics_classes(buffer, classification.scores);
+  buffer = make_writable(std::move(buffer));
+  add_classification_meta(buffer.get(), classification);
+  add_analytics_classes(buffer.get(), classification.scores);
   return buffer;
 }
 
@@ -194,39 +195,39 @@ GstBuffer* annotate_frame(GstElement* element, GstPad* source_pad, ClassifyState
 
 GstFlowReturn finish_frame(GstElement* element, GstPad* source_pad, ClassifyState& s,
                            ClassifyQueue::Item item) {
+  BufferPtr buffer(GST_BUFFER_CAST(item.object));
   const Frame settings = s.frame_settings();
   ClassifyState::Output& out = s.output;
   const ClassifyJob& job = *item.job;
-  GstBuffer* buffer = GST_BUFFER_CAST(item.object);
-  announce_model(element, out, job, buffer);
+  const GstClockTime pts = GST_BUFFER_PTS(buffer.get());
+  announce_model(element, out, job, buffer.get());
   track_late_jobs(out, settings);
   const bool released = !job.done();
   const EngineError* error = released ? nullptr : error_of(job);
   if (error) {
     post_engine_message(element, GST_MESSAGE_ERROR, *error);
-    gst_buffer_unref(buffer);
     return GST_FLOW_ERROR;
   }
   if (released) {
     GST_DEBUG_OBJECT(element, "frame %" GST_TIME_FORMAT " leaves without its result: the next one needs room",
-                     GST_TIME_ARGS(GST_BUFFER_PTS(buffer)));
-    out.late.push_back({item.job, GST_BUFFER_PTS(buffer)});
+                     GST_TIME_ARGS(pts));
+    out.late.push_back({item.job, pts});
   } else if (!is_of_regions(job)) {
-    track(out, item.job, GST_BUFFER_PTS(buffer), settings);
+    track(out, item.job, pts, settings);
   }
   if (job.kind != Kind::untouched) {
     if (settings.inference_region == InferenceRegion::roi_list) {
-      buffer = annotate_frame_regions(element, source_pad, out, buffer,
+      buffer = annotate_frame_regions(element, source_pad, out, std::move(buffer),
                                       is_of_regions(job) && !released ? item.job : nullptr, settings);
     } else if (!out.tracker.empty()) {
-      buffer = annotate_frame(element, source_pad, out, buffer, settings);
+      buffer = annotate_frame(element, source_pad, out, std::move(buffer), settings);
     }
   }
   note_passed(element, s, job, settings, released);
   // The model may be the last one's user of memory, and the push may wait.
   if (!released) item.job->model.reset();
   item.job.reset();
-  return gst_pad_push(source_pad, buffer);
+  return gst_pad_push(source_pad, buffer.release());
 }
 
 void note_event(ClassifyState& s, GstEvent* event) {

@@ -1,5 +1,7 @@
 #include "plugin/classify_queue.h"
 
+#include <iterator>
+#include <memory>
 #include <utility>
 
 namespace resnet {
@@ -42,17 +44,15 @@ unsigned ClassifyQueue::size() {
 }
 
 bool ClassifyQueue::push(Item item) {
+  std::unique_ptr<GstMiniObject, decltype(&gst_mini_object_unref)> unless_queued(item.object,
+                                                                                 gst_mini_object_unref);
   {
     const std::lock_guard lock(mutex_);
     const bool buffer = is_buffer(item);
-    if ((buffer ? buffer_flow() : flow_) == GST_FLOW_OK) {
-      if (buffer) ++buffers_;
-      items_.push_back(std::exchange(item, {}));
-    }
-  }
-  if (item.object != nullptr) {
-    gst_mini_object_unref(item.object);
-    return false;
+    if ((buffer ? buffer_flow() : flow_) != GST_FLOW_OK) return false;
+    items_.push_back(std::move(item));
+    if (buffer) ++buffers_;
+    static_cast<void>(unless_queued.release());
   }
   changed_.notify_all();
   return true;
@@ -61,9 +61,9 @@ bool ClassifyQueue::push(Item item) {
 std::optional<bool> ClassifyQueue::push_query(GstQuery* query) {
   std::unique_lock lock(mutex_);
   if (flow_ != GST_FLOW_OK) return std::nullopt;
+  items_.push_back({.object = GST_MINI_OBJECT_CAST(query)});
   query_answer_.reset();
   query_pending_ = true;
-  items_.push_back({.object = GST_MINI_OBJECT_CAST(query)});
   changed_.notify_all();
   changed_.wait(lock, [&] { return query_answer_.has_value() || !query_pending_; });
   query_pending_ = false;
@@ -166,12 +166,15 @@ bool ClassifyQueue::restart_after(GstFlowReturn flow) {
 }
 
 void ClassifyQueue::refuse_buffers() {
-  Items refused, kept;
+  Items refused;
   {
     const std::lock_guard lock(mutex_);
     refuse_buffers_ = true;
-    for (Item& item : items_) (is_buffer(item) ? refused : kept).push_back(std::move(item));
-    items_ = std::move(kept);
+    for (auto item = items_.begin(); item != items_.end();) {
+      const auto next = std::next(item);
+      if (is_buffer(*item)) refused.splice(refused.end(), items_, item);
+      item = next;
+    }
     buffers_ = 0;
   }
   changed_.notify_all();

@@ -2,7 +2,7 @@
 #define RESNET_PLUGIN_CLASSIFY_QUEUE_H
 
 #include <condition_variable>
-#include <deque>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -64,7 +64,7 @@ class ClassifyQueue final : public EngineListener {
   void results_ready() noexcept override;
 
  private:
-  using Items = std::deque<Item>;
+  using Items = std::list<Item>;  // which nothing but push() allocates for
 
   static bool is_buffer(const Item& item) { return GST_IS_BUFFER(item.object); }
   static bool may_leave(const Item& item) { return !is_buffer(item) || item.released || item.job->done(); }

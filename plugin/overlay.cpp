@@ -149,12 +149,12 @@ bool Overlay::draw(GstBuffer* buffer, const OverlayContent& content) {
   return true;
 }
 
-GstBuffer* Overlay::apply(GstBuffer* buffer, const OverlayContent& content, bool& drawn) {
+BufferPtr Overlay::apply(BufferPtr buffer, const OverlayContent& content, bool& drawn) {
   drawn = false;
-  update(buffer, content);
+  update(buffer.get(), content);
   if (!composition_) return buffer;
-  buffer = gst_buffer_make_writable(buffer);
-  drawn = draw(buffer, content);
+  buffer = make_writable(std::move(buffer));
+  drawn = draw(buffer.get(), content);
   return buffer;
 }
 

@@ -9,6 +9,7 @@
 
 #include "caption/caption.h"
 #include "model/image.h"
+#include "plugin/guarded.h"
 
 namespace resnet {
 
@@ -48,7 +49,7 @@ class Overlay {
   bool draw(GstBuffer* buffer, const OverlayContent& content);
 
   /// The same for a buffer that may not be writable yet: takes it and returns it, copied only if it must be.
-  GstBuffer* apply(GstBuffer* buffer, const OverlayContent& content, bool& drawn);
+  BufferPtr apply(BufferPtr buffer, const OverlayContent& content, bool& drawn);
 
  private:
   struct Unref {

@@ -65,6 +65,7 @@
 #include "plugin/classify_output.h"
 #include "plugin/classify_state.h"
 #include "plugin/frame_image.h"
+#include "plugin/guarded.h"
 
 GST_DEBUG_CATEGORY(resnet_classify_debug);
 #define GST_CAT_DEFAULT resnet_classify_debug
@@ -98,17 +99,8 @@ GstStaticPadTemplate src_template =
 GstResnetClassify* self_of(gpointer object) { return GST_RESNET_CLASSIFY(object); }
 ClassifyState& state_of(gpointer object) { return *self_of(object)->state; }
 
-// Calls what may throw: an exception becomes an element error, because none may cross into C.
-template <typename Work>
-GstFlowReturn guarded(GstResnetClassify* self, Work work) {
-  try {
-    return work();
-  } catch (const std::exception& error) {
-    GST_ELEMENT_ERROR(self, LIBRARY, FAILED, ("A frame could not be classified: %s.", error.what()),
-                      (nullptr));
-    return GST_FLOW_ERROR;
-  }
-}
+constexpr const char* no_frame = "A frame could not be classified";
+constexpr const char* no_event = "An event could not be passed on";
 
 // ---- Sink pad ----
 
@@ -128,7 +120,9 @@ GstFlowReturn chain(GstPad*, GstObject* parent, GstBuffer* buffer) {
     gst_buffer_unref(buffer);
     return flow;
   }
-  return guarded(self, [&] { return resnet::submit_frame(GST_ELEMENT(self), s, buffer); });
+  return resnet::guarded(self, GST_FLOW_ERROR, no_frame, [&] {
+    return resnet::submit_frame(GST_ELEMENT(self), s, resnet::BufferPtr(buffer));
+  });
 }
 
 bool set_sink_caps(GstResnetClassify* self, GstEvent* event) {
@@ -200,7 +194,9 @@ gboolean sink_event(GstPad* pad, GstObject* parent, GstEvent* event) {
   if (!GST_EVENT_IS_SERIALIZED(event)) return gst_pad_event_default(pad, parent, event);
   const bool eos = GST_EVENT_TYPE(event) == GST_EVENT_EOS;
   s.send_batch();  // frames in front of an event wait for no company
-  if (s.queue.push({.object = GST_MINI_OBJECT_CAST(event)})) return TRUE;
+  const bool queued = resnet::guarded(self, false, no_event,
+                                      [&] { return s.queue.push({.object = GST_MINI_OBJECT_CAST(event)}); });
+  if (queued) return TRUE;
   const GstFlowReturn flow = s.queue.flow();
   // Upstream may have nothing more to send that would return the error.
   if (eos && (flow == GST_FLOW_NOT_LINKED || flow < GST_FLOW_EOS)) GST_ELEMENT_FLOW_ERROR(self, flow);
@@ -211,7 +207,8 @@ gboolean sink_query(GstPad* pad, GstObject* parent, GstQuery* query) {
   ClassifyState& s = state_of(parent);
   if (!GST_QUERY_IS_SERIALIZED(query)) return gst_pad_query_default(pad, parent, query);
   s.send_batch();
-  return s.queue.push_query(query).value_or(false);
+  return resnet::guarded(parent, false, "A query could not be passed on",
+                         [&] { return s.queue.push_query(query).value_or(false); });
 }
 
 // ---- Source pad's task ----
@@ -249,8 +246,9 @@ void loop(gpointer data) {
     return;
   }
   if (GST_IS_BUFFER(item->object)) {
-    const GstFlowReturn flow = guarded(
-        self, [&] { return resnet::finish_frame(GST_ELEMENT(self), self->srcpad, s, std::move(*item)); });
+    const GstFlowReturn flow = resnet::guarded(self, GST_FLOW_ERROR, no_frame, [&] {
+      return resnet::finish_frame(GST_ELEMENT(self), self->srcpad, s, std::move(*item));
+    });
     if (flow != GST_FLOW_OK) stop_after(self, flow);
   } else if (GST_IS_EVENT(item->object)) {
     if (!forward_event(self, GST_EVENT_CAST(item->object))) stop_after(self, GST_FLOW_NOT_NEGOTIATED);
@@ -327,12 +325,15 @@ void reach_ready(ClassifyState& s) {
 GstStateChangeReturn change_state(GstElement* element, GstStateChange transition) {
   GstResnetClassify* self = self_of(element);
   ClassifyState& s = *self->state;
+  const auto started = [&](const auto& start) {
+    return resnet::guarded(self, false, "The model could not be opened", start);
+  };
   switch (transition) {
     case GST_STATE_CHANGE_NULL_TO_READY:
-      if (!resnet::open_model(element, s)) return GST_STATE_CHANGE_FAILURE;
+      if (!started([&] { return resnet::open_model(element, s); })) return GST_STATE_CHANGE_FAILURE;
       break;
     case GST_STATE_CHANGE_READY_TO_PAUSED:
-      if (!resnet::prepare_model(element, s)) return GST_STATE_CHANGE_FAILURE;
+      if (!started([&] { return resnet::prepare_model(element, s); })) return GST_STATE_CHANGE_FAILURE;
       break;
     case GST_STATE_CHANGE_PAUSED_TO_PLAYING:
       s.playing = true;
@@ -355,11 +356,13 @@ GstStateChangeReturn change_state(GstElement* element, GstStateChange transition
 
 void set_property(GObject* object, guint id, const GValue* value, GParamSpec* spec) {
   ClassifyState& s = state_of(object);
-  {
-    const std::lock_guard lock(s.settings_mutex);
-    if (resnet::set_classify_property(s.settings, object, id, value, spec)) s.settings_opened = false;
-  }
-  if (id == resnet::PROP_CLASSIFY_MODEL) resnet::reload_model(GST_ELEMENT(object), s);
+  resnet::guarded(object, "A property could not be set", [&] {
+    {
+      const std::lock_guard lock(s.settings_mutex);
+      if (resnet::set_classify_property(s.settings, object, id, value, spec)) s.settings_opened = false;
+    }
+    if (id == resnet::PROP_CLASSIFY_MODEL) resnet::reload_model(GST_ELEMENT(object), s);
+  });
 }
 
 void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
@@ -396,7 +399,7 @@ static void gst_resnet_classify_class_init(GstResnetClassifyClass* klass) {
 
 static void gst_resnet_classify_init(GstResnetClassify* self) {
   resnet::register_classification_meta();
-  self->state = new resnet::ClassifyState;
+  self->state = resnet::make_or_end<resnet::ClassifyState>();
   self->sinkpad = gst_pad_new_from_static_template(&sink_template, "sink");
   gst_pad_set_chain_function(self->sinkpad, chain);
   gst_pad_set_event_function(self->sinkpad, sink_event);

@@ -35,10 +35,10 @@
 
 #include "plugin/resnetjson.h"
 
-#include <exception>
 #include <mutex>
 
 #include "plugin/classification_meta.h"
+#include "plugin/guarded.h"
 #include "plugin/line_writer.h"
 #include "plugin/result_json.h"
 #include "plugin/wall_clock.h"
@@ -86,7 +86,7 @@ GstStaticPadTemplate src_template =
 
 Private& priv(gpointer object) { return *GST_RESNET_JSON(object)->priv; }
 
-gboolean start(GstBaseTransform* transform) {
+bool open_output(GstBaseTransform* transform) {
   Private& p = priv(transform);
   const std::lock_guard lock(p.mutex);
   p.frame = 0;
@@ -100,7 +100,7 @@ gboolean start(GstBaseTransform* transform) {
       GST_ELEMENT_ERROR(transform, RESOURCE, OPEN_WRITE,
                         ("Could not open \"%s\" for writing: %s.", p.location.c_str(), g_strerror(error)),
                         ("property location"));
-      return FALSE;
+      return false;
     }
   } else if (p.fd >= 0) {
     p.name = "descriptor " + std::to_string(p.fd);
@@ -109,7 +109,12 @@ gboolean start(GstBaseTransform* transform) {
     GST_ELEMENT_WARNING(transform, RESOURCE, SETTINGS,
                         ("Nothing is written: set location, fd or post-messages=true."), (nullptr));
   }
-  return TRUE;
+  return true;
+}
+
+gboolean start(GstBaseTransform* transform) {
+  return resnet::guarded(transform, false, "The output could not be opened",
+                         [&] { return open_output(transform); });
 }
 
 gboolean stop(GstBaseTransform* transform) {
@@ -133,7 +138,8 @@ gboolean sink_event(GstBaseTransform* transform, GstEvent* event) {
     case GST_EVENT_STREAM_START: {
       const gchar* id = nullptr;
       gst_event_parse_stream_start(event, &id);
-      p.stream = id != nullptr ? id : "";
+      resnet::guarded(transform, "The stream's name could not be kept",
+                      [&] { p.stream = id != nullptr ? id : ""; });
       break;
     }
     case GST_EVENT_FLUSH_START:
@@ -181,7 +187,7 @@ GstFlowReturn transform_ip(GstBaseTransform* transform, GstBuffer* buffer) {
   Private& p = priv(transform);
   const guint64 frame = p.frame++;
   if (!p.writer.is_open() && !p.posting) return GST_FLOW_OK;
-  try {
+  return resnet::guarded(transform, GST_FLOW_ERROR, "The classes could not be written as JSON", [&] {
     const std::string line =
         resnet::result_json(resnet::read_classification_metas(buffer), resnet::read_region_results(buffer),
                             {.stream = p.stream,
@@ -192,11 +198,7 @@ GstFlowReturn transform_ip(GstBaseTransform* transform, GstBuffer* buffer) {
                              .captured = resnet::capture_time(buffer)});
     if (p.posting) post(transform, line, frame, GST_BUFFER_PTS(buffer));
     return p.writer.is_open() ? write_line(transform, line) : GST_FLOW_OK;
-  } catch (const std::exception& error) {
-    GST_ELEMENT_ERROR(transform, LIBRARY, FAILED, ("Could not write the classes as JSON: %s.", error.what()),
-                      (nullptr));
-    return GST_FLOW_ERROR;
-  }
+  });
 }
 
 void set_property(GObject* object, guint id, const GValue* value, GParamSpec* spec) {
@@ -204,7 +206,9 @@ void set_property(GObject* object, guint id, const GValue* value, GParamSpec* sp
   const std::lock_guard lock(p.mutex);
   switch (id) {
     case PROP_LOCATION:
-      p.location = g_value_get_string(value) != nullptr ? g_value_get_string(value) : "";
+      resnet::guarded(object, "A property could not be set", [&] {
+        p.location = g_value_get_string(value) != nullptr ? g_value_get_string(value) : "";
+      });
       break;
     case PROP_FD:
       p.fd = g_value_get_int(value);
@@ -308,7 +312,7 @@ static void gst_resnet_json_class_init(GstResnetJsonClass* klass) {
 }
 
 static void gst_resnet_json_init(GstResnetJson* self) {
-  self->priv = new Private;
+  self->priv = resnet::make_or_end<Private>();
   gst_base_transform_set_passthrough(GST_BASE_TRANSFORM(self), TRUE);
   resnet::register_classification_meta();
 }

@@ -20,13 +20,13 @@
 
 #include "plugin/resnetoverlay.h"
 
-#include <exception>
 #include <mutex>
 #include <utility>
 #include <vector>
 
 #include "plugin/classification_meta.h"
 #include "plugin/gstresnetmeta.h"
+#include "plugin/guarded.h"
 #include "plugin/overlay.h"
 #include "plugin/region_results.h"
 
@@ -67,6 +67,8 @@ GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(CAPS));
 GstStaticPadTemplate src_template =
     GST_STATIC_PAD_TEMPLATE("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS(CAPS));
+
+constexpr const char* not_drawn = "The classes could not be drawn";
 
 Private& priv(gpointer object) { return *GST_RESNET_OVERLAY(object)->priv; }
 
@@ -125,21 +127,17 @@ const resnet::OverlayContent& read_content(Private& p, GstBuffer* buffer) {
 // The base class would copy the pixels of a frame that others hold too, also when nothing is drawn.
 GstFlowReturn prepare_output_buffer(GstBaseTransform* transform, GstBuffer* input, GstBuffer** output) {
   *output = input;
-  try {
+  return resnet::guarded(transform, GST_FLOW_ERROR, not_drawn, [&] {
     if (!gst_buffer_is_writable(input) && !read_content(priv(transform), input).empty()) {
       *output = gst_buffer_copy(input);
     }
-  } catch (const std::exception& error) {
-    GST_ELEMENT_ERROR(transform, LIBRARY, FAILED, ("Could not draw the classes: %s.", error.what()),
-                      (nullptr));
-    return GST_FLOW_ERROR;
-  }
-  return GST_FLOW_OK;
+    return GST_FLOW_OK;
+  });
 }
 
 GstFlowReturn transform_ip(GstBaseTransform* transform, GstBuffer* buffer) {
   Private& p = priv(transform);
-  try {
+  return resnet::guarded(transform, GST_FLOW_ERROR, not_drawn, [&] {
     const resnet::OverlayContent& content = read_content(p, buffer);
     if (std::exchange(p.ask_downstream, false)) p.overlay.negotiate(GST_BASE_TRANSFORM_SRC_PAD(transform));
     // A threshold lowered since the buffer was prepared must not make us draw on what others hold.
@@ -147,12 +145,8 @@ GstFlowReturn transform_ip(GstBaseTransform* transform, GstBuffer* buffer) {
       resnet::mark_classification_drawn(buffer);
       resnet::mark_regions_drawn(buffer);
     }
-  } catch (const std::exception& error) {
-    GST_ELEMENT_ERROR(transform, LIBRARY, FAILED, ("Could not draw the classes: %s.", error.what()),
-                      (nullptr));
-    return GST_FLOW_ERROR;
-  }
-  return GST_FLOW_OK;
+    return GST_FLOW_OK;
+  });
 }
 
 void set_property(GObject* object, guint id, const GValue* value, GParamSpec* spec) {
@@ -223,7 +217,7 @@ static void gst_resnet_overlay_class_init(GstResnetOverlayClass* klass) {
 }
 
 static void gst_resnet_overlay_init(GstResnetOverlay* self) {
-  self->priv = new Private;
+  self->priv = resnet::make_or_end<Private>();
   gst_base_transform_set_in_place(GST_BASE_TRANSFORM(self), TRUE);
   resnet::register_classification_meta();
 }

@@ -7,6 +7,7 @@
 #                                cuda      nvcc compiles and links everything, in build-cuda/
 #                                asan      tests under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer, in build-asan/
 #                                tsan      tests of what runs in threads under ThreadSanitizer, in build-tsan/
+#                                fuzz      libFuzzer on the readers of files, each for RESNET_FUZZ_SECONDS (60), in build-fuzz/
 #                                trixie    as default, inside a Debian 13 of its own (see tests/debian13.sh), in build-trixie/
 #
 # With CI set and no LEG: default, lint and cuda, and an environment that is not complete is a failure, not a skip.
@@ -19,10 +20,10 @@ root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 cd "$root" || exit 1
 . pipelines/setup.sh
 . tests/debian13.sh
-all_legs='default lint cuda asan tsan trixie'
+all_legs='default lint cuda asan tsan fuzz trixie'
 ci_legs='default lint cuda'
 case ${1:-} in
-  -*) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -*) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
   '') legs=${CI:+$ci_legs} legs=${legs:-default} ;;
   *) legs="$*" ;;
 esac
@@ -235,6 +236,32 @@ tsan_tests='model-engine plugin-classify plugin-json plugin-meta plugin-overlay 
 
 leg_tsan() {
   TSAN_OPTIONS="suppressions=$root/tests/tsan.supp:history_size=7" run_sanitized build-tsan thread $tsan_tests
+}
+
+# fuzz_one TARGET, for xargs: its line, and where it failed what it said. What it grows goes to build-fuzz/grown.
+fuzz_one='
+  mkdir -p build-fuzz/grown/$1
+  if build-fuzz/tests/fuzz/fuzz-$1 -max_total_time="$fuzz_seconds" -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 \
+    -artifact_prefix=build-fuzz/$1- build-fuzz/grown/$1 tests/fuzz/corpus/$1 >build-fuzz/$1.said 2>&1; then
+    echo "ok: $1: $(sed -n "s/^stat::number_of_executed_units: *//p" build-fuzz/$1.said) files"
+  else
+    tail -n 40 build-fuzz/$1.said
+    echo "FAILED: $1: what was read is in build-fuzz/$1-*"
+    exit 1
+  fi'
+fuzz_all() { echo "$fuzz_targets" | xargs -n 1 -P "$(nproc)" sh -c "$fuzz_one" sh; }
+
+leg_fuzz() {
+  export fuzz_seconds="${RESNET_FUZZ_SECONDS:-60}"
+  install_packages clang
+  install_packages "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
+  setup_libtorch
+  fuzz_targets=$(ls tests/fuzz/corpus)
+  check 'the fuzz targets build' eval \
+    '(export CC=clang CXX=clang++; build build-fuzz -Dfuzzers=true -Db_sanitize=address,undefined $sanitizer_options \
+      "-Dlibtorch=$libtorch")' || return
+  ASAN_OPTIONS=allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
+    check "nothing fails in $fuzz_seconds s of fuzzing for each of: $(echo $fuzz_targets)" fuzz_all
 }
 
 run_start=$(date +%s)

@@ -1,0 +1,8 @@
+// torch.save's tar archives, before PyTorch 0.1.10.
+#include "tests/fuzz/fuzz_target.h"
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace resnet::testing;
+  read_hostile(size, [&] { read_torch_file(resnet::read_torch_tar, {data, size}); });
+  return 0;
+}
