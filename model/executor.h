@@ -9,9 +9,10 @@
 #include "model/image.h"
 #include "model/model_info.h"
 #include "model/precision.h"
-#include "model/resnet.h"
 
 namespace resnet {
+
+class ResNet;
 
 /// What a network says to a batch of n pictures: fp32, contiguous, on the CPU.
 struct NetworkOutput {

@@ -3,6 +3,7 @@
 
 #include "model/error.h"
 #include "model/executor_backends.h"
+#include "model/resnet.h"
 
 namespace resnet {
 namespace {

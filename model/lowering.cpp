@@ -6,6 +6,8 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
+#include "model/resnet.h"
+
 namespace resnet {
 namespace {
 

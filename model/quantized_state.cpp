@@ -14,6 +14,7 @@
 #include "model/lowering.h"
 #include "model/quantization.h"
 #include "model/quote.h"
+#include "model/resnet.h"
 
 namespace resnet {
 namespace {

@@ -8,6 +8,7 @@
 #                                asan      tests under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer, in build-asan/
 #                                tsan      tests of what runs in threads under ThreadSanitizer, in build-tsan/
 #                                fuzz      libFuzzer on the readers of files, each for RESNET_FUZZ_SECONDS (60), in build-fuzz/
+#                                coverage  which lines of the readers of files the tests reach, in build-coverage/
 #                                trixie    as default, inside a Debian 13 of its own (see tests/debian13.sh), in build-trixie/
 #
 # With CI set and no LEG: default, lint and cuda, and an environment that is not complete is a failure, not a skip.
@@ -20,10 +21,10 @@ root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 cd "$root" || exit 1
 . pipelines/setup.sh
 . tests/debian13.sh
-all_legs='default lint cuda asan tsan fuzz trixie'
+all_legs='default lint cuda asan tsan fuzz coverage trixie'
 ci_legs='default lint cuda'
 case ${1:-} in
-  -*) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -*) sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 0 ;;
   '') legs=${CI:+$ci_legs} legs=${legs:-default} ;;
   *) legs="$*" ;;
 esac
@@ -216,12 +217,15 @@ run_sanitized() {
   GST_REGISTRY_FORK=no run_tests "$sanitized" "$@"
 }
 
-# Left out: plugin-allocations, which cannot count under a sanitizer; model-torchvision, whose ten large networks are
-# read as small ones are; training-command, which trains networks in many programs of their own.
-asan_tests='caption model-architecture model-checkpoint model-engine model-executor model-labels model-model-file
-  model-model-info model-preprocess plugin-classify plugin-json plugin-meta plugin-overlay plugin-playback
-  plugin-region-tracker plugin-result-tracker training-augment training-image-folder training-loader training-metrics
-  training-picture training-recipe training-team'
+# Left out: plugin-allocations and plugin-out-of-memory, whose allocators are their own; model-torchvision, whose ten large
+# networks are read as small ones are; training-processes, which is many programs at a time.
+asan_tests='caption model-architecture model-checkpoint model-cpu-operations model-engine model-executor
+  model-file-io model-labels model-model-file model-model-info model-preprocess model-quantization plugin-classify
+  plugin-hostile plugin-json plugin-meta plugin-orientation plugin-overlay plugin-playback plugin-region-tracker
+  plugin-result-tracker training-augment training-calibration training-command training-confidence training-duplicates
+  training-event-file training-html training-image-folder training-learner training-loader training-metrics training-mix training-onnx
+  training-picture training-recipe training-report training-resume training-team fuzz-json fuzz-legacy fuzz-model
+  fuzz-pickle fuzz-safetensors fuzz-tar fuzz-zip'
 
 leg_asan() {
   # Slow stacks, whole ones: GLib's functions keep no frame pointers, and a suppression must see past them.
@@ -262,6 +266,27 @@ leg_fuzz() {
       "-Dlibtorch=$libtorch")' || return
   ASAN_OPTIONS=allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
     check "nothing fails in $fuzz_seconds s of fuzzing for each of: $(echo $fuzz_targets)" fuzz_all
+}
+
+# What reads bytes from outside, and the tests of that.
+readers='model/(checkpoint|file_io|json_reader|labels|model_file|model_info|pickle_.*|quantized_state|quote|safetensors|tensor_source|torch_.*|zip_reader|state_dict|byte_reader)'
+coverage_tests='model-checkpoint model-file-io model-labels model-model-file model-model-info model-quantization'
+
+leg_coverage() {
+  install_packages gcovr
+  setup_libtorch
+  setup_test_python
+  for name in $(ls tests/fuzz/corpus); do coverage_tests="$coverage_tests fuzz-$name"; done
+  coverage_targets=
+  for name in $coverage_tests; do coverage_targets="$coverage_targets tests/${name%%-*}/test-$name"; done
+  check 'the tests build with counters' eval \
+    '(targets=$coverage_targets; build build-coverage -Db_coverage=true -Doptimization=0 -Db_ndebug=false "-Dlibtorch=$libtorch")' ||
+    return
+  find build-coverage -name '*.gcda' -delete
+  RESNET_PYTHON="$test_python" run_tests build-coverage $coverage_tests
+  check 'the report' gcovr --root . --filter "$readers" --exclude-throw-branches --html-details build-coverage/coverage.html \
+    --txt build-coverage/coverage.txt build-coverage
+  cat build-coverage/coverage.txt
 }
 
 run_start=$(date +%s)

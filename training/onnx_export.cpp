@@ -19,6 +19,7 @@ void write_onnx(const std::filesystem::path& path, const ResNet&, ModelInfo) {
 
 #include "model/lowering.h"
 #include "model/quote.h"
+#include "model/resnet.h"
 #include "training/onnx_model.h"
 
 namespace resnet {

@@ -63,6 +63,8 @@ class ProcessGroup {
   std::vector<std::string> gather(const std::string& text) const;
   /// Whether any process says so.
   bool any(bool value) const;
+  /// Whether all processes have the same text.
+  bool same(const std::string& text) const { return !any(of_first(text) != text); }
 
  private:
   struct Backends;

@@ -81,7 +81,7 @@ bool classify_together(Classifier& classifier, const ProcessGroup& group,
   std::vector<std::size_t> order(pictures.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   const Batches rounds = batches_of(order, pictures_a_round * group.size());
-  if (group.any(group.of_first(static_cast<double>(order.size())) != static_cast<double>(order.size()))) {
+  if (!group.same(std::to_string(order.size()))) {
     throw Error(ErrorCode::mismatch,
                 "the processes do not find the same pictures; each needs a copy of them");
   }

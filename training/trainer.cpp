@@ -157,7 +157,7 @@ void Trainer::check_same_pictures() const {
       all += sample.path.filename().string() + '/' + std::to_string(sample.label) + '\n';
     all += '\n';
   }
-  if (group_.any(group_.of_first(all) != all)) {
+  if (!group_.same(all)) {
     throw Error(ErrorCode::mismatch,
                 "the processes do not see the same pictures; each needs a copy of the data");
   }
@@ -437,7 +437,7 @@ void Trainer::save_last() {
   state.best = result_.best;
   state.part = part_;
   state.seconds = seconds();
-  state.learner = learner_->state();
+  state.learner = learner_->state();  // gathers: all processes call it
   state.val = val_logits_;
   state.test = test_logits_;
   if (group_.first()) save_run_state(last_path(job_.output), state);

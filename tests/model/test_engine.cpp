@@ -5,6 +5,7 @@
 #include <mutex>
 #include <thread>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>

@@ -22,6 +22,17 @@ command=$(find "$folder" -name resnet -path '*/bin/*')
 [ -n "$command" ] || fail 'no command resnet installed'
 "$command" --version >"$folder/log" 2>&1 || fail "resnet --version: $(cat "$folder/log")"
 if ldd "$plugin" | grep -E 'libtorch|libc10'; then fail 'the plugin links LibTorch'; fi
+# Hardened as distributions do it, where it is optimised.
+for file in "$plugin" "$command" "$(find "$folder" -name libresnet-engine.so)"; do
+  readelf -lW "$file" >"$folder/log"
+  grep -q GNU_RELRO "$folder/log" || fail "$file is linked without RELRO"
+  if grep -E 'GNU_STACK.*E' "$folder/log"; then fail "the stack of $file is executable"; fi
+  readelf -dW "$file" | grep -qE 'BIND_NOW|FLAGS_1.*NOW' || fail "$file binds lazily"
+  if grep -q -e ' -O[123] ' "$RESNET_BUILD_ROOT/compile_commands.json"; then
+    readelf -sW "$file" | grep -q __stack_chk_fail || fail "$file has no stack protector"
+  fi
+done
+readelf -hW "$command" | grep -q 'Type: *DYN' || fail 'resnet is no position-independent executable'
 [ -n "$(find "$folder" -path '*/share/gst-resnet/resnetjson.schema.json')" ] || fail 'no resnetjson.schema.json installed'
 # A program that reads the metadata is built with what pkg-config says.
 pc=$(find "$folder" -name gst-resnet-meta.pc)

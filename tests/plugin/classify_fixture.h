@@ -9,11 +9,12 @@
 #include <vector>
 
 #include "model/image.h"
-#include "model/resnet.h"
 #include "tests/plugin/fixture.h"
 #include "tests/temporary_folder.h"
 
 namespace resnet {
+
+class ResNet;
 
 /// The class names of the tests' model.
 inline const std::vector<std::string> test_classes{"daisy", "dandelion", "roses", "sunflowers", "tulips"};
