@@ -33,6 +33,8 @@ Recipe scratch(int image_size) {
   recipe.last_size = std::max(32, image_size * 7 / 8 / 16 * 16);
   recipe.min_scale = 0.25;
   recipe.jitter = 0.2;
+  recipe.mixup = 0.2;
+  recipe.cutmix = 1;
   recipe.shrink = image_size * 11 / 8;
   recipe.zero_init_residual = true;
   recipe.precision = "auto";
