@@ -43,7 +43,8 @@ run_packages='g++ meson ninja-build pkg-config python3 python3-venv ca-certifica
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
   libpango1.0-dev libcairo2-dev fonts-dejavu-core libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
   libopencv-highgui-dev nlohmann-json3-dev libcli11-dev libonnx-dev libprotobuf-dev libgloo-dev libgtest-dev'
-test_packages='git iproute2 libbenchmark-dev fonts-noto-cjk python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0'
+# ccache: legs compile most files alike.
+test_packages='git ccache iproute2 libbenchmark-dev fonts-noto-cjk python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0'
 
 # install_packages NAME...: those of them that are missing, with apt-get.
 install_packages() {

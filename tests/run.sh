@@ -3,15 +3,16 @@
 #
 #   sh tests/run.sh              the tests
 #   sh tests/run.sh LEG...       default   build in build/ and run all tests
-#                                lint      clang-format, clang-tidy, a build whose warnings are errors
+#                                lint      clang-format, clang-tidy, cppcheck, a build whose warnings are errors
 #                                cuda      nvcc compiles and links everything, in build-cuda/
 #                                asan      tests under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer, in build-asan/
 #                                tsan      tests of what runs in threads under ThreadSanitizer, in build-tsan/
 #                                fuzz      libFuzzer on the readers of files, each for RESNET_FUZZ_SECONDS (60), in build-fuzz/
+#                                valgrind  the readers of files on the fuzzers' corpora under valgrind, in build/
 #                                coverage  which lines of the readers of files the tests reach, in build-coverage/
 #                                trixie    as default, inside a Debian 13 of its own (see tests/debian13.sh), in build-trixie/
 #
-# With CI set and no LEG: default, lint and cuda, and an environment that is not complete is a failure, not a skip.
+# With CI set and no LEG: default, lint, cuda, fuzz and valgrind, and an environment that is not complete is a failure, not a skip.
 # RESNET_PYTHON=PROGRAM compares with that Python's torch and torchvision instead of PyPI's.
 # Installs what is missing first (see pipelines/setup.sh); the second run uses no network.
 # The last line counts tests: N passed, N failed, N skipped.
@@ -21,10 +22,10 @@ root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 cd "$root" || exit 1
 . pipelines/setup.sh
 . tests/debian13.sh
-all_legs='default lint cuda asan tsan fuzz coverage trixie'
-ci_legs='default lint cuda'
+all_legs='default lint cuda asan tsan fuzz valgrind coverage trixie'
+ci_legs='default lint cuda fuzz valgrind'
 case ${1:-} in
-  -*) sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -*) sed -n '2,19s/^# \{0,1\}//p' "$0"; exit 0 ;;
   '') legs=${CI:+$ci_legs} legs=${legs:-default} ;;
   *) legs="$*" ;;
 esac
@@ -158,6 +159,10 @@ leg_lint() {
   setup_libtorch
   check 'clang-format' "$lint_tools/clang_format/data/bin/clang-format" --dry-run -Werror $(sources '*.cpp' '*.h' '*.c' '*.cu')
   # In a subshell: build ends the script where the compiler fails.
+  install_packages cppcheck
+  check 'cppcheck' cppcheck --quiet --error-exitcode=1 --template=gcc --language=c++ --std=c++20 -I . \
+    --enable=warning,portability,performance --suppress=missingIncludeSystem --suppress=unknownMacro \
+    --suppressions-list=tests/cppcheck.supp $(sources '*.cpp' | grep -v tests/)
   check 'no compiler warnings' eval \
     '(build "$lint_folder" $lint_options "-Dlibtorch=$libtorch")' || return
   check 'clang-tidy' tidy_files
@@ -178,7 +183,7 @@ leg_cuda() {
     cuda_torch=$(echo "$cache/python-$torch_version"/lib/python3*/site-packages/torch)
     export CUDA_PATH="$cuda_path" PATH="$cuda_path/bin:$PATH"
     check 'nvcc compiles and links everything' eval \
-      '(targets=$cuda_targets; build build-cuda -Dcuda=enabled "-Dlibtorch=$cuda_torch")' || return
+      '(targets=$cuda_targets; build build-cuda -Dcuda=enabled $ci_options "-Dlibtorch=$cuda_torch")' || return
     RESNET_PYTHON="$test_python" run_tests build-cuda model-executor model-preprocess
   fi
 }
@@ -266,6 +271,18 @@ leg_fuzz() {
       "-Dlibtorch=$libtorch")' || return
   ASAN_OPTIONS=allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
     check "nothing fails in $fuzz_seconds s of fuzzing for each of: $(echo $fuzz_targets)" fuzz_all
+}
+
+leg_valgrind() {
+  install_packages valgrind
+  setup_libtorch
+  valgrind_targets=
+  for name in $(ls tests/fuzz/corpus); do valgrind_targets="$valgrind_targets fuzz-$name"; done
+  check 'the readers build' eval \
+    '(targets=$(for name in $valgrind_targets; do echo "tests/fuzz/test-$name"; done)
+      build build $ci_options "-Dlibtorch=$libtorch")' || return
+  # Definite leaks only: what libraries keep until the end is none.
+  run_tests build --wrap='valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite' $valgrind_targets
 }
 
 # What reads bytes from outside, and the tests of that.

@@ -93,7 +93,7 @@ Share share_of_machine() {
 /// The first sentence of a message of LibTorch's or Gloo's, without the place in their source.
 std::string reason(const std::exception& error) {
   std::string text = error.what();
-  text = text.substr(0, text.find('\n'));
+  text.resize(std::min(text.size(), text.find('\n')));
   if (text.starts_with("[/")) text = text.substr(std::min(text.find("] "), text.size() - 2) + 2);
   return text.substr(0, text.find(". "));
 }
