@@ -4,7 +4,7 @@
 #include <gst/gst.h>
 
 #include "plugin/classify_state.h"
-#include "plugin/guarded.h"
+#include "plugin/gst_ptr.h"
 
 namespace resnet {
 

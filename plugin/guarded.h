@@ -2,9 +2,7 @@
 #define RESNET_PLUGIN_GUARDED_H
 
 #include <exception>
-#include <memory>
 #include <new>
-#include <utility>
 
 #include <gst/gst.h>
 
@@ -39,19 +37,6 @@ void guarded(gpointer element, const char* what, const Work& work) noexcept {
 template <typename State>
 State* make_or_end() noexcept {
   return new State;
-}
-
-struct GstUnref {
-  void operator()(GstBuffer* buffer) const { gst_buffer_unref(buffer); }
-  void operator()(GstClock* clock) const { gst_object_unref(clock); }
-};
-
-/// What is let go of when an exception passes.
-using BufferPtr = std::unique_ptr<GstBuffer, GstUnref>;
-using ClockPtr = std::unique_ptr<GstClock, GstUnref>;
-
-inline BufferPtr make_writable(BufferPtr buffer) {
-  return BufferPtr(gst_buffer_make_writable(buffer.release()));
 }
 
 }  // namespace resnet

@@ -9,7 +9,7 @@
 
 #include "caption/caption.h"
 #include "model/image.h"
-#include "plugin/guarded.h"
+#include "plugin/gst_ptr.h"
 
 namespace resnet {
 

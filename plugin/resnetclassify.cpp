@@ -65,6 +65,7 @@
 #include "plugin/classify_output.h"
 #include "plugin/classify_state.h"
 #include "plugin/frame_image.h"
+#include "plugin/gst_ptr.h"
 #include "plugin/guarded.h"
 
 GST_DEBUG_CATEGORY(resnet_classify_debug);

@@ -120,7 +120,7 @@ class Learner {
   at::Tensor logits(const ResNet& network, const at::Tensor& input) const;
   const Replica& saved() const { return recipe_.ema > 0 ? average_ : replicas_.front(); }
 
-  const Recipe& recipe_;
+  const Recipe recipe_;
   const ProcessGroup& group_;
   at::Device device_;
   bool synchronised_;  ///< batch norms take the pictures of all processes together

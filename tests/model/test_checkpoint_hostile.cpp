@@ -110,6 +110,8 @@ TEST_F(Hostile, ZipLies) {
         ErrorCode::format, "unsafe name");
   }
   expect_refused(file("prefix.pth", "PK\3\4 something" + make_zip({pickle, data})), ErrorCode::format, "");
+  expect_refused(file("nested.pth", make_zip({{"a/data.pkl", make_zip({pickle, data})}, data})),
+                 ErrorCode::format, "opcode 0x50");
   expect_refused(file("order.pth", make_zip({pickle, data, {"a/byteorder", "middle"}})), ErrorCode::format,
                  "'middle'");
   expect_refused(file("plain.pth", make_zip({{"a/readme", "x"}})), ErrorCode::format, "data.pkl");
@@ -200,6 +202,8 @@ TEST_F(Hostile, PickleBombs) {
   refuse("X" + number(0xffffffff, 4) + "a.", "64 MiB");
   refuse("\x8d" + number(~0ull, 8) + "a.", "64 MiB");
   refuse(std::string(2100000, 'N') + ".", "stack of more than 1,000,000");
+  refuse(std::string(10'000'000, ']') + std::string(9'999'999, 'a') + ".", "stack of more than 1,000,000");
+  refuse(std::string(10'000'000, '(') + ".", "1,000 marks");
   std::string idle;
   for (int i = 0; i < 1000001; ++i) idle += "N0";
   refuse(idle + "N.", "2,000,000 opcodes");
@@ -335,7 +339,10 @@ TEST_F(HostileSafetensors, Lies) {
   refuse("{" + entry("\xff", "1", "0,4") + "}", four, "no JSON");
   refuse("{}", "", "no tensors");
   refuse("[" + std::string(200000, '['), "", "begin with '{'");
-  refuse("{\"a\":" + std::string(200000, '['), "", "nested deeper");
+  refuse("{\"a\":" + std::string(10'000'000, '['), "", "nested deeper");
+  refuse("{" + entry("a", "1", "0,4") + ",\"__metadata__\":{\"x\":NaN}}", four, "no JSON");
+  refuse("{" + entry("a", "1", "0,4") + ",\"__metadata__\":{\"resnet\":\"{\\\"temperature\\\":NaN}\"}}", four,
+         "no JSON");
   expect_refused(file("t.safetensors",
                       safetensors("{\"a\":{\"dtype\":\"F4\",\"shape\":[],\"data_offsets\":[0,4]}}", four)),
                  ErrorCode::unsupported, "'F4'");

@@ -111,7 +111,7 @@ TEST_F(ReadFile, AFileThatChangesWhileItIsReadIsAnErrorOrWhole) {
 
 /// A process that calls `write` with 1, 2, 3, … until it is killed.
 template <typename Write>
-void kill_while_writing(const Write& write, int milliseconds) {
+void kill_while_writing(const Write& write, std::chrono::microseconds after) {
   const pid_t child = fork();
   if (child == 0) {
     try {
@@ -121,7 +121,7 @@ void kill_while_writing(const Write& write, int milliseconds) {
     }
   }
   ASSERT_GT(child, 0);
-  std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+  std::this_thread::sleep_for(after);
   kill(child, SIGKILL);
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
@@ -143,11 +143,14 @@ TEST_F(WriteFile, OneThatIsKilledLeavesAWholeFile) {
         write_checkpoint(path, {{"w", at::from_blob(values.data(), {count})}}, {{"number", number}});
       }
     };
+    const auto start = std::chrono::steady_clock::now();
     write(0);
+    const auto took =
+        std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start);
     int last = 0;
-    for (int milliseconds = 1; milliseconds < 40; milliseconds += 3) {
-      SCOPED_TRACE(kind + " killed after " + std::to_string(milliseconds) + " ms");
-      kill_while_writing(write, milliseconds);
+    for (int eighths = 1; eighths < 40; eighths += 3) {
+      SCOPED_TRACE(kind + " killed after " + std::to_string(eighths) + " eighths of what a write takes");
+      kill_while_writing(write, took * eighths / 8);
       if (kind.ends_with(".json")) {
         const std::vector<std::string> labels = read_labels(path);
         EXPECT_EQ(labels, std::vector<std::string>(3000, labels.front()));

@@ -58,6 +58,11 @@ TEST_F(Labels, KeysMayComeInAnyOrder) {
   EXPECT_EQ(labels[10], "c10");
 }
 
+TEST_F(Labels, AByteOrderMarkIsSkipped) {
+  write_text(path_, "\xEF\xBB\xBF{\"0\": \"daisy\"}");
+  EXPECT_EQ(read_labels(path_), std::vector<std::string>{"daisy"});
+}
+
 TEST_F(Labels, MoreThanTenAreWrittenInNumericalOrder) {
   write_labels(path_, std::vector<std::string>(12, "x"));
   const std::string text = read_text(path_);
