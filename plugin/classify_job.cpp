@@ -1,7 +1,6 @@
 #include "plugin/classify_job.h"
 
 #include <algorithm>
-#include <new>
 
 namespace resnet {
 
@@ -36,7 +35,8 @@ std::shared_ptr<GstBuffer> share_features(const std::shared_ptr<ClassifyJob>& jo
 
 struct ClassifyJobPool::Shared {
   std::mutex mutex;
-  std::vector<std::unique_ptr<ClassifyJob>> free;  // guarded by mutex
+  std::vector<std::unique_ptr<ClassifyJob>> free;  // guarded by mutex; has room for all that there are
+  std::size_t made = 0;                            // guarded by mutex
 };
 
 ClassifyJobPool::ClassifyJobPool() : shared_(std::make_shared<Shared>()) {}
@@ -50,18 +50,19 @@ std::shared_ptr<ClassifyJob> ClassifyJobPool::take() {
       shared_->free.pop_back();
     }
   }
-  if (!job) job = std::make_unique<ClassifyJob>();
+  if (!job) {
+    job = std::make_unique<ClassifyJob>();
+    const std::lock_guard lock(shared_->mutex);
+    shared_->free.reserve(shared_->made + 1);
+    ++shared_->made;
+  }
   return {job.release(), [shared = shared_](ClassifyJob* used_job) {
             std::unique_ptr<ClassifyJob> owned(used_job);
             const std::shared_ptr<OpenModel> model = std::move(owned->model);  // may go, and without a lock
             owned->kind = ClassifyJob::Kind::untouched;
             owned->used = 0;
             const std::lock_guard lock(shared->mutex);
-            try {
-              shared->free.push_back(std::move(owned));
-            } catch (const std::bad_alloc&) {
-              // The job goes instead.
-            }
+            shared->free.push_back(std::move(owned));  // take() made room
           }};
 }
 

@@ -51,8 +51,8 @@ bool ClassifyQueue::push(Item item) {
     const bool buffer = is_buffer(item);
     if ((buffer ? buffer_flow() : flow_) != GST_FLOW_OK) return false;
     items_.push_back(std::move(item));
+    items_.back().object = unless_queued.release();
     if (buffer) ++buffers_;
-    static_cast<void>(unless_queued.release());
   }
   changed_.notify_all();
   return true;

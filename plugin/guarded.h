@@ -36,7 +36,7 @@ void guarded(gpointer element, const char* what, const Work& work) noexcept {
 /// GLib's.
 template <typename State>
 State* make_or_end() noexcept {
-  return new State;
+  return new State;  // NOLINT(bugprone-unhandled-exception-at-new)
 }
 
 }  // namespace resnet

@@ -12,11 +12,13 @@
 #include "model/quote.h"
 
 // Of the sanitizers' runtime; null without one.
+// NOLINTBEGIN(bugprone-reserved-identifier)
 extern "C" {
 int __sanitizer_install_malloc_and_free_hooks(void (*malloc_hook)(const volatile void*, std::size_t),
                                               void (*free_hook)(const volatile void*)) __attribute__((weak));
 std::size_t __sanitizer_get_allocated_size(const volatile void* memory) __attribute__((weak));
 }
+// NOLINTEND(bugprone-reserved-identifier)
 
 namespace resnet::testing {
 namespace {

@@ -110,7 +110,7 @@ class RandomSettings {
       // By text, as gst-launch-1.0 sets it: what does not parse or is out of range is not taken.
       gst_util_set_object_arg(G_OBJECT(element), name.c_str(), value_for(name).c_str());
     }
-    g_free(specs);
+    g_free(static_cast<gpointer>(specs));
   }
 
  private:
@@ -223,7 +223,7 @@ TEST(HostileVideo, BitsThatFlipInFrontOfTheDecoder) {
             .c_str(),
         nullptr);
     ASSERT_NE(pipeline, nullptr);
-    std::mt19937 dice(3);
+    std::mt19937 dice(3);  // NOLINT(bugprone-random-generator-seed)
     GstElement* damage = gst_bin_get_by_name(GST_BIN(pipeline), "damage");
     GstPad* pad = gst_element_get_static_pad(damage, "src");
     gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, flip_bits, &dice, nullptr);
