@@ -91,6 +91,10 @@ std::string dtype_name(at::ScalarType type) {
       return "int64";
     case at::kBool:
       return "bool";
+    case at::kComplexFloat:
+      return "complex64";
+    case at::kComplexDouble:
+      return "complex128";
     default:
       return c10::toString(type);
   }

@@ -2,7 +2,7 @@
 
     corpus_answers.py FOLDER ANSWERS     ANSWERS: JSON, by file {"tensors": [[dtype, shape, sha256], …]} or {"error": …}
 
-Each file is read in a process of its own: some of them end it. Prints a table of the reasons; fails for a file where
+Files are read in other processes: some end them. Prints a table of the reasons; fails for a file where
 tensors differ, or without a reason.
 """
 
@@ -13,6 +13,7 @@ import os
 import re
 import resource
 import select
+import signal
 import sys
 import warnings
 
@@ -69,32 +70,44 @@ def read(path):
     return {"tensors": found}
 
 
-def python_says(path):
-    """What a process of its own says: it may crash, hang, or take all memory."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        resource.setrlimit(resource.RLIMIT_AS, (16 << 30, 16 << 30))
-        try:
-            answer = read(path)
-        except BaseException as error:  # noqa: BLE001: whatever it is, it is the answer
-            answer = {"error": f"{type(error).__name__}: {error}".split("WeightsUnpickler error: ")[-1][:2000]}
-        with os.fdopen(writer, "w") as file:
-            file.write(json.dumps(answer))
-        os._exit(0)
-    os.close(writer)
+def answer_to(path):
+    try:
+        return read(path)
+    except BaseException as error:  # noqa: BLE001: whatever it is, it is the answer
+        return {"error": f"{type(error).__name__}: {error}".split("WeightsUnpickler error: ")[-1][:2000]}
+
+
+def read_lines(descriptor):
+    """The lines that come, until the other end is closed or silent for 20 seconds."""
     text = b""
-    while select.select([reader], [], [], 20)[0]:
-        piece = os.read(reader, 1 << 16)
+    while select.select([descriptor], [], [], 20)[0]:
+        piece = os.read(descriptor, 1 << 16)
         if not piece:
             break
-        text += piece
-    else:
-        os.kill(child, 9)
-    os.close(reader)
-    _, status = os.waitpid(child, 0)
-    return json.loads(text) if status == 0 and text else {"error": f"the process ended with {status}", "crashed": True}
+        *lines, text = (text + piece).split(b"\n")
+        yield from lines
+
+
+def python_says(paths):
+    """What a process of its own says of each: it may crash, hang, or take all memory, and another goes on behind."""
+    answers = []
+    while len(answers) < len(paths):
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reader)
+            resource.setrlimit(resource.RLIMIT_AS, (16 << 30, 16 << 30))
+            for path in paths[len(answers) :]:
+                os.write(writer, json.dumps(answer_to(path)).encode() + b"\n")
+            os._exit(0)
+        os.close(writer)
+        answers += [json.loads(line) for line in read_lines(reader)]
+        os.close(reader)
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        if len(answers) < len(paths):
+            answers.append({"error": f"the process ended with {status}", "crashed": True})
+    return answers
 
 
 def reason_in(table, message):
@@ -109,8 +122,8 @@ def main():
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     counts, problems = collections.Counter(), []
-    for name, ours in sorted(answers.items()):
-        python = python_says(os.path.join(folder, name))
+    said = python_says([os.path.join(folder, name) for name in answers])
+    for (name, ours), python in zip(answers.items(), said):
         if "error" in ours and "error" in python:
             counts["both refuse it" + (" (Python by a crash)" if python.get("crashed") else "")] += 1
         elif "error" in ours:
