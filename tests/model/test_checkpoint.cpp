@@ -70,8 +70,31 @@ TEST_F(RoundTrip, AlignsRecordsTo64Bytes) {
   EXPECT_EQ(position % 64, 0u);
 }
 
+TEST(Names, AreThoseThatPyTorchsUsersKnow) {
+  EXPECT_EQ(to_string(CheckpointFormat::torch_zip), "zip (torch.save)");
+  EXPECT_EQ(to_string(CheckpointFormat::torch_legacy), "legacy stream (torch.save)");
+  EXPECT_EQ(to_string(CheckpointFormat::torch_tar), "legacy tar (torch.save)");
+  EXPECT_EQ(to_string(CheckpointFormat::safetensors), "safetensors");
+  const std::map<at::ScalarType, std::string> names{{at::kFloat, "float32"},
+                                                    {at::kDouble, "float64"},
+                                                    {at::kHalf, "float16"},
+                                                    {at::kBFloat16, "bfloat16"},
+                                                    {at::kByte, "uint8"},
+                                                    {at::kChar, "int8"},
+                                                    {at::kShort, "int16"},
+                                                    {at::kInt, "int32"},
+                                                    {at::kLong, "int64"},
+                                                    {at::kBool, "bool"},
+                                                    {at::kComplexFloat, "complex64"},
+                                                    {at::kComplexDouble, "complex128"}};
+  for (const auto& [type, name] : names) EXPECT_EQ(dtype_name(type), name);
+}
+
 TEST_F(RoundTrip, FailedWriteLeavesTheOldFileAndNoOther) {
   const auto path = file("a.pth", "old");
+  const at::Tensor unknown = at::empty({1}, at::kComplexHalf);
+  EXPECT_THROW(write_pth(path, {{"w", unknown}}, nullptr), Error);
+  EXPECT_THROW(write_safetensors(path, {{"w", unknown}}, nullptr), Error);
   EXPECT_THROW(write_pth(path, {{"w", at::ones({1})}, {"w", at::ones({1})}}, nullptr), Error);
   EXPECT_THROW(write_safetensors(path, {{"w", at::Tensor()}}, nullptr), Error);
   EXPECT_THROW(write_pth(folder_, {}, nullptr), Error);

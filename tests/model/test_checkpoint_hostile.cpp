@@ -1,5 +1,6 @@
 // Files that lie: each is refused with a sentence, quickly, and nothing in it is executed.
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/ones.h>
 
 #include "tests/model/checkpoint_fixtures.h"
@@ -293,6 +294,47 @@ TEST_F(Hostile, LegacyStorages) {
                  "behind its last");
   expect_refused(file("l.pth", make_legacy(good_pickle, "\x80\x02]." + number(1, 8) + four)),
                  ErrorCode::format, "list of storages");
+}
+
+TEST_F(Hostile, ViewsOfLegacyStorages) {
+  const auto view = [](std::int64_t offset, std::int64_t size) {
+    const auto integer = [](std::int64_t value) {
+      return "\x8a\x08" + number(static_cast<std::uint64_t>(value), 8);
+    };
+    std::string pickle = tensor_pickle(4, 0, {1}, {1});
+    return pickle.insert(pickle.find("tQ"), "(U\1v" + integer(offset) + integer(size) + "t");
+  };
+  const at::Tensor values = at::arange(4, at::kFloat);
+  const std::string keys = "\x80\x02](X\1" + std::string(3, '\0') + "0e.";
+  const std::string data =
+      keys + number(4, 8) + std::string(static_cast<const char*>(values.const_data_ptr()), 16);
+  const Checkpoint read = read_checkpoint(file("l.pth", make_legacy(view(2, 2), data)));
+  EXPECT_EQ(read.find("weight")->item<float>(), 2);
+  expect_refused(file("l.pth", make_legacy(view(2, 3), data)), ErrorCode::format,
+                 "view reaches behind the end");
+  expect_refused(file("l.pth", make_legacy(view(-1, 1), data)), ErrorCode::format,
+                 "view reaches behind the end");
+  expect_refused(
+      file("z.pth", make_zip({{"a/data.pkl", view(0, 1)}, {"a/data/0", four + four + four + four}})),
+      ErrorCode::format, "a storage that is a view");
+}
+
+TEST_F(Hostile, TensorsDescribedInTheWayOfAnotherFormat) {
+  expect_refused(file("z.pth", make_zip({{"a/data.pkl", "\x80\x02}U\1wK\5Qs."}})), ErrorCode::format,
+                 "older format");
+  const std::string none("\x80\x02K\0.", 5);
+  expect_refused(
+      file("t.pth",
+           make_tar({{"storages", none + "\x80\x02]."}, {"tensors", none}, {"pickle", good_pickle}})),
+      ErrorCode::format, "later format");
+}
+
+TEST_F(Hostile, ATooLongDescriptionIsNotRead) {
+  const std::string text((std::size_t{16} << 20) + 1, ' ');
+  expect_refused(
+      file("d.pth",
+           make_zip({{"a/data.pkl", good_pickle}, {"a/data/0", four}, {"a/extra/model.json", text}})),
+      ErrorCode::format, "16 MiB");
 }
 
 TEST_F(Hostile, MessagesCarryNoControlCharacters) {

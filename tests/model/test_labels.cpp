@@ -83,6 +83,10 @@ TEST_F(Labels, BadDocumentsAreErrors) {
   expect_error("{\"0\": 7}", "'0'");
   expect_error("{\"0\": \"\xff\"}", "JSON");
   expect_error(std::string(100'000, '['), "nested");
+  std::string many = "{";
+  for (int i = 0; i < 100'001; ++i) many += "\"" + std::to_string(i) + "\":\"\",";
+  many.back() = '}';
+  expect_error(many, "100001 labels");
 }
 
 TEST_F(Labels, AMissingFileIsNotFound) {
