@@ -263,11 +263,17 @@ TEST_F(Hostile, DevicesInTheFileAreIgnored) {
 
 TEST_F(Hostile, DataBesideTheWeightsIsDroppedUnexecuted) {
   const std::string dict = good_pickle.substr(2, good_pickle.size() - 3);
-  for (const std::string value :
-       {"cargparse\nNamespace\n)\x81}U\2lrK\1sb", "ccollections\nCounter\n}U\1aK\2s\x85R",
-        "ccollections\ndefaultdict\nc__builtin__\nlist\n\x85R", "c__builtin__\nset\n]K\1a\x85R",
-        "ctorch\nSize\nK\1\x85\x85R", "ctorch\nfloat32\n", "ctorch\ndevice\nU\4cuda\x85R",
-        "cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\nU\2f8\x89\x88\x87RU\1x\x86R"}) {
+  const std::vector<std::string> values{
+      "cargparse\nNamespace\n)\x81}U\2lrK\1sb",
+      "ccollections\nCounter\n}U\1aK\2s\x85R",
+      "ccollections\ndefaultdict\nc__builtin__\nlist\n\x85R",
+      "c__builtin__\nset\n]K\1a\x85R",
+      "ctorch\nSize\nK\1\x85\x85R",
+      "ctorch\nfloat32\n",
+      "ctorch\ndevice\nU\4cuda\x85R",
+      "cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\nU\2f8\x89\x88\x87RU\1x\x86R",
+      std::string("\x8b\1\0\0\0\5", 6)};
+  for (const std::string& value : values) {
     const std::string pickle = "\x80\x02}(U\4args" + value + "U\5model" + dict + "u.";
     const auto path = file("inert.pth", make_zip({{"a/data.pkl", pickle}, {"a/data/0", four}}));
     ASSERT_NO_THROW(read_checkpoint(path)) << value;

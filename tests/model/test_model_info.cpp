@@ -68,6 +68,9 @@ TEST(ModelInfo, WhatIsNotStatedKeepsTheDefaults) {
       model_info_from_json(nlohmann::json::parse(R"({"preprocessing": {"crop_size": 128}})"), defaults, "x");
   EXPECT_EQ(info.preprocessing.resize_size, 300);
   EXPECT_EQ(info.preprocessing.crop_size, 128);
+  defaults.preprocessing.fit = Fit::stretch;
+  const auto cropped = nlohmann::json::parse(R"({"preprocessing": {"fit": "crop"}})");
+  EXPECT_EQ(model_info_from_json(cropped, defaults, "x").preprocessing.fit, Fit::crop);
   EXPECT_EQ(info.classes, defaults.classes);
   EXPECT_FALSE(info.threshold);
   EXPECT_EQ(info.temperature, 1);
