@@ -6,13 +6,15 @@
 
 namespace {
 std::atomic<long> left{0};
+std::atomic<std::size_t> least{0};
 std::atomic<bool> failed{false};
 }  // namespace
 
 namespace resnet {
 
-void fail_allocation(long number) {
+void fail_allocation(long number, std::size_t at_least) {
   failed = false;
+  least = at_least;
   left = number;
 }
 
@@ -21,7 +23,7 @@ bool allocation_failed() { return failed; }
 }  // namespace resnet
 
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  if (left.load(std::memory_order_relaxed) > 0 && left.fetch_sub(1) == 1) {
+  if (left.load(std::memory_order_relaxed) > 0 && size >= least && left.fetch_sub(1) == 1) {
     failed = true;
     return nullptr;
   }
