@@ -95,9 +95,8 @@ class BatchingEngine final : public Engine {
   std::size_t batch_size_ = 1;  // the largest of the streams'
   Batch batches_[2];
   std::size_t open_index_ = 0;
-  std::vector<const Stream*>
-      turns_;               // who waits for a slot, the first to come in front; room for all streams
-  Stream* told_ = nullptr;  // whose listener is being told now
+  std::vector<const Stream*> turns_;  // who waits for a slot, the first in front; has room for all
+  Stream* told_ = nullptr;            // whose listener is being told now
   EngineStatistics statistics_;
   bool stopping_ = false;
 

@@ -158,11 +158,11 @@ leg_lint() {
   fi
   setup_libtorch
   check 'clang-format' "$lint_tools/clang_format/data/bin/clang-format" --dry-run -Werror $(sources '*.cpp' '*.h' '*.c' '*.cu')
-  # In a subshell: build ends the script where the compiler fails.
   install_packages cppcheck
   check 'cppcheck' cppcheck --quiet --error-exitcode=1 --template=gcc --language=c++ --std=c++20 -I . \
     --enable=warning,portability,performance --suppress=missingIncludeSystem --suppress=unknownMacro \
     --suppressions-list=tests/cppcheck.supp $(sources '*.cpp' | grep -v tests/)
+  # In a subshell: build ends the script where the compiler fails.
   check 'no compiler warnings' eval \
     '(build "$lint_folder" $lint_options "-Dlibtorch=$libtorch")' || return
   check 'clang-tidy' tidy_files

@@ -4,12 +4,11 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
-#include <stdexcept>
 
 #include "model/error.h"
 #include "model/quote.h"
+#include "tests/temporary_folder.h"
 
 // Of the sanitizers' runtime; null without one.
 // NOLINTBEGIN(bugprone-reserved-identifier)
@@ -40,27 +39,6 @@ void count_free(const volatile void* memory) {
   std::fprintf(stderr, "%s: %s\n", what, detail.c_str());
   std::abort();
 }
-
-/// A folder that goes with the process.
-class OwnFolder {
- public:
-  OwnFolder() {
-    const char* parent = std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : "/tmp";
-    std::string name = std::string(parent) + "/resnet-fuzz-XXXXXX";
-    if (!::mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
-    path_ = name;
-  }
-  ~OwnFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  OwnFolder(const OwnFolder&) = delete;
-  OwnFolder& operator=(const OwnFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace
 
@@ -101,8 +79,8 @@ void read_torch_file(TorchFile (*read)(std::span<const std::uint8_t> bytes, cons
 }
 
 std::filesystem::path hostile_file(const std::string& name, std::span<const std::uint8_t> bytes) {
-  static const OwnFolder folder;
-  const std::filesystem::path path = folder.path() / name;
+  static const TemporaryFolder folder;
+  const std::filesystem::path path = folder / name;
   std::ofstream(path, std::ios::binary)
       .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   return path;

@@ -31,8 +31,7 @@ std::shared_ptr<const FileBytes> file_of(std::span<const std::uint8_t> bytes);
 void read_torch_file(TorchFile (*read)(std::span<const std::uint8_t> bytes, const std::string& where),
                      std::span<const std::uint8_t> bytes);
 
-/// Writes the bytes to a file of that name in a folder of this process's own, in memory where there is such a
-/// file system. The folder goes with the process.
+/// Writes the bytes to a file of that name in a folder of this process's own, which goes with it.
 std::filesystem::path hostile_file(const std::string& name, std::span<const std::uint8_t> bytes);
 
 }  // namespace resnet::testing

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include <glib.h>
 #include <libdeflate.h>
 
 namespace resnet::testing {
@@ -106,6 +107,15 @@ void expect_refused(const std::filesystem::path& path, ErrorCode code, const std
     EXPECT_NE(message.find(part), std::string::npos) << message;
     EXPECT_LT(message.size(), 600u + path.string().size()) << message;
   }
+}
+
+std::string sha256(const at::Tensor& tensor) {
+  const at::Tensor bytes = tensor.contiguous();
+  gchar* text = g_compute_checksum_for_data(
+      G_CHECKSUM_SHA256, static_cast<const guchar*>(bytes.const_data_ptr()), bytes.nbytes());
+  std::string result = text;
+  g_free(text);
+  return result;
 }
 
 bool has_python() { return std::getenv("RESNET_PYTHON") != nullptr; }

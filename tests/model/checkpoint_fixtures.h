@@ -57,6 +57,9 @@ std::string safetensors(const std::string& header, const std::string& data);
 /// Expects that reading fails with `code` and a message that has the file's name and `part` in it.
 void expect_refused(const std::filesystem::path& path, ErrorCode code, const std::string& part);
 
+/// Of the bytes of a tensor in the order of its elements, in hexadecimal digits.
+std::string sha256(const at::Tensor& tensor);
+
 /// Whether RESNET_PYTHON names an interpreter.
 bool has_python();
 /// Runs a Python program with arguments; one that does not end with 0 fails the test.

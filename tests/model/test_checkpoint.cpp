@@ -2,7 +2,6 @@
 #include <map>
 
 #include <ATen/ATen.h>
-#include <glib.h>
 
 #include "tests/model/checkpoint_fixtures.h"
 
@@ -124,14 +123,6 @@ TEST_F(RoundTrip, DigestSeesNamesTypesShapesAndValues) {
   EXPECT_NE(tensor_digest({{"a", ones}, {"b", ones.reshape({2, 2})}}), digest);
   EXPECT_NE(tensor_digest({{"a", ones}, {"b", ones.to(at::kInt)}}), digest);
   EXPECT_NE(tensor_digest({{"a", ones}, {"b", ones * 2}}), digest);
-}
-
-std::string sha256(const at::Tensor& tensor) {
-  gchar* text = g_compute_checksum_for_data(
-      G_CHECKSUM_SHA256, static_cast<const guchar*>(tensor.const_data_ptr()), tensor.nbytes());
-  std::string result = text;
-  g_free(text);
-  return result;
 }
 
 TEST(RealFiles, EqualTheReference) {

@@ -4,21 +4,10 @@
 #include <fstream>
 #include <map>
 
-#include <glib.h>
-
 #include "tests/model/checkpoint_fixtures.h"
 
 namespace resnet::testing {
 namespace {
-
-std::string sha256(const at::Tensor& tensor) {
-  const at::Tensor bytes = tensor.contiguous();
-  gchar* text = g_compute_checksum_for_data(
-      G_CHECKSUM_SHA256, static_cast<const guchar*>(bytes.const_data_ptr()), bytes.nbytes());
-  const std::string result = text;
-  g_free(text);
-  return result;
-}
 
 /// What read_checkpoint says of a file.
 nlohmann::json answer_to(const std::filesystem::path& path) {
