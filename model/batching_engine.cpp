@@ -71,20 +71,23 @@ class BatchingEngine::Stream final : public EngineStream {
   const std::vector<std::string>& classes() const noexcept override { return classes_; }
   Activation activation() const noexcept override { return output_.activation; }
 
-  void submit(const Image& image, const std::shared_ptr<EngineRequest>& request,
-              bool patient) noexcept override {
-    request->state = EngineRequest::State::waiting;
-    request->error = {};
+  bool submit(const Image& image, const std::shared_ptr<EngineRequest>& request,
+              const SubmitOptions& options) noexcept override {
     std::size_t slot = 0;
-    Batch& batch = engine_.reserve(*this, request, patient, slot);
+    Batch* batch = engine_.reserve(*this, request, options, slot);
+    if (!batch) {
+      last_.clear();  // what is like this picture was not classified
+      return false;
+    }
     const auto start = Clock::now();
     try {
-      batch.input->put(slot, image, preprocessor_);
+      batch->input->put(slot, image, preprocessor_);
     } catch (...) {
       request->error = current_error();
     }
     request->conversion_time = nanoseconds(start, Clock::now());
-    engine_.written(batch);
+    engine_.written(*batch);
+    return true;
   }
 
   bool is_like_the_last(const Image& image, double threshold) noexcept override {
@@ -219,6 +222,7 @@ void BatchingEngine::add(Stream& stream) {
 void BatchingEngine::remove(Stream& stream) {
   std::unique_lock lock(mutex_);
   std::erase(streams_, &stream);
+  std::erase_if(turns_, [&](const Turn& turn) { return turn.stream == &stream; });
   batch_size_ = 1;
   for (const Stream* other : streams_) batch_size_ = std::max(batch_size_, other->batch_size());
   for (Batch& batch : batches_) {
@@ -232,20 +236,52 @@ void BatchingEngine::remove(Stream& stream) {
   changed_.wait(lock, [&] { return told_ != &stream; });
 }
 
+// A stream that was refused keeps its place: others in front of it would starve it where they come at once.
+void BatchingEngine::stand_in_line(const Stream& stream, bool waits) {
+  constexpr auto patience = std::chrono::seconds(1);
+  const Clock::time_point now = Clock::now();
+  std::erase_if(turns_, [&](const Turn& turn) {
+    return turn.stream != &stream && !turn.waits && now - turn.since > patience;
+  });
+  const auto own =
+      std::find_if(turns_.begin(), turns_.end(), [&](const Turn& t) { return t.stream == &stream; });
+  if (own == turns_.end()) {
+    turns_.push_back({&stream, waits, now});
+  } else {
+    own->waits = waits;
+    own->since = now;
+  }
+}
+
+// Whether a stream in the line may take a slot: those in front leave one for it, or the network would idle.
+bool BatchingEngine::has_turn(const Stream& stream) const {
+  const Batch& batch = open_batch();
+  const std::size_t free = room(batch) - std::min(room(batch), batch.slots.size());
+  const auto own =
+      std::find_if(turns_.begin(), turns_.end(), [&](const Turn& t) { return t.stream == &stream; });
+  return free > 0 && (!running_ || static_cast<std::size_t>(own - turns_.begin()) < free);
+}
+
 // A slot of the open batch, whose bytes the caller fills without a lock before it calls written().
-BatchingEngine::Batch& BatchingEngine::reserve(Stream& stream, const std::shared_ptr<EngineRequest>& request,
-                                               bool patient, std::size_t& slot) {
+// @return nullptr: there is none, and the caller does not wait
+BatchingEngine::Batch* BatchingEngine::reserve(Stream& stream, const std::shared_ptr<EngineRequest>& request,
+                                               const SubmitOptions& options, std::size_t& slot) {
   std::unique_lock lock(mutex_);
-  turns_.push_back(&stream);
-  changed_.wait(lock,
-                [&] { return turns_.front() == &stream && open_batch().slots.size() < room(open_batch()); });
-  turns_.erase(turns_.begin());
+  stand_in_line(stream, options.wait);
+  if (options.wait) {
+    changed_.wait(lock, [&] { return has_turn(stream); });
+  } else if (!has_turn(stream)) {
+    return nullptr;
+  }
+  std::erase_if(turns_, [&](const Turn& turn) { return turn.stream == &stream; });
   Batch& batch = open_batch();
   slot = batch.slots.size();
+  request->state = EngineRequest::State::waiting;
+  request->error = {};
   batch.slots.push_back({request, &stream, stream.output(), Clock::now()});
-  batch.go = batch.go || !patient;
+  batch.go = batch.go || !options.patient;
   if (!turns_.empty()) changed_.notify_all();
-  return batch;
+  return &batch;
 }
 
 void BatchingEngine::written(Batch& batch) {
@@ -278,8 +314,11 @@ void BatchingEngine::work() noexcept {
     Batch* batch = nullptr;
     {
       std::unique_lock lock(mutex_);
+      running_ = ready();
+      if (!running_) changed_.notify_all();  // anyone may take a slot
       changed_.wait(lock, [&] { return stopping_ || ready(); });
       if (stopping_) return;
+      running_ = true;
       batch = &open_batch();
       for (const Slot& slot : batch->slots) slot.request->state = EngineRequest::State::running;
       open_index_ = 1 - open_index_;  // the other one is empty: this thread emptied it

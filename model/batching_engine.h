@@ -52,6 +52,13 @@ class BatchingEngine final : public Engine {
     Clock::time_point submitted;
   };
 
+  // A place in the line for slots.
+  struct Turn {
+    const Stream* stream = nullptr;
+    bool waits = false;  // else it went away, and has a while to come again
+    Clock::time_point since;
+  };
+
   // Input of one run of the network, filled slot by slot.
   struct Batch {
     std::unique_ptr<BatchInput> input;
@@ -64,12 +71,15 @@ class BatchingEngine final : public Engine {
 
   void add(Stream& stream);
   void remove(Stream& stream);
-  Batch& reserve(Stream& stream, const std::shared_ptr<EngineRequest>& request, bool patient,
+  Batch* reserve(Stream& stream, const std::shared_ptr<EngineRequest>& request, const SubmitOptions& options,
                  std::size_t& slot);
+  void stand_in_line(const Stream& stream, bool waits);
+  bool has_turn(const Stream& stream) const;
   void written(Batch& batch);
   void go(Stream& stream);
 
   Batch& open_batch() { return batches_[open_index_]; }
+  const Batch& open_batch() const { return batches_[open_index_]; }
   std::size_t room(const Batch& batch) const { return std::min(batch.capacity(), batch_size_); }
   void fit(Batch& batch);
   void try_to_fit(Batch& batch) noexcept;
@@ -95,8 +105,9 @@ class BatchingEngine final : public Engine {
   std::size_t batch_size_ = 1;  // the largest of the streams'
   Batch batches_[2];
   std::size_t open_index_ = 0;
-  std::vector<const Stream*> turns_;  // who waits for a slot, the first in front; has room for all
-  Stream* told_ = nullptr;            // whose listener is being told now
+  std::vector<Turn> turns_;  // who wants a slot, the first in front; has room for all
+  bool running_ = false;     // the network, or it is about to
+  Stream* told_ = nullptr;   // whose listener is being told now
   EngineStatistics statistics_;
   bool stopping_ = false;
 

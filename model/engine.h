@@ -65,6 +65,12 @@ class EngineListener {
   virtual void results_ready() noexcept = 0;
 };
 
+struct SubmitOptions {
+  bool patient =
+      false;         ///< the batch need not go because of this picture, before it is full or go() is called
+  bool wait = true;  ///< for room in the open batch, at most for the run of another
+};
+
 /// One user of an engine: pictures in, from one thread. When it is gone, its listener is not told any more.
 class EngineStream {
  public:
@@ -72,11 +78,11 @@ class EngineStream {
   virtual const std::vector<std::string>& classes() const noexcept = 0;  ///< "0", "1", … if nameless
   virtual Activation activation() const noexcept = 0;
   /// Converts the picture to network input in the calling thread, straight into its place in the open
-  /// batch. Streams take turns where that batch is full: each waits for at most the run of another. An error
-  /// is the request's.
-  /// @param patient the batch need not go because of this picture, before it is full or go() is called
-  virtual void submit(const Image& image, const std::shared_ptr<EngineRequest>& request,
-                      bool patient) noexcept = 0;
+  /// batch. Streams take turns where that batch is full, those that do not wait too: refused, a stream has a
+  /// place in the line when it comes again within a second. An error is the request's.
+  /// @return false: there was no room, and the picture is as if it had never come
+  virtual bool submit(const Image& image, const std::shared_ptr<EngineRequest>& request,
+                      const SubmitOptions& options) noexcept = 0;
   /// Whether the network's input of the picture differs from that of the last one for which this was false by
   /// less than `threshold` 8-bit steps on average, or not at all. For the thread that submits.
   virtual bool is_like_the_last(const Image& image, double threshold) noexcept = 0;
@@ -113,7 +119,7 @@ struct EngineModule {
   std::shared_ptr<Engine> (*open)(const EngineOptions& options, EngineError& error) noexcept;
 };
 
-constexpr std::uint32_t engine_module_version = 2;
+constexpr std::uint32_t engine_module_version = 3;
 
 }  // namespace resnet
 

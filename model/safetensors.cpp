@@ -180,7 +180,7 @@ void write_safetensors(const std::filesystem::path& path, const NamedTensors& te
   std::uint64_t position = 0;
   for (const std::size_t i : order) {
     begins[i] = position;
-    position += tensors[i].second.numel() * static_cast<std::uint64_t>(tensors[i].second.element_size());
+    position += tensors[i].second.nbytes();
   }
   Json header = Json::object();
   header["__metadata__"]["format"] = "pt";
@@ -191,8 +191,7 @@ void write_safetensors(const std::filesystem::path& path, const NamedTensors& te
     Json& entry = header[tensors[i].first];
     entry["dtype"] = type_name(tensor.scalar_type(), path, tensors[i].first);
     entry["shape"] = tensor.sizes().vec();
-    entry["data_offsets"] = {begins[i],
-                             begins[i] + tensor.numel() * static_cast<std::uint64_t>(tensor.element_size())};
+    entry["data_offsets"] = {begins[i], begins[i] + tensor.nbytes()};
   }
   std::string text = header.dump();
   text.append((8 - text.size() % 8) % 8, ' ');

@@ -39,12 +39,9 @@ Kind kind_of(GstElement* element, ClassifyState& s, const ClassifySettings::Fram
   if (!settings.enabled) return Kind::untouched;
   const bool due = s.input.frames++ % settings.inference_interval == 0;
   if (!due || GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)) return Kind::reuse;
-  if (!settings.qos) return Kind::infer;
-  // A live source that is faster than the network gets a batch's worth of results at a time.
-  const bool overloaded = s.live && s.queue.waiting() >= s.batch_size;
-  if (!overloaded && !is_late(s, buffer)) return Kind::infer;
-  GST_DEBUG_OBJECT(element, "frame %" GST_TIME_FORMAT " is not classified: %s",
-                   GST_TIME_ARGS(GST_BUFFER_PTS(buffer)), overloaded ? "the network is too slow" : "late");
+  if (!settings.qos || !is_late(s, buffer)) return Kind::infer;
+  GST_DEBUG_OBJECT(element, "frame %" GST_TIME_FORMAT " is not classified: late",
+                   GST_TIME_ARGS(GST_BUFFER_PTS(buffer)));
   return Kind::reuse;
 }
 
@@ -55,34 +52,46 @@ Image visible(const Image& image, GstBuffer* buffer) {
   return crop_image(image, {crop->x, crop->y, crop->width, crop->height}).value_or(image);
 }
 
-void submit_regions(ClassifyState::Input& input, ClassifyJob& job, const Image& image, GstBuffer* buffer,
-                    const ClassifySettings::Frame& settings, bool patient) {
+// @return false: the network had no room for one
+bool submit_regions(ClassifyState::Input& input, ClassifyJob& job, const Image& image, GstBuffer* buffer,
+                    const ClassifySettings::Frame& settings, const SubmitOptions& options) {
   if (std::exchange(input.model, job.model) != job.model) input.regions.reset();
   input.regions.next_frame();
   const std::vector<FrameRegion> regions = find_regions(buffer);
+  bool taken = true;
   for (std::size_t i = 0; i < regions.size(); ++i) {
     const std::optional<Image> cropped = crop_image(image, regions[i].box);
     if (!cropped || !input.regions.wants(regions[i], settings)) continue;
     ClassifyJob::Part& part = job.add_part();
     part.number = static_cast<gint>(i);
     part.region = regions[i];
-    job.model->stream->submit(*cropped, part.request, patient);
+    if (job.model->stream->submit(*cropped, part.request, options)) continue;
+    job.remove_part();
+    input.regions.missed(regions[i]);
+    taken = false;
   }
+  return taken;
 }
 
-void submit_frame_pixels(ClassifyJob& job, const Image& image, const ClassifySettings::Frame& settings,
-                         bool patient) {
+// @return false: the network had no room for it
+bool submit_frame_pixels(ClassifyJob& job, const Image& image, const ClassifySettings::Frame& settings,
+                         const SubmitOptions& options) {
   EngineStream& stream = *job.model->stream;
   if (settings.change_threshold >= 0 && stream.is_like_the_last(image, settings.change_threshold)) {
     job.kind = Kind::reuse;
-    return;
+    return true;
   }
-  stream.submit(image, job.add_part().request, patient);
+  if (stream.submit(image, job.add_part().request, options)) return true;
+  job.remove_part();
+  job.kind = Kind::reuse;
+  return false;
 }
 
 // Gives the frame's pixels to the engine. @return false, with an error on the bus, when they are not there
 bool submit_pixels(GstElement* element, ClassifyState& s, ClassifyJob& job, GstBuffer* buffer,
                    const ClassifySettings::Frame& settings, bool patient) {
+  // A live source does not stop for the network: what that has no room for carries the last result.
+  const SubmitOptions options{.patient = patient, .wait = !(s.live && settings.qos)};
   GstVideoFrame frame;
   if (!gst_video_frame_map(&frame, &s.input.info, buffer,
                            static_cast<GstMapFlags>(GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF))) {
@@ -95,10 +104,13 @@ bool submit_pixels(GstElement* element, ClassifyState& s, ClassifyJob& job, GstB
                                                                                 gst_video_frame_unmap);
   Image image = frame_image(frame);
   image.orientation = s.input.orientation;
-  if (settings.inference_region == InferenceRegion::roi_list) {
-    submit_regions(s.input, job, image, buffer, settings, patient);
-  } else {
-    submit_frame_pixels(job, visible(image, buffer), settings, patient);
+  const bool taken = settings.inference_region == InferenceRegion::roi_list
+                         ? submit_regions(s.input, job, image, buffer, settings, options)
+                         : submit_frame_pixels(job, visible(image, buffer), settings, options);
+  if (!taken) {
+    GST_DEBUG_OBJECT(element, "frame %" GST_TIME_FORMAT " is not classified: the network is too slow",
+                     GST_TIME_ARGS(GST_BUFFER_PTS(buffer)));
+    s.input.frames = 0;  // the next one is due
   }
   return true;
 }

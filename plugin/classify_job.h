@@ -43,6 +43,8 @@ struct ClassifyJob {
 
   /// The next part, with a request that nobody else uses.
   Part& add_part();
+  /// The last part is not used after all.
+  void remove_part() { --used; }
   /// Whether all results are there.
   bool done() const;
   /// Whether a part waits for its batch to go.

@@ -31,13 +31,6 @@ void ClassifyQueue::release_for_room(unsigned most) {
   changed_.notify_all();
 }
 
-unsigned ClassifyQueue::waiting() {
-  const std::lock_guard lock(mutex_);
-  unsigned count = 0;
-  for (const Item& item : items_) count += is_buffer(item) && item.job->waiting() ? 1 : 0;
-  return count;
-}
-
 unsigned ClassifyQueue::size() {
   const std::lock_guard lock(mutex_);
   return buffers_;

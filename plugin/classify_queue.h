@@ -32,8 +32,6 @@ class ClassifyQueue final : public EngineListener {
   GstFlowReturn wait_for_room(unsigned most);
   /// Lets the oldest buffers go without their results, as many as make room for one more.
   void release_for_room(unsigned most);
-  /// Buffers in the queue whose batch has not gone.
-  unsigned waiting();
   /// Takes the object. @return false, and the object is gone, when the queue is stopped
   bool push(Item item);
   /// Queues a query and waits for its turn; @return its answer, or nothing when the queue was stopped.

@@ -48,4 +48,8 @@ bool RegionChoice::wants(const FrameRegion& region, const ClassifySettings::Fram
   return is_new || due;
 }
 
+void RegionChoice::missed(const FrameRegion& region) {
+  if (region.tracking) objects_.erase(*region.tracking);
+}
+
 }  // namespace resnet

@@ -16,6 +16,8 @@ class RegionChoice {
   /// Whether the region of this frame is to be classified: of the right type and size, and not one that a
   /// tracker has numbered and that was classified less than `reclassify_interval` frames ago.
   bool wants(const FrameRegion& region, const ClassifySettings::Frame& settings);
+  /// One that was wanted was not classified: it is wanted when it comes again.
+  void missed(const FrameRegion& region);
   /// No region was classified yet.
   void reset() { objects_.clear(); }
 

@@ -24,6 +24,7 @@ class GatedExecutor final : public Executor {
     std::mutex mutex;
     std::condition_variable changed;
     bool open = true;
+    int permits = 0;  // runs that go on though it is closed
     bool fails = false;
     std::vector<int> batches;  // the sizes of those that ran
     int entered = 0;
@@ -31,6 +32,11 @@ class GatedExecutor final : public Executor {
     void set(bool is_open) {
       const std::lock_guard lock(mutex);
       open = is_open;
+      changed.notify_all();
+    }
+    void let_one_through() {
+      const std::lock_guard lock(mutex);
+      ++permits;
       changed.notify_all();
     }
     void wait_until_entered(int count) {
@@ -51,7 +57,8 @@ class GatedExecutor final : public Executor {
       std::unique_lock lock(gate_->mutex);
       ++gate_->entered;
       gate_->changed.notify_all();
-      gate_->changed.wait(lock, [&] { return gate_->open; });
+      gate_->changed.wait(lock, [&] { return gate_->open || gate_->permits > 0; });
+      if (!gate_->open) --gate_->permits;
       gate_->batches.push_back(static_cast<int>(n));
       if (gate_->fails) throw Error(ErrorCode::device, "out of memory");
     }
@@ -94,14 +101,23 @@ class BatchingEngineTest : public testing::Test {
     EXPECT_TRUE(stream) << error.message;
     return stream;
   }
-  Request submit(EngineStream& stream, bool white = false, bool patient = false) {
+  static Request submit(EngineStream& stream, bool white = false, bool patient = false) {
     const std::vector<std::uint8_t> pixels(size * size * 3, white ? 255 : 0);
+    Request request = std::make_shared<EngineRequest>();
+    EXPECT_TRUE(stream.submit(image_of(pixels), request, {.patient = patient}));
+    return request;
+  }
+  /// Nothing: refused.
+  static Request try_to_submit(EngineStream& stream) {
+    const std::vector<std::uint8_t> pixels(size * size * 3, 0);
+    Request request = std::make_shared<EngineRequest>();
+    return stream.submit(image_of(pixels), request, {.wait = false}) ? request : nullptr;
+  }
+  static Image image_of(const std::vector<std::uint8_t>& pixels) {
     Image image;
     image.width = image.height = size;
     image.planes[0] = {pixels.data(), std::ptrdiff_t{3} * size};
-    Request request = std::make_shared<EngineRequest>();
-    stream.submit(image, request, patient);
-    return request;
+    return image;
   }
   static void wait_for(const Request& request) {
     while (request->state != State::done) std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -253,7 +269,7 @@ TEST_F(BatchingEngineTest, APictureThatCannotBeConvertedSpoilsNoOther) {
   const Request first = submit(*stream);
   gate_->wait_until_entered(1);
   const Request bad = std::make_shared<EngineRequest>();
-  stream->submit(Image{}, bad, false);
+  EXPECT_TRUE(stream->submit(Image{}, bad, {}));
   const Request good = submit(*stream, true);
   gate_->set(true);
   wait_for(bad);
@@ -284,13 +300,62 @@ TEST_F(BatchingEngineTest, AFastStreamDoesNotStarveASlowOne) {
   EXPECT_LT(fast_count, 200 * 50);
 }
 
+TEST_F(BatchingEngineTest, WhoIsRefusedHasAPlaceInTheLine) {
+  Listener listener;
+  const auto a = open(listener, 1), b = open(listener, 1), c = open(listener, 1), d = open(listener, 1);
+  gate_->set(false);
+  std::vector<Request> taken{submit(*a)};
+  gate_->wait_until_entered(1);
+  taken.push_back(try_to_submit(*b));
+  ASSERT_TRUE(taken.back()) << "one runs, and the next batch is empty";
+  EXPECT_FALSE(try_to_submit(*c)) << "it is full";
+  EXPECT_FALSE(try_to_submit(*d));
+  gate_->let_one_through();
+  gate_->wait_until_entered(2);
+  EXPECT_FALSE(try_to_submit(*d)) << "c was there before";
+  taken.push_back(try_to_submit(*c));
+  ASSERT_TRUE(taken.back());
+  EXPECT_FALSE(try_to_submit(*d));
+  gate_->set(true);
+  for (const Request& request : taken) wait_for(request);
+}
+
+TEST_F(BatchingEngineTest, TheNetworkDoesNotIdleForWhoWasRefused) {
+  Listener listener;
+  const auto a = open(listener, 1), b = open(listener, 1), gone = open(listener, 1);
+  gate_->set(false);
+  const Request first = submit(*a);
+  gate_->wait_until_entered(1);
+  const Request second = submit(*b);
+  EXPECT_FALSE(try_to_submit(*gone)) << "and it does not come again";
+  gate_->set(true);
+  wait_for(second);
+  wait_for(submit(*a));
+  Request third;
+  while (!(third = try_to_submit(*b))) std::this_thread::yield();
+  wait_for(third);
+}
+
+TEST_F(BatchingEngineTest, ARefusedPictureIsNotTheLast) {
+  Listener listener;
+  const auto stream = open(listener, 1);
+  const std::vector<std::uint8_t> pixels(size * size * 3, 0);
+  gate_->set(false);
+  const Request running = submit(*stream);
+  gate_->wait_until_entered(1);
+  const Request waiting = submit(*stream);
+  EXPECT_FALSE(stream->is_like_the_last(image_of(pixels), 0));
+  EXPECT_FALSE(try_to_submit(*stream));
+  EXPECT_FALSE(stream->is_like_the_last(image_of(pixels), 0)) << "the picture was not classified";
+  gate_->set(true);
+  wait_for(waiting);
+}
+
 TEST_F(BatchingEngineTest, LikeTheLastMeansTheLastThatWasNot) {
   Listener listener;
   const auto stream = open(listener, 1);
   std::vector<std::uint8_t> pixels(size * size * 3, 100);
-  Image image;
-  image.width = image.height = size;
-  image.planes[0] = {pixels.data(), std::ptrdiff_t{3} * size};
+  const Image image = image_of(pixels);
   EXPECT_FALSE(stream->is_like_the_last(image, 0)) << "there is none";
   EXPECT_TRUE(stream->is_like_the_last(image, 0));
   pixels[0] = 148;  // one of 48 bytes: a step on average

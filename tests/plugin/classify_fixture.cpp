@@ -107,6 +107,15 @@ void ResnetClassify::open(const Properties& properties, GstVideoFormat format, i
   send_caps(format, width, height);
 }
 
+void ResnetClassify::open_live(const Properties& properties, GstVideoFormat format, int width, int height) {
+  make(properties);
+  gst_harness_set_live(harness_, TRUE);
+  send_caps(format, width, height);
+  GstQuery* query = gst_query_new_latency();
+  EXPECT_TRUE(gst_pad_peer_query(harness_->sinkpad, query));
+  gst_query_unref(query);
+}
+
 guint64 ResnetClassify::stat(const char* name) const {
   GstStructure* stats = nullptr;
   guint64 value = 0;

@@ -35,6 +35,9 @@ class ResnetClassify : public testing::Test {
   /// fp32 and overlay=false unless the properties say otherwise; caps are sent, the state is PLAYING.
   void open(const Properties& properties = {}, GstVideoFormat format = GST_VIDEO_FORMAT_RGB, int width = 64,
             int height = 48);
+  /// The same behind a live source, of which the latency has been asked.
+  void open_live(const Properties& properties = {}, GstVideoFormat format = GST_VIDEO_FORMAT_RGB,
+                 int width = 64, int height = 48);
   /// Only makes the harness: no caps yet.
   void make(const Properties& properties);
   void send_caps(GstVideoFormat format, int width, int height);

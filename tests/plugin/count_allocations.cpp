@@ -11,6 +11,7 @@ namespace resnet {
 std::size_t allocations() { return count; }
 }  // namespace resnet
 
+#ifndef RESNET_SANITIZED
 void* operator new(std::size_t size) {
   ++count;
   if (void* memory = std::malloc(size != 0 ? size : 1)) return memory;
@@ -18,3 +19,4 @@ void* operator new(std::size_t size) {
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#endif

@@ -13,7 +13,7 @@
 namespace resnet {
 
 /// Whether a sanitizer watches this program, whose memory then is not ours to count or limit.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef RESNET_SANITIZED
 constexpr bool sanitized = true;
 #else
 constexpr bool sanitized = false;
@@ -47,6 +47,31 @@ inline GstVideoInfo video_info(GstVideoFormat format, guint width, guint height)
   gst_video_info_from_caps(&info, caps);
   gst_caps_unref(caps);
   return info;
+}
+
+/// What an element says on its bus.
+struct Message {
+  GQuark domain = 0;
+  int code = 0;
+  std::string text;  ///< empty: neither an error nor a warning
+};
+
+/// Takes the message.
+inline Message read_message(GstMessage* message) {
+  if (!message) return {};
+  GError* error = nullptr;
+  if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) gst_message_parse_error(message, &error, nullptr);
+  if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_WARNING) gst_message_parse_warning(message, &error, nullptr);
+  gst_message_unref(message);
+  if (!error) return {};
+  Message result{error->domain, error->code, error->message};
+  g_error_free(error);
+  return result;
+}
+
+/// The first error, or warning, that is on the bus or comes within that time.
+inline Message pop_message(GstBus* bus, GstMessageType type = GST_MESSAGE_ERROR, GstClockTime patience = 0) {
+  return read_message(gst_bus_timed_pop_filtered(bus, patience, type));
 }
 
 /// The bytes of a buffer.

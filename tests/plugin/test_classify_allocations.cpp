@@ -15,7 +15,7 @@ struct Counted {
 thread_local Counted counted;
 constexpr std::size_t small = 1024;  // GStreamer's objects, and names
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
+#if defined(RESNET_SANITIZED) || !defined(__GLIBC__)
 constexpr bool can_count = false;
 #else
 constexpr bool can_count = true;

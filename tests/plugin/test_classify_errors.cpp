@@ -7,31 +7,12 @@
 namespace resnet {
 namespace {
 
-struct Message {
-  GQuark domain = 0;
-  int code = 0;
-  std::string text;
-};
-
 /// Takes an element to READY. @return what it posted of that type, and whether it got there
 Message change_to_ready(GstElement* element, GstMessageType type, bool& ready) {
   GstBus* bus = gst_bus_new();
   gst_element_set_bus(element, bus);
   ready = gst_element_set_state(element, GST_STATE_READY) == GST_STATE_CHANGE_SUCCESS;
-  Message result;
-  if (GstMessage* message = gst_bus_pop_filtered(bus, type)) {
-    GError* error = nullptr;
-    gchar* debug = nullptr;
-    if (type == GST_MESSAGE_ERROR) {
-      gst_message_parse_error(message, &error, &debug);
-    } else {
-      gst_message_parse_warning(message, &error, &debug);
-    }
-    result = {error->domain, error->code, error->message};
-    g_error_free(error);
-    g_free(debug);
-    gst_message_unref(message);
-  }
+  Message result = pop_message(bus, type);
   gst_element_set_state(element, GST_STATE_NULL);
   gst_element_set_bus(element, nullptr);
   gst_object_unref(bus);

@@ -242,13 +242,9 @@ TEST_F(ClassifyFeatures, AModelThatCannotBeUsedLeavesTheOldOneServing) {
                    }),
                    &told_back);
   g_object_set(element(), "model", "/nonexistent/new.pth", nullptr);
-  GstMessage* message = next_message(GST_MESSAGE_WARNING);
-  ASSERT_NE(message, nullptr);
-  GError* error = nullptr;
-  gst_message_parse_warning(message, &error, nullptr);
-  EXPECT_TRUE(g_error_matches(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND)) << error->message;
-  g_error_free(error);
-  gst_message_unref(message);
+  const Message warning = read_message(next_message(GST_MESSAGE_WARNING));
+  EXPECT_EQ(warning.domain, GST_RESOURCE_ERROR) << warning.text;
+  EXPECT_EQ(warning.code, GST_RESOURCE_ERROR_NOT_FOUND) << warning.text;
   EXPECT_EQ(classify(0)->model, "flowers.pth");
   gchar* path = nullptr;
   for (int i = 0; i < 1000 && (path == nullptr || test_model() != path); ++i) {
@@ -322,12 +318,7 @@ TEST_F(ClassifyFeatures, StatisticsAddUpAndArePosted) {
 
 TEST_F(ClassifyFeatures, ALiveSourceThatIsTooFastLosesNoFrame) {
   // The queue is as small as a batch, and downstream is what holds nothing up.
-  make({{"batch-size", "2"}, {"max-in-flight", "2"}, {"threads", "1"}});
-  gst_harness_set_live(harness_, TRUE);
-  send_caps(GST_VIDEO_FORMAT_RGB, 64, 48);
-  GstQuery* query = gst_query_new_latency();
-  ASSERT_TRUE(gst_pad_peer_query(harness_->sinkpad, query));
-  gst_query_unref(query);
+  open_live({{"batch-size", "2"}, {"max-in-flight", "2"}, {"threads", "1"}});
   std::vector<std::string> expected{"caps"};
   for (int i = 0; i < 300; ++i) {
     ASSERT_EQ(gst_harness_push(harness_, frame(i)), GST_FLOW_OK);

@@ -78,20 +78,6 @@ TEST_F(ClassifyLimits, WhoIsHeldBackWaitsForNoCompany) {
   gst_object_unref(other);
 }
 
-/// What a message of the element says, and its code.
-std::string error_on(GstBus* bus, GQuark& domain, int& code) {
-  GstMessage* message = gst_bus_timed_pop_filtered(bus, 20 * GST_SECOND, GST_MESSAGE_ERROR);
-  if (message == nullptr) return "no error";
-  GError* error = nullptr;
-  gst_message_parse_error(message, &error, nullptr);
-  const std::string text = error->message;
-  domain = error->domain;
-  code = error->code;
-  g_error_free(error);
-  gst_message_unref(message);
-  return text;
-}
-
 // What has run once needs no more memory: only the start can fail.
 TEST_F(ClassifyLimits, OutOfMemoryIsAnErrorOfTheElementAndNotTheEndOfTheProcess) {
   if (sanitized) GTEST_SKIP() << "a sanitizer's shadow memory leaves nothing to limit";
@@ -116,15 +102,13 @@ TEST_F(ClassifyLimits, OutOfMemoryIsAnErrorOfTheElementAndNotTheEndOfTheProcess)
   tight.rlim_cur = static_cast<rlim_t>(pages) * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (64U << 20U);
   ASSERT_EQ(setrlimit(RLIMIT_AS, &tight), 0);
   const GstStateChangeReturn started = gst_element_set_state(element(), GST_STATE_PLAYING);
-  GQuark domain = 0;
-  int code = 0;
-  const std::string text = error_on(bus, domain, code);
+  const Message error = pop_message(bus, GST_MESSAGE_ERROR, 20 * GST_SECOND);
   GstBuffer* other = gst_harness_push_and_pull(small, frame(1));
   setrlimit(RLIMIT_AS, &before);
 
   EXPECT_EQ(started, GST_STATE_CHANGE_FAILURE);
-  EXPECT_NE(text.find("memory"), std::string::npos) << text;
-  EXPECT_EQ(domain, GST_RESOURCE_ERROR) << text;
+  EXPECT_NE(error.text.find("memory"), std::string::npos) << error.text;
+  EXPECT_EQ(error.domain, GST_RESOURCE_ERROR) << error.text;
   EXPECT_TRUE(other != nullptr && read_classification_meta(other)) << "another stream goes on";
   if (other) gst_buffer_unref(other);
   gst_element_set_bus(element(), nullptr);

@@ -69,13 +69,7 @@ Outcome run_once(From from, long failing) {
   }
   for (GstBuffer* buffer : in) gst_buffer_unref(buffer);
   gst_caps_unref(caps);
-  if (GstMessage* message = gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR)) {
-    GError* error = nullptr;
-    gst_message_parse_error(message, &error, nullptr);
-    outcome.error = error->message;
-    g_error_free(error);
-    gst_message_unref(message);
-  }
+  outcome.error = pop_message(bus).text;
   gst_element_set_state(element, GST_STATE_NULL);
   gst_object_unref(bus);
   gst_object_unref(element);

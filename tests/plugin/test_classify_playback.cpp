@@ -135,7 +135,7 @@ TEST_F(Playback, ToTheEnd) {
 TEST_F(Playback, SeeksForwardAndBack) {
   go_to(GST_STATE_PAUSED);
   take_times();
-  for (const GstClockTime seconds : {3, 1, 4, 0}) {
+  for (const GstClockTime seconds : {3u, 1u, 4u, 0u}) {
     const GstClockTime target = seconds * GST_SECOND;
     seek(1, flush, target);
     ASSERT_EQ(gst_element_get_state(pipeline_, nullptr, nullptr, patience), GST_STATE_CHANGE_SUCCESS);

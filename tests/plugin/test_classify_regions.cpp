@@ -118,6 +118,20 @@ TEST_F(ClassifyRegions, ATrackedObjectIsClassifiedAgainAfterTheInterval) {
   EXPECT_EQ(stat("inferences"), 2u + 8u + 2u) << "another object";
 }
 
+TEST_F(ClassifyRegions, WhatTheNetworkHadNoRoomForIsClassifiedWhenItComesAgain) {
+  open_live({{"inference-region", "roi-list"}, {"reclassify-interval", "0"}, {"batch-size", "1"}},
+            GST_VIDEO_FORMAT_RGB, 96, 80);
+  std::size_t labelled = 0;
+  for (int i = 0; i < 10'000 && labelled < 6; ++i) {
+    GstBuffer* in = frame_with_region(i, 0, 1);
+    for (int object = 2; object <= 6; ++object) add_region(in, static_cast<guint>(10 * (object - 1)), object);
+    labelled = 0;
+    for (const RegionResult& region : classify(in)) labelled += region.results.size();
+  }
+  EXPECT_EQ(labelled, 6u);
+  EXPECT_EQ(stat("inferences"), 6u) << "each once";
+}
+
 TEST_F(ClassifyRegions, ANewSegmentStartsAnew) {
   open({{"inference-region", "roi-list"}, {"reclassify-interval", "0"}}, GST_VIDEO_FORMAT_RGB, 96, 80);
   classify(frame_with_region(0, 0, 7));

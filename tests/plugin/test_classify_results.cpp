@@ -175,13 +175,8 @@ TEST_F(ClassifyResults, ANetworkWithoutAHeadGivesFeatures) {
   gst_element_set_bus(element, bus);
   g_object_set(element, "model", path.c_str(), nullptr);
   EXPECT_EQ(gst_element_set_state(element, GST_STATE_READY), GST_STATE_CHANGE_FAILURE);
-  GstMessage* message = gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR);
-  ASSERT_NE(message, nullptr);
-  GError* error = nullptr;
-  gst_message_parse_error(message, &error, nullptr);
-  EXPECT_NE(std::string(error->message).find("has no head"), std::string::npos) << error->message;
-  g_error_free(error);
-  gst_message_unref(message);
+  const std::string text = pop_message(bus).text;
+  EXPECT_NE(text.find("has no head"), std::string::npos) << text;
   gst_element_set_state(element, GST_STATE_NULL);
   gst_element_set_bus(element, nullptr);
   gst_object_unref(bus);

@@ -176,18 +176,10 @@ class ResnetJson : public testing::Test {
   }
   void expect_error(int code, const std::string& text) { expect_message(GST_MESSAGE_ERROR, code, text); }
   void expect_message(GstMessageType type, int code, const std::string& text) {
-    GstMessage* message = gst_bus_timed_pop_filtered(bus_, GST_SECOND, type);
-    ASSERT_NE(message, nullptr) << text;
-    GError* error = nullptr;
-    if (type == GST_MESSAGE_ERROR) {
-      gst_message_parse_error(message, &error, nullptr);
-    } else {
-      gst_message_parse_warning(message, &error, nullptr);
-    }
-    EXPECT_TRUE(g_error_matches(error, GST_RESOURCE_ERROR, code)) << error->message;
-    EXPECT_NE(std::string(error->message).find(text), std::string::npos) << error->message;
-    g_error_free(error);
-    gst_message_unref(message);
+    const Message message = pop_message(bus_, type, GST_SECOND);
+    EXPECT_EQ(message.domain, GST_RESOURCE_ERROR) << message.text;
+    EXPECT_EQ(message.code, code) << message.text;
+    EXPECT_NE(message.text.find(text), std::string::npos) << message.text;
   }
 
   GstHarness* harness_ = nullptr;
@@ -357,9 +349,7 @@ TEST_F(ResnetJson, PostsMessages) {
 
 TEST_F(ResnetJson, WarnsWhenItHasNowhereToWrite) {
   restart();
-  GstMessage* message = gst_bus_timed_pop_filtered(bus_, GST_SECOND, GST_MESSAGE_WARNING);
-  ASSERT_NE(message, nullptr);
-  gst_message_unref(message);
+  EXPECT_NE(pop_message(bus_, GST_MESSAGE_WARNING, GST_SECOND).text, "");
 }
 
 TEST_F(ResnetJson, AFullDiskIsAnError) {
