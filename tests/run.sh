@@ -7,12 +7,12 @@
 #                                cuda      nvcc compiles and links everything, in build-cuda/
 #                                asan      tests under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer, in build-asan/
 #                                tsan      tests of what runs in threads under ThreadSanitizer, in build-tsan/
-#                                fuzz      libFuzzer on the readers of files, each for RESNET_FUZZ_SECONDS (60), in build-fuzz/
+#                                fuzz      libFuzzer on the readers of files, each for RESNET_FUZZ_SECONDS (60), in build-asan/
 #                                valgrind  the readers of files on the fuzzers' corpora under valgrind, in build/
-#                                coverage  which lines of the readers of files the tests reach, in build-coverage/
+#                                coverage  which lines the tests reach, in build-coverage/
 #                                trixie    as default, inside a Debian 13 of its own (see tests/debian13.sh), in build-trixie/
 #
-# With CI set and no LEG: default, lint, cuda, fuzz and valgrind, and an environment that is not complete is a failure, not a skip.
+# With CI set and no LEG: all but coverage and trixie, and an environment that is not complete is a failure, not a skip.
 # RESNET_PYTHON=PROGRAM compares with that Python's torch and torchvision instead of PyPI's.
 # Installs what is missing first (see pipelines/setup.sh); the second run uses no network.
 # The last line counts tests: N passed, N failed, N skipped.
@@ -23,7 +23,7 @@ cd "$root" || exit 1
 . pipelines/setup.sh
 . tests/debian13.sh
 all_legs='default lint cuda asan tsan fuzz valgrind coverage trixie'
-ci_legs='default lint cuda fuzz valgrind'
+ci_legs='default lint cuda asan tsan fuzz valgrind'
 case ${1:-} in
   -*) sed -n '2,19s/^# \{0,1\}//p' "$0"; exit 0 ;;
   '') legs=${CI:+$ci_legs} legs=${legs:-default} ;;
@@ -207,68 +207,74 @@ leg_trixie() {
 # -O1 and line tables only: the build is most of the time.
 sanitizer_options='-Db_lundef=false -Db_ndebug=false -Doptimization=1 -Dc_args=-g1 -Dcpp_args=-g1'
 
-# run_sanitized FOLDER SANITIZERS TEST...: builds the tests and what they load, and runs them.
-run_sanitized() {
+# build_sanitized FOLDER OPTIONS TARGET...: by clang, whose fuzzer shares what it compiles with the tests.
+build_sanitized() {
   sanitized=$1
-  sanitizers=$2
+  sanitized_options="$2 $sanitizer_options"
   shift 2
+  install_packages clang
+  install_packages "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
   setup_libtorch
-  sanitized_targets='plugin/libgstresnet.so model/libresnet-engine.so'
-  for name in "$@"; do sanitized_targets="$sanitized_targets tests/${name%%-*}/test-$name"; done
-  check "the tests build with $sanitizers" eval \
-    '(targets=$sanitized_targets; build "$sanitized" "-Db_sanitize=$sanitizers" $sanitizer_options "-Dlibtorch=$libtorch")' ||
-    return
+  sanitized_targets=$*
+  check "the targets of leg $leg build" eval \
+    '(export CC=clang CXX=clang++; targets=$sanitized_targets; build "$sanitized" $sanitized_options "-Dlibtorch=$libtorch")'
+}
+
+# test_sanitized FOLDER OPTIONS TEST...: builds the tests and what they load, and runs them.
+test_sanitized() {
+  sanitized=$1
+  sanitized_options=$2
+  shift 2
+  sanitized_programs='plugin/libgstresnet.so model/libresnet-engine.so'
+  for name in "$@"; do sanitized_programs="$sanitized_programs tests/${name%%-*}/test-$name"; done
+  build_sanitized "$sanitized" "$sanitized_options" $sanitized_programs || return
   # The registry is made in the program itself: GStreamer's scanner cannot load an instrumented plugin.
   GST_REGISTRY_FORK=no run_tests "$sanitized" "$@"
 }
 
 # Left out: plugin-allocations, which cannot count under a sanitizer; model-torchvision, whose ten large networks are read as
 # small ones are; training-command, training-processes and training-resume, which are hundreds of programs.
-asan_tests='caption model-architecture model-checkpoint model-cpu-operations model-engine model-executor
-  model-file-io model-labels model-model-file model-model-info model-preprocess model-quantization plugin-classify
-  plugin-hostile plugin-json plugin-meta plugin-orientation plugin-out-of-memory plugin-overlay plugin-playback plugin-region-tracker
-  plugin-result-tracker training-augment training-calibration training-confidence training-duplicates
-  training-event-file training-html training-image-folder training-learner training-loader training-metrics training-mix training-onnx
-  training-picture training-recipe training-report training-team fuzz-json fuzz-legacy fuzz-model
-  fuzz-pickle fuzz-safetensors fuzz-tar fuzz-zip'
+asan_tests='caption model-architecture model-checkpoint model-cpu-operations model-engine model-executor model-file-io
+  model-labels model-model-file model-model-info model-preprocess model-quantization plugin-classify plugin-hostile
+  plugin-json plugin-meta plugin-orientation plugin-out-of-memory plugin-overlay plugin-overload plugin-playback
+  plugin-region-tracker plugin-result-tracker training-augment training-calibration training-confidence
+  training-duplicates training-event-file training-html training-image-folder training-learner training-loader
+  training-metrics training-mix training-onnx training-picture training-recipe training-report training-team fuzz-json
+  fuzz-legacy fuzz-model fuzz-pickle fuzz-safetensors fuzz-tar fuzz-zip'
 
+asan_options='-Dfuzzers=true -Db_sanitize=address,undefined'
 leg_asan() {
   # Slow stacks, whole ones: GLib's functions keep no frame pointers, and a suppression must see past them.
   ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:fast_unwind_on_malloc=0 \
     LSAN_OPTIONS="suppressions=$root/tests/lsan.supp:print_suppressions=0" \
-    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 run_sanitized build-asan address,undefined $asan_tests
+    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 test_sanitized build-asan "$asan_options" $asan_tests
 }
 
 # All that has threads of its own.
-tsan_tests='model-engine plugin-classify plugin-json plugin-meta plugin-overlay plugin-playback training-loader
-  training-team'
+tsan_tests='model-engine plugin-classify plugin-json plugin-meta plugin-overlay plugin-overload plugin-playback
+  training-loader training-team'
 
 leg_tsan() {
-  TSAN_OPTIONS="suppressions=$root/tests/tsan.supp:history_size=7" run_sanitized build-tsan thread $tsan_tests
+  TSAN_OPTIONS="suppressions=$root/tests/tsan.supp:history_size=7" test_sanitized build-tsan -Db_sanitize=thread $tsan_tests
 }
 
-# fuzz_one TARGET, for xargs: its line, and where it failed what it said. What it grows goes to build-fuzz/grown.
+# fuzz_one TARGET, for xargs: its line, and where it failed what it said. What it grows goes to build-asan/grown.
 fuzz_one='
-  mkdir -p build-fuzz/grown/$1
-  if build-fuzz/tests/fuzz/fuzz-$1 -max_total_time="$fuzz_seconds" -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 -seed=1 \
-    -artifact_prefix=build-fuzz/$1- build-fuzz/grown/$1 tests/fuzz/corpus/$1 >build-fuzz/$1.said 2>&1; then
-    echo "ok: $1: $(sed -n "s/^stat::number_of_executed_units: *//p" build-fuzz/$1.said) files"
+  mkdir -p build-asan/grown/$1
+  if build-asan/tests/fuzz/fuzz-$1 -max_total_time="$fuzz_seconds" -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 -seed=1 \
+    -artifact_prefix=build-asan/$1- build-asan/grown/$1 tests/fuzz/corpus/$1 >build-asan/$1.said 2>&1; then
+    echo "ok: $1: $(sed -n "s/^stat::number_of_executed_units: *//p" build-asan/$1.said) files"
   else
-    tail -n 40 build-fuzz/$1.said
-    echo "FAILED: $1: what was read is in build-fuzz/$1-*"
+    tail -n 40 build-asan/$1.said
+    echo "FAILED: $1: what was read is in build-asan/$1-*"
     exit 1
   fi'
 fuzz_all() { echo "$fuzz_targets" | xargs -n 1 -P "$(nproc)" sh -c "$fuzz_one" sh; }
 
 leg_fuzz() {
   export fuzz_seconds="${RESNET_FUZZ_SECONDS:-60}"
-  install_packages clang
-  install_packages "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
-  setup_libtorch
   fuzz_targets=$(ls tests/fuzz/corpus)
-  check 'the fuzz targets build' eval \
-    '(export CC=clang CXX=clang++; build build-fuzz -Dfuzzers=true -Db_sanitize=address,undefined $sanitizer_options \
-      "-Dlibtorch=$libtorch")' || return
+  build_sanitized build-asan "$asan_options" $(for name in $fuzz_targets; do echo "tests/fuzz/fuzz-$name"; done) || return
   ASAN_OPTIONS=allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
     check "nothing fails in $fuzz_seconds s of fuzzing for each of: $(echo $fuzz_targets)" fuzz_all
 }
@@ -285,24 +291,17 @@ leg_valgrind() {
   run_tests build --wrap='valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite' $valgrind_targets
 }
 
-# What reads bytes from outside, and the tests of that.
-readers='model/(checkpoint|file_io|json_reader|labels|model_file|model_info|pickle_.*|quantized_state|quote|safetensors|tensor_source|torch_.*|zip_reader|state_dict|byte_reader)'
-coverage_tests='model-checkpoint model-file-io model-labels model-model-file model-model-info model-quantization'
-
+# Which lines of ours the test programs reach; scripts reach no others. Optimised a little: networks at -O0 take hours.
 leg_coverage() {
   install_packages gcovr
   setup_libtorch
   setup_test_python
-  for name in $(ls tests/fuzz/corpus); do coverage_tests="$coverage_tests fuzz-$name"; done
-  coverage_targets=
-  for name in $coverage_tests; do coverage_targets="$coverage_targets tests/${name%%-*}/test-$name"; done
-  check 'the tests build with counters' eval \
-    '(targets=$coverage_targets; build build-coverage -Db_coverage=true -Doptimization=0 -Db_ndebug=false "-Dlibtorch=$libtorch")' ||
-    return
+  check 'everything builds with counters' eval \
+    '(build build-coverage -Db_coverage=true -Doptimization=1 -Db_ndebug=false "-Dlibtorch=$libtorch")' || return
   find build-coverage -name '*.gcda' -delete
-  RESNET_PYTHON="$test_python" run_tests build-coverage $coverage_tests
-  check 'the report' gcovr --root . --filter "$readers" --exclude-throw-branches --html-details build-coverage/coverage.html \
-    --txt build-coverage/coverage.txt build-coverage
+  RESNET_PYTHON="$test_python" run_tests build-coverage --no-suite pipelines
+  check 'the report' gcovr --root . --filter '(model|caption|plugin|training)/' --exclude-throw-branches \
+    --html-details build-coverage/coverage.html --txt build-coverage/coverage.txt build-coverage
   cat build-coverage/coverage.txt
 }
 

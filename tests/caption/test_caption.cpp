@@ -142,7 +142,7 @@ TEST(Caption, BarGrowsWithTheProbabilityAndKeepsItsColour) {
         const bool coloured =
             p[3] > 250 && std::abs(std::max({p[0], p[1], p[2]}) - std::min({p[0], p[1], p[2]})) > 60;
         length += coloured;
-        if (coloured) colour = p[0] | p[1] << 8 | static_cast<std::uint32_t>(p[2]) << 16;
+        if (coloured) colour = std::uint32_t{p[0]} | std::uint32_t{p[1]} << 8 | std::uint32_t{p[2]} << 16;
       }
       longest = std::max(longest, length);
     }

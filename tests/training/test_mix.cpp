@@ -37,7 +37,9 @@ TEST(Distributions, HaveTheirMeansAndVariances) {
     EXPECT_NEAR(mean, shape, 0.02 * std::max(1.0, shape)) << shape;
     EXPECT_NEAR(variance, shape, 0.05 * std::max(1.0, shape)) << shape;
   }
-  for (const auto& [a, b] : {std::pair{0.2, 0.2}, {1.0, 1.0}, {0.4, 1.7}, {8.0, 8.0}, {0.001, 0.001}}) {
+  using Shapes = std::pair<double, double>;
+  for (const Shapes& shapes : {Shapes{0.2, 0.2}, {1.0, 1.0}, {0.4, 1.7}, {8.0, 8.0}, {0.001, 0.001}}) {
+    const double a = shapes.first, b = shapes.second;
     const auto [mean, variance] = moments([&] { return random_beta(a, b, random); });
     EXPECT_NEAR(mean, a / (a + b), 0.008) << a << ' ' << b;
     EXPECT_NEAR(variance, a * b / ((a + b) * (a + b) * (a + b + 1)), 0.003) << a << ' ' << b;
