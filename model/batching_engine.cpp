@@ -108,6 +108,10 @@ class BatchingEngine::Stream final : public EngineStream {
     }
   }
 
+  std::size_t waiting() const noexcept override {
+    const std::lock_guard lock(engine_.mutex_);
+    return engine_.waiting(*this);
+  }
   void go() noexcept override { engine_.go(*this); }
 
   std::size_t batch_size() const { return batch_size_; }
@@ -292,13 +296,18 @@ void BatchingEngine::written(Batch& batch) {
   changed_.notify_all();
 }
 
+// The caller holds the lock.
+std::size_t BatchingEngine::waiting(const Stream& stream) const {
+  const std::vector<Slot>& slots = open_batch().slots;
+  return static_cast<std::size_t>(
+      std::count_if(slots.begin(), slots.end(), [&](const Slot& slot) { return slot.stream == &stream; }));
+}
+
 void BatchingEngine::go(Stream& stream) {
   {
     const std::lock_guard lock(mutex_);
-    Batch& batch = open_batch();
-    const auto is_of_stream = [&](const Slot& slot) { return slot.stream == &stream; };
-    if (std::none_of(batch.slots.begin(), batch.slots.end(), is_of_stream)) return;
-    batch.go = true;
+    if (waiting(stream) == 0) return;
+    open_batch().go = true;
   }
   changed_.notify_all();
 }
@@ -370,6 +379,7 @@ void BatchingEngine::run(Batch& batch) noexcept {
   for (const Slot& slot : batch.slots) {
     slot.request->waiting_time = nanoseconds(slot.submitted, start);
     slot.request->running_time = nanoseconds(start, end);
+    slot.request->done_time = nanoseconds({}, end);
   }
 }
 

@@ -76,6 +76,7 @@ class BatchingEngine final : public Engine {
   void stand_in_line(const Stream& stream, bool waits);
   bool has_turn(const Stream& stream) const;
   void written(Batch& batch);
+  std::size_t waiting(const Stream& stream) const;
   void go(Stream& stream);
 
   Batch& open_batch() { return batches_[open_index_]; }

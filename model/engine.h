@@ -56,6 +56,7 @@ struct EngineRequest {
   std::uint64_t conversion_time = 0;  ///< ns from pixels to network input
   std::uint64_t waiting_time = 0;     ///< ns in the open batch
   std::uint64_t running_time = 0;     ///< ns of its batch in the network
+  std::uint64_t done_time = 0;        ///< ns of std::chrono::steady_clock when that was done
 };
 
 /// Told, in the engine's thread and with no lock of the engine held, that requests of its stream are done.
@@ -86,6 +87,8 @@ class EngineStream {
   /// Whether the network's input of the picture differs from that of the last one for which this was false by
   /// less than `threshold` 8-bit steps on average, or not at all. For the thread that submits.
   virtual bool is_like_the_last(const Image& image, double threshold) noexcept = 0;
+  /// How many pictures of this stream are in the batch that has not gone.
+  virtual std::size_t waiting() const noexcept = 0;
   /// Sends the batch that holds patient pictures of this stream. For any thread.
   virtual void go() noexcept = 0;
 };

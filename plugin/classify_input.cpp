@@ -34,14 +34,17 @@ bool is_late(const ClassifyState& s, GstBuffer* buffer) {
   return GST_CLOCK_TIME_IS_VALID(time) && time < earliest;
 }
 
-Kind kind_of(GstElement* element, ClassifyState& s, const ClassifySettings::Frame& settings,
-             GstBuffer* buffer) {
+Kind kind_of(GstElement* element, ClassifyState& s, const OpenModel& model,
+             const ClassifySettings::Frame& settings, GstBuffer* buffer) {
   if (!settings.enabled) return Kind::untouched;
   const bool due = s.input.frames++ % settings.inference_interval == 0;
   if (!due || GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)) return Kind::reuse;
-  if (!settings.qos || !is_late(s, buffer)) return Kind::infer;
-  GST_DEBUG_OBJECT(element, "frame %" GST_TIME_FORMAT " is not classified: late",
-                   GST_TIME_ARGS(GST_BUFFER_PTS(buffer)));
+  if (!settings.qos) return Kind::infer;
+  const bool overloaded = s.live && model.stream->waiting() >= s.most_waiting();
+  if (!overloaded && !is_late(s, buffer)) return Kind::infer;
+  GST_DEBUG_OBJECT(element, "frame %" GST_TIME_FORMAT " is not classified: %s",
+                   GST_TIME_ARGS(GST_BUFFER_PTS(buffer)), overloaded ? "the network is too slow" : "late");
+  if (overloaded) s.input.frames = 0;  // the next one is due
   return Kind::reuse;
 }
 
@@ -52,36 +55,49 @@ Image visible(const Image& image, GstBuffer* buffer) {
   return crop_image(image, {crop->x, crop->y, crop->width, crop->height}).value_or(image);
 }
 
+// A live source does not stop for the network: what that has no room for carries the last result. The regions
+// of one frame wait for each other, but not for longer than the frame lasts.
+bool may_wait(const ClassifyState& s, const ClassifyJob& job, const ClassifySettings::Frame& settings) {
+  if (!s.live || !settings.qos) return true;
+  return job.used > 1 && steady_time() - job.arrival < s.frame_duration;
+}
+
 // @return false: the network had no room for one
-bool submit_regions(ClassifyState::Input& input, ClassifyJob& job, const Image& image, GstBuffer* buffer,
-                    const ClassifySettings::Frame& settings, const SubmitOptions& options) {
+bool submit_regions(ClassifyState& s, ClassifyJob& job, const Image& image, GstBuffer* buffer,
+                    const ClassifySettings::Frame& settings, bool patient) {
+  ClassifyState::Input& input = s.input;
   if (std::exchange(input.model, job.model) != job.model) input.regions.reset();
   input.regions.next_frame();
   const std::vector<FrameRegion> regions = find_regions(buffer);
+  const std::size_t first = std::exchange(input.first_region, 0);
   bool taken = true;
-  for (std::size_t i = 0; i < regions.size(); ++i) {
+  for (std::size_t n = 0; n < regions.size(); ++n) {
+    const std::size_t i = (first + n) % regions.size();
     const std::optional<Image> cropped = crop_image(image, regions[i].box);
     if (!cropped || !input.regions.wants(regions[i], settings)) continue;
     ClassifyJob::Part& part = job.add_part();
     part.number = static_cast<gint>(i);
     part.region = regions[i];
+    const SubmitOptions options{.patient = patient, .wait = may_wait(s, job, settings)};
     if (job.model->stream->submit(*cropped, part.request, options)) continue;
     job.remove_part();
     input.regions.missed(regions[i]);
-    taken = false;
+    if (std::exchange(taken, false)) input.first_region = i;
   }
   return taken;
 }
 
 // @return false: the network had no room for it
-bool submit_frame_pixels(ClassifyJob& job, const Image& image, const ClassifySettings::Frame& settings,
-                         const SubmitOptions& options) {
+bool submit_frame_pixels(const ClassifyState& s, ClassifyJob& job, const Image& image,
+                         const ClassifySettings::Frame& settings, bool patient) {
   EngineStream& stream = *job.model->stream;
   if (settings.change_threshold >= 0 && stream.is_like_the_last(image, settings.change_threshold)) {
     job.kind = Kind::reuse;
     return true;
   }
-  if (stream.submit(image, job.add_part().request, options)) return true;
+  ClassifyJob::Part& part = job.add_part();
+  if (stream.submit(image, part.request, {.patient = patient, .wait = may_wait(s, job, settings)}))
+    return true;
   job.remove_part();
   job.kind = Kind::reuse;
   return false;
@@ -90,8 +106,6 @@ bool submit_frame_pixels(ClassifyJob& job, const Image& image, const ClassifySet
 // Gives the frame's pixels to the engine. @return false, with an error on the bus, when they are not there
 bool submit_pixels(GstElement* element, ClassifyState& s, ClassifyJob& job, GstBuffer* buffer,
                    const ClassifySettings::Frame& settings, bool patient) {
-  // A live source does not stop for the network: what that has no room for carries the last result.
-  const SubmitOptions options{.patient = patient, .wait = !(s.live && settings.qos)};
   GstVideoFrame frame;
   if (!gst_video_frame_map(&frame, &s.input.info, buffer,
                            static_cast<GstMapFlags>(GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF))) {
@@ -105,8 +119,8 @@ bool submit_pixels(GstElement* element, ClassifyState& s, ClassifyJob& job, GstB
   Image image = frame_image(frame);
   image.orientation = s.input.orientation;
   const bool taken = settings.inference_region == InferenceRegion::roi_list
-                         ? submit_regions(s.input, job, image, buffer, settings, options)
-                         : submit_frame_pixels(job, visible(image, buffer), settings, options);
+                         ? submit_regions(s, job, image, buffer, settings, patient)
+                         : submit_frame_pixels(s, job, visible(image, buffer), settings, patient);
   if (!taken) {
     GST_DEBUG_OBJECT(element, "frame %" GST_TIME_FORMAT " is not classified: the network is too slow",
                      GST_TIME_ARGS(GST_BUFFER_PTS(buffer)));
@@ -125,9 +139,9 @@ ClockPtr batch_clock(GstElement* element, const ClassifyState& s) {
 GstFlowReturn submit_frame(GstElement* element, ClassifyState& s, BufferPtr buffer) {
   const ClassifySettings::Frame settings = s.frame_settings();
   const std::shared_ptr<ClassifyJob> job = s.jobs.take();
-  job->arrival = gst_util_get_timestamp();
-  job->kind = kind_of(element, s, settings, buffer.get());
+  job->arrival = steady_time();
   job->model = take_model(s);
+  job->kind = kind_of(element, s, *job->model, settings, buffer.get());
   ClockPtr clock;
   if (job->kind == Kind::infer) {
     clock = batch_clock(element, s);

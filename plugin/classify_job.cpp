@@ -1,8 +1,14 @@
 #include "plugin/classify_job.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace resnet {
+
+guint64 steady_time() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<guint64>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+}
 
 ClassifyJob::Part& ClassifyJob::add_part() {
   if (used == parts.size()) parts.emplace_back();
@@ -16,6 +22,12 @@ ClassifyJob::Part& ClassifyJob::add_part() {
 bool ClassifyJob::done() const {
   return std::all_of(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(used),
                      [](const Part& part) { return part.request->state == EngineRequest::State::done; });
+}
+
+guint64 ClassifyJob::done_time() const {
+  guint64 last = arrival;
+  for (std::size_t i = 0; i < used; ++i) last = std::max(last, guint64{parts[i].request->done_time});
+  return last;
 }
 
 bool ClassifyJob::waiting() const {

@@ -13,6 +13,9 @@
 
 namespace resnet {
 
+/// ns of std::chrono::steady_clock, the engine's clock.
+guint64 steady_time();
+
 /// A model that an element uses. It lives as long as frames that it classifies.
 struct OpenModel {
   std::string path;
@@ -38,7 +41,7 @@ struct ClassifyJob {
   std::shared_ptr<OpenModel> model;
   std::size_t used = 0;  ///< of `parts`; the others are kept to be used again
   std::vector<Part> parts;
-  guint64 arrival = 0;                          ///< ns of the monotonic clock
+  guint64 arrival = 0;                          ///< by steady_time()
   GstClockTime deadline = GST_CLOCK_TIME_NONE;  ///< by then its batch goes, full or not
 
   /// The next part, with a request that nobody else uses.
@@ -47,6 +50,8 @@ struct ClassifyJob {
   void remove_part() { --used; }
   /// Whether all results are there.
   bool done() const;
+  /// When they came, by steady_time(); without a part when the frame came.
+  guint64 done_time() const;
   /// Whether a part waits for its batch to go.
   bool waiting() const;
 };

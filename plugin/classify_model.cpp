@@ -153,7 +153,8 @@ bool prepare_model(GstElement* element, ClassifyState& s) {
   const std::shared_ptr<OpenModel> model = s.current_model();
   guint64 batch_time = 0;
   if (!warm_up(element, *model, GST_MESSAGE_ERROR, batch_time)) return false;
-  s.latency = s.batch_timeout + batch_time;
+  s.batch_time = batch_time;
+  s.seen_latency = 0;
   s.statistics.reset();
   s.output.reset();
   s.live = false;

@@ -115,15 +115,18 @@ void announce_model(GstElement* element, ClassifyState::Output& out, const Class
 }
 
 // A latency that was exceeded is raised by a quarter more; one that is twice too long for a while is lowered.
-void update_latency(GstElement* element, ClassifyState& s, GstClockTime latency) {
+void update_latency(GstElement* element, ClassifyState& s, const Frame& settings, GstClockTime latency) {
   ClassifyState::Output& out = s.output;
   out.longest_latency = std::max(out.longest_latency, latency);
-  const GstClockTime told = s.latency;
+  const GstClockTime told = s.latency(settings);
   const bool low = ++out.latencies >= latency_window && out.longest_latency < told / 2;
   if (latency > told || low) {
-    s.latency = out.longest_latency + out.longest_latency / 4;
-    GST_INFO_OBJECT(element, "latency is now %" GST_TIME_FORMAT, GST_TIME_ARGS(s.latency.load()));
-    gst_element_post_message(element, gst_message_new_latency(GST_OBJECT(element)));
+    s.seen_latency = out.longest_latency + out.longest_latency / 4;
+    const GstClockTime now = s.latency(settings);
+    if (now != told) {
+      GST_INFO_OBJECT(element, "latency is now %" GST_TIME_FORMAT, GST_TIME_ARGS(now));
+      gst_element_post_message(element, gst_message_new_latency(GST_OBJECT(element)));
+    }
   }
   if (latency > told || out.latencies >= latency_window) {
     out.longest_latency = 0;
@@ -131,13 +134,27 @@ void update_latency(GstElement* element, ClassifyState& s, GstClockTime latency)
   }
 }
 
+// A frame takes until its results are there, those in front of it have left and it is annotated. How long
+// downstream holds the frames in front of it is not the element's latency: told as that, a sink would wait
+// for it and hold them the longer.
+guint64 latency_of(ClassifyState& s, const ClassifyJob& job, const Frame& settings, bool released,
+                   guint64 popped, guint64 now) {
+  const guint64 longest = s.most_latency(settings);
+  const guint64 ready = !released                          ? job.done_time()
+                        : GST_CLOCK_TIME_IS_VALID(longest) ? std::min(popped, job.arrival + longest)
+                                                           : popped;
+  s.output.exit_time = std::max(s.output.exit_time, ready) + (now - popped);
+  return s.output.exit_time - job.arrival;
+}
+
+// @param popped when it left the queue
 void note_passed(GstElement* element, ClassifyState& s, const ClassifyJob& job, const Frame& settings,
-                 bool released) {
-  const guint64 now = gst_util_get_timestamp();
-  const guint64 latency = now - job.arrival;
+                 bool released, guint64 popped) {
+  const guint64 now = steady_time();
+  const guint64 latency = latency_of(s, job, settings, released, popped, now);
   GST_LOG_OBJECT(element, "out after %" G_GUINT64_FORMAT " us", latency / 1000);
   s.statistics.add(job, now, latency, released);
-  if (s.live && job.kind != Kind::untouched) update_latency(element, s, latency);
+  if (s.live && job.kind != Kind::untouched) update_latency(element, s, settings, latency);
   if (settings.stats_interval > 0 && now - s.output.stats_posted >= settings.stats_interval) {
     s.output.stats_posted = now;
     post(element, make_statistics(s));
@@ -195,6 +212,7 @@ BufferPtr annotate_frame(GstElement* element, GstPad* source_pad, ClassifyState:
 
 GstFlowReturn finish_frame(GstElement* element, GstPad* source_pad, ClassifyState& s,
                            ClassifyQueue::Item item) {
+  const guint64 popped = steady_time();
   BufferPtr buffer(GST_BUFFER_CAST(item.object));
   const Frame settings = s.frame_settings();
   ClassifyState::Output& out = s.output;
@@ -223,7 +241,7 @@ GstFlowReturn finish_frame(GstElement* element, GstPad* source_pad, ClassifyStat
       buffer = annotate_frame(element, source_pad, out, std::move(buffer), settings);
     }
   }
-  note_passed(element, s, job, settings, released);
+  note_passed(element, s, job, settings, released, popped);
   // The model may be the last one's user of memory, and the push may wait.
   if (!released) item.job->model.reset();
   item.job.reset();

@@ -43,11 +43,12 @@ struct ClassifyState {
   unsigned batch_size = 1;
   std::atomic<unsigned> max_in_flight{1};  // LATENCY queries come at any time
   GstClockTime batch_timeout = 0;
+  std::atomic<GstClockTime> batch_time{0};  // that the network takes for a full batch, at most
 
   std::atomic<bool> playing{false};
-  std::atomic<bool> live{false};                                 // said the last LATENCY query
-  std::atomic<GstClockTime> latency{0};                          // own, as told to LATENCY queries
-  std::atomic<GstClockTime> frame_duration{0};                   // 0: not known
+  std::atomic<bool> live{false};                // said the last LATENCY query
+  std::atomic<GstClockTime> seen_latency{0};    // what frames were seen to take, and some more; 0: none came
+  std::atomic<GstClockTime> frame_duration{0};  // 0: not known
   std::atomic<GstClockTime> earliest_time{GST_CLOCK_TIME_NONE};  // running time before which frames are late
   BatchTimer timer{[this](GstClockTime now) { return send_expired_batch(now); }};
 
@@ -59,6 +60,7 @@ struct ClassifyState {
     GstSegment segment{};
     guint64 frames = 0;  // since the segment began
     RegionChoice regions;
+    std::size_t first_region = 0;      // with which the next frame begins: the network had no room for it
     std::shared_ptr<OpenModel> model;  // that regions were given to
   } input;
 
@@ -82,7 +84,8 @@ struct ClassifyState {
     std::deque<LateJob> late;
     std::string announced;  // the class of the last message on change
     bool has_announced = false;
-    guint64 stats_posted = 0;  // ns of the monotonic clock
+    guint64 stats_posted = 0;  // by steady_time()
+    guint64 exit_time = 0;     // when the last frame would have left had downstream held nothing up
     GstClockTime longest_latency = 0;
     unsigned latencies = 0;  // that longest_latency is of
 
@@ -93,6 +96,16 @@ struct ClassifyState {
   } output;
 
   ClassifySettings::Frame frame_settings();
+  /// Pictures of a live source that may wait for the network: as many as it does in the time of a frame,
+  /// which is one at least. More would be longer behind the source, and a processor gains little from large
+  /// batches.
+  unsigned most_waiting() const;
+  /// The longest that a live source's frame is inside, which is let go when the queue is full;
+  /// GST_CLOCK_TIME_NONE: not known, or without `qos` it is not.
+  GstClockTime most_latency(const ClassifySettings::Frame& frame) const;
+  /// What LATENCY queries are told of the element itself: what frames were seen to take, and before that a
+  /// wait for company, for the network and for the run.
+  GstClockTime latency(const ClassifySettings::Frame& frame) const;
   std::shared_ptr<OpenModel> current_model();
   /// The frames that wait for company go now.
   void send_batch();

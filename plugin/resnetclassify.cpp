@@ -296,7 +296,6 @@ gboolean sink_activate_mode(GstPad*, GstObject* parent, GstPadMode mode, gboolea
   return TRUE;
 }
 
-// The least latency is what a frame was seen to take; the most, that of a queue full of frames.
 gboolean src_query(GstPad* pad, GstObject* parent, GstQuery* query) {
   GstResnetClassify* self = self_of(parent);
   ClassifyState& s = *self->state;
@@ -306,7 +305,7 @@ gboolean src_query(GstPad* pad, GstObject* parent, GstQuery* query) {
   GstClockTime least = 0, most = 0;
   gst_query_parse_latency(query, &live, &least, &most);
   s.live = live != FALSE;
-  const GstClockTime own = s.latency;
+  const GstClockTime own = s.latency(s.frame_settings());
   least += own;
   if (GST_CLOCK_TIME_IS_VALID(most)) most += std::max<GstClockTime>(own, s.max_in_flight * s.frame_duration);
   gst_query_set_latency(query, live, least, most);

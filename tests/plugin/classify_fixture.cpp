@@ -28,13 +28,14 @@ const ResNet& test_network() {
   return network;
 }
 
-std::filesystem::path test_model() {
+std::filesystem::path test_model(int image_size) {
   static const TemporaryFolder folder;
-  const std::filesystem::path path = folder / "flowers.pth";
+  const std::filesystem::path path =
+      folder / (image_size == 32 ? "flowers.pth" : "flowers" + std::to_string(image_size) + ".pth");
   if (!std::filesystem::exists(path)) {
     ModelInfo info;
     info.classes = test_classes;
-    info.preprocessing = test_preprocessing;
+    info.preprocessing = Preprocessing::for_image_size(image_size);
     save_model(path, test_network(), info);
   }
   return path;

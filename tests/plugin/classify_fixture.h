@@ -19,9 +19,10 @@ class ResNet;
 /// The class names of the tests' model.
 inline const std::vector<std::string> test_classes{"daisy", "dandelion", "roses", "sunflowers", "tulips"};
 
-/// A small random network with those classes for pictures of 32 pixels, made once; and as a file.
+/// A small random network with those classes, made once; and as a file, for pictures of so many pixels. Of
+/// 1024 it takes longer over one than a frame lasts.
 const ResNet& test_network();
-std::filesystem::path test_model();
+std::filesystem::path test_model(int image_size = 32);
 
 /// What the network says to a frame of that format: the reference executor on the preprocessed pixels.
 std::vector<double> expected_probabilities(const GstVideoInfo& info, GstBuffer* frame,

@@ -118,18 +118,27 @@ TEST_F(ClassifyRegions, ATrackedObjectIsClassifiedAgainAfterTheInterval) {
   EXPECT_EQ(stat("inferences"), 2u + 8u + 2u) << "another object";
 }
 
+// The network takes longer over one than a frame lasts: no frame has room for all.
 TEST_F(ClassifyRegions, WhatTheNetworkHadNoRoomForIsClassifiedWhenItComesAgain) {
-  open_live({{"inference-region", "roi-list"}, {"reclassify-interval", "0"}, {"batch-size", "1"}},
-            GST_VIDEO_FORMAT_RGB, 96, 80);
-  std::size_t labelled = 0;
-  for (int i = 0; i < 10'000 && labelled < 6; ++i) {
-    GstBuffer* in = frame_with_region(i, 0, 1);
-    for (int object = 2; object <= 6; ++object) add_region(in, static_cast<guint>(10 * (object - 1)), object);
-    labelled = 0;
-    for (const RegionResult& region : classify(in)) labelled += region.results.size();
+  for (const bool numbered : {true, false}) {
+    open_live({{"inference-region", "roi-list"},
+               {"reclassify-interval", numbered ? "0" : "1"},
+               {"batch-size", "1"},
+               {"threads", "1"},
+               {"model", test_model(1024).string()}},
+              GST_VIDEO_FORMAT_RGB, 128, 80);
+    std::size_t labelled = 0;
+    for (int i = 0; i < 10'000 && labelled < 6; ++i) {
+      GstBuffer* in = frame(i);
+      for (int n = 0; n < 6; ++n) add_region(in, static_cast<guint>(19 * n), numbered ? n + 1 : -1);
+      labelled = 0;
+      for (const RegionResult& region : classify(in)) labelled += region.results.size();
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    EXPECT_EQ(labelled, 6u) << (numbered ? "by their numbers" : "by their places");
+    EXPECT_TRUE(!numbered || stat("inferences") == 6) << "each once";
+    TearDown();
   }
-  EXPECT_EQ(labelled, 6u);
-  EXPECT_EQ(stat("inferences"), 6u) << "each once";
 }
 
 TEST_F(ClassifyRegions, ANewSegmentStartsAnew) {

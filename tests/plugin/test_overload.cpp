@@ -8,7 +8,6 @@
 #include <memory>
 #include <optional>
 
-#include "model/model_file.h"
 #include "tests/plugin/classify_fixture.h"
 
 namespace resnet {
@@ -17,17 +16,6 @@ namespace {
 constexpr int stream_count = 16;
 constexpr int frames_per_second = 30;
 constexpr int max_in_flight = 6;
-
-/// The tests' network on pictures so large that one thread does not keep up.
-std::filesystem::path slow_model() {
-  static const TemporaryFolder folder;
-  ModelInfo info;
-  info.classes = test_classes;
-  info.preprocessing = Preprocessing::for_image_size(448);
-  const std::filesystem::path path = folder / "slow.pth";
-  save_model(path, test_network(), info);
-  return path;
-}
 
 /// One camera, or one file that is played at its own pace, counted in front of the element and behind it.
 class Stream {
@@ -120,7 +108,7 @@ TEST(Overload, EveryFrameOfSixteenStreamsComesOut) {
         "videotestsrc num-buffers=" + std::to_string(frames) + " is-live=" + (camera ? "true" : "false") +
         " ! video/x-raw,format=NV12,width=64,height=48,framerate=" + std::to_string(frames_per_second) +
         "/1 ! resnetclassify name=classify" + std::to_string(i) +
-        " precision=fp32 threads=1 model=" + slow_model().string() +
+        " precision=fp32 threads=1 model=" + test_model(448).string() +
         " batch-size=4 max-in-flight=" + std::to_string(max_in_flight) +
         " ! fakesink qos=true sync=" + (camera ? "false " : "true ");
   }
