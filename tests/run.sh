@@ -237,7 +237,7 @@ test_sanitized() {
 asan_tests='caption model-architecture model-checkpoint model-cpu-operations model-engine model-executor model-file-io
   model-labels model-model-file model-model-info model-preprocess model-quantization plugin-classify plugin-hostile
   plugin-json plugin-meta plugin-orientation plugin-out-of-memory plugin-overlay plugin-overload plugin-playback
-  plugin-region-tracker plugin-result-tracker training-augment training-calibration training-confidence
+  plugin-properties plugin-region-tracker plugin-result-tracker training-augment training-calibration training-confidence
   training-duplicates training-event-file training-html training-image-folder training-learner training-loader
   training-metrics training-mix training-onnx training-picture training-recipe training-report training-team fuzz-json
   fuzz-legacy fuzz-model fuzz-pickle fuzz-safetensors fuzz-tar fuzz-zip'
@@ -292,12 +292,15 @@ leg_valgrind() {
 }
 
 # Which lines of ours the test programs reach; scripts reach no others. Optimised a little: networks at -O0 take hours.
+# Counted atomically: threads' counts become negative else, which gcovr refuses.
+coverage_options='-Db_coverage=true -Doptimization=1 -Db_ndebug=false
+  -Dc_args=-fprofile-update=atomic -Dcpp_args=-fprofile-update=atomic'
 leg_coverage() {
   install_packages gcovr
   setup_libtorch
   setup_test_python
   check 'everything builds with counters' eval \
-    '(build build-coverage -Db_coverage=true -Doptimization=1 -Db_ndebug=false "-Dlibtorch=$libtorch")' || return
+    '(build build-coverage $coverage_options "-Dlibtorch=$libtorch")' || return
   find build-coverage -name '*.gcda' -delete
   RESNET_PYTHON="$test_python" run_tests build-coverage --no-suite pipelines
   check 'the report' gcovr --root . --filter '(model|caption|plugin|training)/' --exclude-throw-branches \

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
+#include <limits>
 #include <mutex>
 #include <thread>
 
@@ -26,6 +27,7 @@ class GatedExecutor final : public Executor {
     bool open = true;
     int permits = 0;  // runs that go on though it is closed
     bool fails = false;
+    bool diverges = false;
     std::vector<int> batches;  // the sizes of those that ran
     int entered = 0;
 
@@ -64,7 +66,7 @@ class GatedExecutor final : public Executor {
     }
     const at::Tensor mean = input.mean(at::IntArrayRef{1, 2, 3});
     at::Tensor logits = at::zeros({n, 2}, at::kFloat);
-    logits.select(1, 1).copy_(mean * 10);
+    logits.select(1, 1).copy_(mean * (gate_->diverges ? std::numeric_limits<float>::quiet_NaN() : 10));
     return {logits, mean.unsqueeze(1)};
   }
   std::string description() const override { return "test"; }
@@ -260,6 +262,16 @@ TEST_F(BatchingEngineTest, AFailedRunIsTheErrorOfItsPicturesOnly) {
   const Request next = submit(*stream);
   wait_for(next);
   EXPECT_FALSE(next->error) << next->error.message;
+}
+
+TEST_F(BatchingEngineTest, WhatIsNotFiniteIsAnError) {
+  Listener listener;
+  const auto stream = open(listener, 1);
+  gate_->diverges = true;
+  const Request request = submit(*stream, true);
+  wait_for(request);
+  EXPECT_EQ(request->error.code, ErrorCode::device);
+  EXPECT_NE(request->error.message.find("not finite"), std::string::npos) << request->error.message;
 }
 
 TEST_F(BatchingEngineTest, APictureThatCannotBeConvertedSpoilsNoOther) {

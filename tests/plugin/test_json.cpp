@@ -390,6 +390,18 @@ TEST_F(ResnetJson, AReaderThatLeftIsAnErrorAndNotTheEnd) {
   close(ends[1]);
 }
 
+TEST_F(ResnetJson, AFlushLosesNoLine) {
+  restart_with("location", file_.c_str());
+  push(0);
+  gst_harness_push_event(harness_, gst_event_new_flush_start());
+  gst_harness_push_event(harness_, gst_event_new_flush_stop(TRUE));
+  GstSegment segment;
+  gst_segment_init(&segment, GST_FORMAT_TIME);
+  gst_harness_push_event(harness_, gst_event_new_segment(&segment));
+  EXPECT_EQ(push(1), GST_FLOW_OK);
+  EXPECT_EQ(lines().size(), 2u);
+}
+
 TEST_F(ResnetJson, AReaderThatSleepsDoesNotBlockAFlush) {
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);

@@ -31,7 +31,8 @@ class Resume : public Command {
     std::uniform_int_distribution<int> milliseconds(300, 1200);
     for (int kills = 0; kills < 100; ++kills) {
       const pid_t child = start(command, folder / "out", folder / "err");
-      const auto end = std::chrono::steady_clock::now() + milliseconds(random) * 1ms;
+      // Ever later: a busy machine may take a second to start.
+      const auto end = std::chrono::steady_clock::now() + (milliseconds(random) + 20 * kills) * 1ms;
       while (std::chrono::steady_clock::now() < end) {
         int status = 0;
         if (waitpid(child, &status, WNOHANG) == child) {
