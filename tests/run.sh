@@ -235,8 +235,8 @@ test_sanitized() {
 # Left out: plugin-allocations, which cannot count under a sanitizer; model-torchvision, whose ten large networks are read as
 # small ones are; training-command, training-processes and training-resume, which are hundreds of programs.
 asan_tests='caption model-architecture model-checkpoint model-cpu-operations model-engine model-executor model-file-io
-  model-labels model-model-file model-model-info model-preprocess model-quantization plugin-classify plugin-hostile
-  plugin-json plugin-meta plugin-orientation plugin-out-of-memory plugin-overlay plugin-overload plugin-playback
+  model-labels model-model-file model-model-info model-preprocess model-quantization plugin-classify plugin-frame-image
+  plugin-hostile plugin-json plugin-meta plugin-orientation plugin-out-of-memory plugin-overlay plugin-overload plugin-playback
   plugin-properties plugin-region-tracker plugin-result-tracker training-augment training-calibration training-confidence
   training-duplicates training-event-file training-html training-image-folder training-learner training-loader
   training-metrics training-mix training-onnx training-picture training-recipe training-report training-team fuzz-json

@@ -413,6 +413,18 @@ TEST_F(Command, ErrorsComeBeforeTrainingStarts) {
   expect_error({}, "subcommand");
 }
 
+TEST_F(Command, ALossThatIsNoNumberEndsTheRunWithWhatToTry) {
+  const TemporaryFolder folder;
+  const std::string out = (folder / "m.pth").string(), huge = (folder / "huge.pth").string();
+  Checkpoint start = read_checkpoint(model());
+  for (auto& [name, tensor] : start.tensors) {
+    if (name == "fc.weight") tensor.fill_(3e38);
+  }
+  write_checkpoint(huge, start.tensors, {});
+  expect_error(Arguments{"train", data(), "--output", out, "--weights", huge} + kSmallNet, "lower --lr");
+  EXPECT_FALSE(fs::exists(out)) << "no network that is not finite";
+}
+
 TEST_F(Command, QuietLeavesStderrEmpty) {
   const TemporaryFolder folder;
   const Result result = run(Arguments{"train", data(), "--quiet", "--output", (folder / "m.pth").string()} +
