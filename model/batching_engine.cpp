@@ -226,7 +226,7 @@ void BatchingEngine::add(Stream& stream) {
 void BatchingEngine::remove(Stream& stream) {
   std::unique_lock lock(mutex_);
   std::erase(streams_, &stream);
-  std::erase_if(turns_, [&](const Turn& turn) { return turn.stream == &stream; });
+  leave_line(stream);
   batch_size_ = 1;
   for (const Stream* other : streams_) batch_size_ = std::max(batch_size_, other->batch_size());
   for (Batch& batch : batches_) {
@@ -247,23 +247,28 @@ void BatchingEngine::stand_in_line(const Stream& stream, bool waits) {
   std::erase_if(turns_, [&](const Turn& turn) {
     return turn.stream != &stream && !turn.waits && now - turn.since > patience;
   });
+  const std::size_t place = place_in_line(stream);
+  if (place == turns_.size()) turns_.push_back({.stream = &stream});
+  turns_[place].waits = waits;
+  turns_[place].since = now;
+}
+
+// How many are in front of the stream, or in the line where it is not.
+std::size_t BatchingEngine::place_in_line(const Stream& stream) const {
   const auto own =
-      std::find_if(turns_.begin(), turns_.end(), [&](const Turn& t) { return t.stream == &stream; });
-  if (own == turns_.end()) {
-    turns_.push_back({&stream, waits, now});
-  } else {
-    own->waits = waits;
-    own->since = now;
-  }
+      std::find_if(turns_.begin(), turns_.end(), [&](const Turn& turn) { return turn.stream == &stream; });
+  return static_cast<std::size_t>(own - turns_.begin());
+}
+
+void BatchingEngine::leave_line(const Stream& stream) {
+  std::erase_if(turns_, [&](const Turn& turn) { return turn.stream == &stream; });
 }
 
 // Whether a stream in the line may take a slot: those in front leave one for it, or the network would idle.
 bool BatchingEngine::has_turn(const Stream& stream) const {
   const Batch& batch = open_batch();
   const std::size_t free = room(batch) - std::min(room(batch), batch.slots.size());
-  const auto own =
-      std::find_if(turns_.begin(), turns_.end(), [&](const Turn& t) { return t.stream == &stream; });
-  return free > 0 && (!running_ || static_cast<std::size_t>(own - turns_.begin()) < free);
+  return free > 0 && (!running_ || place_in_line(stream) < free);
 }
 
 // A slot of the open batch, whose bytes the caller fills without a lock before it calls written().
@@ -277,7 +282,7 @@ BatchingEngine::Batch* BatchingEngine::reserve(Stream& stream, const std::shared
   } else if (!has_turn(stream)) {
     return nullptr;
   }
-  std::erase_if(turns_, [&](const Turn& turn) { return turn.stream == &stream; });
+  leave_line(stream);
   Batch& batch = open_batch();
   slot = batch.slots.size();
   request->state = EngineRequest::State::waiting;

@@ -56,7 +56,7 @@ class BatchingEngine final : public Engine {
   struct Turn {
     const Stream* stream = nullptr;
     bool waits = false;  // else it went away, and has a while to come again
-    Clock::time_point since;
+    Clock::time_point since{};
   };
 
   // Input of one run of the network, filled slot by slot.
@@ -74,6 +74,8 @@ class BatchingEngine final : public Engine {
   Batch* reserve(Stream& stream, const std::shared_ptr<EngineRequest>& request, const SubmitOptions& options,
                  std::size_t& slot);
   void stand_in_line(const Stream& stream, bool waits);
+  std::size_t place_in_line(const Stream& stream) const;
+  void leave_line(const Stream& stream);
   bool has_turn(const Stream& stream) const;
   void written(Batch& batch);
   std::size_t waiting(const Stream& stream) const;

@@ -67,9 +67,10 @@ class EngineListener {
 };
 
 struct SubmitOptions {
-  bool patient =
-      false;         ///< the batch need not go because of this picture, before it is full or go() is called
-  bool wait = true;  ///< for room in the open batch, at most for the run of another
+  /// The batch need not go because of this picture, before it is full or go() is called.
+  bool patient = false;
+  /// For room in the open batch, at most for the run of another.
+  bool wait = true;
 };
 
 /// One user of an engine: pictures in, from one thread. When it is gone, its listener is not told any more.
