@@ -18,14 +18,15 @@ struct InspectOptions {
 };
 
 void print_tensors(const Checkpoint& checkpoint) {
+  constexpr std::size_t widest = 64;  // one long name moves its own line, not all of them
   std::size_t width = 0;
   for (const auto& entry : checkpoint.tensors) {
-    width = std::max(width, entry.first.size());
+    width = std::max(width, std::min(text_width(entry.first), widest));
   }
   std::size_t bytes = 0;
   for (const auto& [name, tensor] : checkpoint.tensors) {
     bytes += tensor.nbytes();
-    std::printf("  %-*s  %-8s  %s\n", static_cast<int>(width), printable(name).c_str(),
+    std::printf("  %s  %-8s  %s\n", padded(printable(name), width).c_str(),
                 dtype_name(tensor.scalar_type()).c_str(), to_text(tensor.sizes().vec()).c_str());
   }
   std::printf("tensors: %zu, %.1f MB\n", checkpoint.tensors.size(), static_cast<double>(bytes) / 1e6);

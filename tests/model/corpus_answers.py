@@ -23,7 +23,7 @@ import torch
 # What we refuse and Python reads: a part of our message, and why.
 STRICTER = {
     r"CRC|contradicts itself|zip flags|data descriptor|compressed|encrypted": "zip: CRC, flags, sizes that disagree",
-    r"zip directory|zip64|several disks|zip entries|front of its first|behind its entry|zip archive|comment"
+    r"zip director(y|ies)|zip64|several disks|zip entries|front of its first|behind its entry|zip archive|comment"
     r"|in no folder|top folders|no entry where|unsafe name|stored and yet": "zip: nothing but what torch.save writes",
     r" twice": "names that are there twice",
     r"behind (the|its) ": "data behind the end",
@@ -43,12 +43,15 @@ WIDER = {
     r"Cannot use ``weights_only=True`` with files saved in the legacy .tar format": "the old tar format",
     r"Unsupported global|Unsupported class": "data beside the tensors is dropped unread",
     r"Unsupported operand": "opcodes of the protocols 4 and 5",
+    r"'utf-8' codec can't decode": "text beside the tensors is dropped unread",
 }
 
 
 def tensors_in(value, found, depth=0):
     if isinstance(value, torch.Tensor):
         bytes_ = value.detach().contiguous().view(-1).view(torch.uint8) if value.numel() else torch.zeros(0)
+        if value.dtype == torch.bool:
+            bytes_ = bytes_.ne(0).to(torch.uint8)  # PyTorch keeps the file's bytes, of which any but 0 is true
         digest = hashlib.sha256(bytes_.numpy().tobytes()).hexdigest()
         found.append([str(value.dtype).removeprefix("torch."), list(value.shape), digest])
     elif depth < 50 and isinstance(value, dict):

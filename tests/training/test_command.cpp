@@ -223,10 +223,13 @@ TEST_F(Command, InspectShowsArchitectureClassesAndTensors) {
 TEST_F(Command, InspectListsWhatIsNoResNetAndFails) {
   const TemporaryFolder folder;
   const std::string file = (folder / "other.safetensors").string();
-  write_safetensors(file, {{"encoder.weight", at::zeros({3, 4})}}, nullptr);
+  write_safetensors(file, {{"encoder.weight", at::zeros({3, 4})}, {std::string(1000, 'n'), at::zeros({1})}},
+                    nullptr);
   const Result result = run({"inspect", file});
   EXPECT_NE(result.code, 0);
-  EXPECT_TRUE(contains(result.out, "encoder.weight")) << result.out;
+  // A name of 1000 characters does not move the lines of the others.
+  EXPECT_TRUE(contains(result.out, "encoder.weight" + std::string(64 - 14, ' ') + "  float32   [3, 4]\n"))
+      << result.out;
   EXPECT_TRUE(contains(result.err, "not a supported ResNet")) << result.err;
 }
 
