@@ -1,5 +1,6 @@
+#include "training/epoch_row.h"
+
 #include "training/format.h"
-#include "training/trainer.h"
 
 namespace resnet {
 
@@ -34,30 +35,6 @@ std::string to_csv(const std::vector<EpochRow>& rows) {
                    row.val_loss, row.val_accuracy, row.lr, row.seconds, row.pictures_per_second);
   }
   return text;
-}
-
-std::filesystem::path last_path(const std::filesystem::path& output) {
-  return output.parent_path() / (output.stem().string() + ".last.safetensors");
-}
-
-std::filesystem::path labels_path(const std::filesystem::path& output) {
-  return output.parent_path() / "class_indices.json";
-}
-
-std::filesystem::path metrics_path(const std::filesystem::path& output) {
-  return output.parent_path() / "metrics.csv";
-}
-
-std::filesystem::path recipe_path(const std::filesystem::path& output) {
-  return output.parent_path() / "recipe.json";
-}
-
-std::filesystem::path report_path(const std::filesystem::path& output) {
-  return output.parent_path() / "report.html";
-}
-
-std::filesystem::path events_path(const std::filesystem::path& output) {
-  return output.parent_path() / "tensorboard" / output.stem();
 }
 
 }  // namespace resnet

@@ -9,8 +9,8 @@
 #include <nlohmann/json.hpp>
 
 #include "model/activation.h"
+#include "training/epoch_row.h"
 #include "training/predictions.h"
-#include "training/trainer.h"
 
 namespace resnet {
 

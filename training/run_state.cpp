@@ -2,6 +2,7 @@
 
 #include "model/error.h"
 #include "model/model_file.h"
+#include "training/run_files.h"
 
 namespace resnet {
 namespace {
@@ -61,8 +62,9 @@ void share_checkpoint(Checkpoint& checkpoint, const ProcessGroup& group) {
 }
 
 StartKind choose(const TrainingJob& job, std::filesystem::path& path) {
-  if (!job.fresh && std::filesystem::exists(last_path(job.output))) {
-    path = last_path(job.output);
+  const std::filesystem::path last = RunFiles(job.output).last();
+  if (!job.fresh && std::filesystem::exists(last)) {
+    path = last;
     return StartKind::last;
   }
   if (!job.fresh && std::filesystem::exists(job.output)) {

@@ -11,18 +11,15 @@
 #include <ATen/ops/zeros.h>
 
 #include "model/error.h"
-#include "model/file_io.h"
-#include "model/labels.h"
 #include "model/model_file.h"
 #include "training/class_balance.h"
 #include "training/confidence.h"
-#include "training/event_file.h"
 #include "training/format.h"
 #include "training/interrupt.h"
 #include "training/learner.h"
 #include "training/picture_input.h"
 #include "training/progress.h"
-#include "training/report.h"
+#include "training/run_files.h"
 #include "training/run_state.h"
 #include "training/speed_probe.h"
 #include "training/time_budget.h"
@@ -65,8 +62,6 @@ class Trainer {
   bool goes_on() const;
   void save_best();
   void save_last();
-  void save_text(const std::filesystem::path& path, const std::string& text) const;
-  void log_events(const EpochRow& row);
   void save_report() const;
   double seconds() const { return seconds_before_ + seconds_since(start_); }
   std::string title(const char* phase, int epoch) const;
@@ -87,7 +82,7 @@ class Trainer {
   int first_epoch_ = 1;                  ///< of this process
   PartOfEpoch part_;                     ///< that is done of the epoch at hand
   at::Tensor val_logits_, test_logits_;  ///< of the best network, as classify() gives them
-  std::unique_ptr<EventFile> events_;
+  RunFiles files_;
   TrainingResult result_;
 };
 
@@ -117,7 +112,7 @@ void zero_last_norms(const ResNet& network) {
 }
 
 Trainer::Trainer(const TrainingJob& job, Console& console)
-    : job_(job), group_(job.group), recipe_(job.recipe), console_(console) {
+    : job_(job), group_(job.group), recipe_(job.recipe), console_(console), files_(job.output) {
   const auto cache = std::make_shared<PictureCache>(job.cache_bytes, job.disk_cache_bytes);
   // Validation must see what serving sees: its pictures are never scaled beforehand.
   val_ = std::make_unique<PictureStore>(job.data.val, 0, false, cache);
@@ -408,10 +403,6 @@ Scores Trainer::score(const at::Tensor& logits, const PictureStore& store) const
   return scores_of(logits.index_select(0, at::tensor(rows, at::kLong)), labels);
 }
 
-void Trainer::save_text(const std::filesystem::path& path, const std::string& text) const {
-  write_file_atomically(path, [&](FileWriter& file) { file.write(text); });
-}
-
 void Trainer::save_best() {
   const BestEpoch& best = result_.best;
   ModelInfo info = info_;
@@ -424,9 +415,7 @@ void Trainer::save_best() {
   const ConfidenceFit fit = fit_confidence(predictions_of(val_logits_, *val_));
   info.temperature = temperature_ = fit.temperature;
   if (fit.threshold) info.threshold = fit.threshold->probability;
-  if (!group_.first()) return;
-  write_labels(labels_path(job_.output), info.classes);
-  save_model(job_.output, learner_->network(), info);
+  if (group_.first()) files_.save_network(learner_->network(), info);
 }
 
 void Trainer::save_last() {
@@ -440,7 +429,7 @@ void Trainer::save_last() {
   state.learner = learner_->state();  // gathers: all processes call it
   state.val = val_logits_;
   state.test = test_logits_;
-  if (group_.first()) save_run_state(last_path(job_.output), state);
+  if (group_.first()) save_run_state(files_.last(), state);
   saved_ = Clock::now();
 }
 
@@ -475,23 +464,8 @@ void Trainer::end_epoch(const EpochRow& row) {
   if (budget_) budget_->replan(row.epoch, row.epoch > first_epoch_ ? row.seconds : 0, seconds());
   save_last();
   if (!group_.first()) return;
-  save_text(metrics_path(job_.output), to_csv(result_.rows));
-  save_text(recipe_path(job_.output), to_json(recipe_).dump(2) + "\n");
-  log_events(row);
+  files_.save_epochs(result_.rows, recipe_);
   if (row.epoch == result_.best.epoch) save_report();
-}
-
-void Trainer::log_events(const EpochRow& row) {
-  if (!events_) events_ = std::make_unique<EventFile>(events_path(job_.output));
-  const auto add = [&](const char* tag, double value) {
-    events_->add_scalar(tag, row.epoch, static_cast<float>(value));
-  };
-  add("loss/train", row.train_loss);
-  add("loss/val", row.val_loss);
-  add("accuracy/train", row.train_accuracy);
-  add("accuracy/val", row.val_accuracy);
-  add("lr", row.lr);
-  add("pictures_per_second", row.pictures_per_second);
 }
 
 /// The run so far, and how its best network does on pictures that did not choose it, where there are some.
@@ -512,7 +486,7 @@ void Trainer::save_report() const {
                   {"pictures that chose the epoch", std::to_string(val_->usable().size())},
                   {"pictures that chose nothing", std::to_string(test_->usable().size())},
                   {"minutes", format("%.1f", seconds() / 60)}};
-  write_report(report_path(job_.output), report);
+  files_.save_report(report);
 }
 
 /// @return false: interrupted
@@ -554,7 +528,7 @@ TrainingResult Trainer::run() {
   if (!result_.rows.empty() && result_.rows.back().epoch != result_.best.epoch) save_report();
   result_.skipped = skipped_.size();
   if (!result_.interrupted && group_.first()) {
-    std::filesystem::remove(last_path(job_.output));
+    std::filesystem::remove(files_.last());
   }
   return result_;
 }

@@ -7,10 +7,9 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "model/architecture.h"
 #include "training/console.h"
+#include "training/epoch_row.h"
 #include "training/image_folder.h"
 #include "training/process_group.h"
 #include "training/recipe.h"
@@ -35,18 +34,6 @@ struct TrainingJob {
   ProcessGroup group;                   ///< who shares the work; the files are the first process's
 };
 
-/// One epoch's results; a row of metrics.csv.
-struct EpochRow {
-  int epoch = 0;  ///< from 1
-  double train_loss = 0, train_accuracy = 0, val_loss = 0, val_accuracy = 0;
-  double lr = 0;                                ///< at the end of the epoch
-  double seconds = 0, pictures_per_second = 0;  ///< of the training part
-};
-
-nlohmann::json to_json(const EpochRow& row);
-EpochRow epoch_row_from_json(const nlohmann::json& document);
-std::string to_csv(const std::vector<EpochRow>& rows);
-
 /// The epoch whose network is kept.
 struct BestEpoch {
   int epoch = 0;                        ///< 0: what the run started from is still the best
@@ -61,15 +48,6 @@ struct TrainingResult {
   bool interrupted = false;  ///< by Ctrl-C; `last` and the best so far are on disk
   std::size_t skipped = 0;   ///< pictures that could not be read
 };
-
-/// Beside the output: resnet34.last.safetensors, class_indices.json, metrics.csv, recipe.json, report.html,
-/// and the folder tensorboard/resnet34.
-std::filesystem::path last_path(const std::filesystem::path& output);
-std::filesystem::path labels_path(const std::filesystem::path& output);
-std::filesystem::path metrics_path(const std::filesystem::path& output);
-std::filesystem::path recipe_path(const std::filesystem::path& output);
-std::filesystem::path report_path(const std::filesystem::path& output);
-std::filesystem::path events_path(const std::filesystem::path& output);
 
 /// Trains and keeps the network with the best validation accuracy, of several the one with the least
 /// validation loss, in job.output. All processes of the group call it, with the same recipe and pictures, and
