@@ -22,9 +22,20 @@ enum class PixelFormat : std::uint8_t {
   ABGR,
   GRAY8,
   NV12,
+  NV21,
   I420,
-  YUY2
+  YV12,
+  Y42B,
+  Y444,
+  YUY2,
+  UYVY,
+  P010_10LE,
+  I420_10LE,
+  I422_10LE
 };
+
+/// What the samples of a pixel mean: red, green and blue in one plane; luma alone; luma and chroma.
+enum class PixelKind : std::uint8_t { packed, gray, yuv };
 
 /// Luma coefficients Kr and Kb: 0.299/0.114 (BT.601), 0.2126/0.0722 (BT.709), 0.2627/0.0593
 /// (BT.2020), 0.212/0.087 (SMPTE 240M), 0.30/0.11 (FCC).
@@ -57,17 +68,16 @@ struct Plane {
   std::ptrdiff_t stride = 0;  ///< bytes from a row to the next; may be negative
 };
 
-/// A picture in memory that somebody else owns. Formats of one plane use `planes[0]`; NV12 uses two,
-/// I420 three (Y, U, V).
+/// A picture in memory that somebody else owns, in as many planes as its format has (model/pixel_layout.h).
 struct Image {
   PixelFormat format = PixelFormat::RGB;
   int width = 0;
   int height = 0;
   std::array<Plane, 3> planes{};
   YuvMatrix matrix = YuvMatrix::bt601;  ///< YUV only
-  bool full_range = false;              ///< YUV and GRAY8: 0…255 rather than 16…235
-  ChromaSiting siting{};                ///< YUV with subsampled chroma only
-  double pixel_aspect = 1;              ///< width of a pixel over its height; 1/100…100
+  bool full_range = false;  ///< YUV and GRAY8: 0…255 rather than 16…235, or as much more as a sample has bits
+  ChromaSiting siting{};    ///< YUV with subsampled chroma only
+  double pixel_aspect = 1;  ///< width of a pixel over its height; 1/100…100
   Orientation orientation = Orientation::identity;
 };
 

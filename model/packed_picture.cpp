@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "model/pixel_layout.h"
 #include "model/yuv.h"
 
 namespace resnet {

@@ -27,11 +27,12 @@ RESNET_HD inline std::uint8_t clip_coefficient_sum(std::int32_t sum) {
   return static_cast<std::uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
-/// YUV to RGB in fixed point. Chroma comes in sixteenths around 0, so its weights have four bits less.
+/// YUV to 8-bit RGB in fixed point, for samples of `depth` bits. Chroma comes in sixteenths around 0, so its
+/// weights have four bits less.
 struct YuvCoefficients {
   std::int32_t luma_offset = 0;
-  std::int32_t luma = 0;                                         ///< 21 fraction bits
-  std::int32_t red_v = 0, green_u = 0, green_v = 0, blue_u = 0;  ///< 17 fraction bits
+  std::int32_t luma = 0;                                         ///< 21 fraction bits; 29 − depth
+  std::int32_t red_v = 0, green_u = 0, green_v = 0, blue_u = 0;  ///< 17 fraction bits; 25 − depth
 };
 constexpr int luma_bits = 21;
 constexpr int chroma_bits = luma_bits - 4;
@@ -55,12 +56,9 @@ RESNET_HD inline ChromaTap chroma_tap(int position, int samples, bool cosited) {
   return odd ? ChromaTap{half, next, 1} : ChromaTap{half > 0 ? half - 1 : 0, half, 3};
 }
 
-/// How a format's pixels lie in memory.
-enum class PixelKind : std::uint8_t { packed, gray, yuv };
-
 /// A picture in the memory of the CPU or of a GPU, with its format resolved to offsets.
 struct PixelSource {
-  const std::uint8_t* luma = nullptr;  ///< packed and gray: the pixels
+  const std::uint8_t* luma = nullptr;  ///< packed: the pixels
   std::ptrdiff_t luma_stride = 0;
   int luma_step = 1;                 ///< bytes from pixel to pixel
   int red = 0, green = 0, blue = 0;  ///< packed: byte of each channel in its pixel
@@ -69,25 +67,39 @@ struct PixelSource {
   int chroma_step = 1;
   int width = 0, height = 0;
   PixelKind kind = PixelKind::packed;
-  bool vertical_subsampling = false;
+  bool half_width = false, half_height = false;  ///< of the chroma
+  int depth = 8, shift = 0;                      ///< as in PixelLayout
   bool horizontal_cosited = true, vertical_cosited = false;
   YuvCoefficients yuv;
 };
 
 /// The two rows of chroma that row `y` mixes, and the second one's weight in quarters.
 RESNET_HD inline ChromaTap chroma_rows(const PixelSource& s, int y) {
-  if (!s.vertical_subsampling) return {y, y, 0};
+  if (!s.half_height) return {y, y, 0};
   return chroma_tap(y, (s.height + 1) / 2, s.vertical_cosited);
 }
 
+/// The same for column `x`.
+RESNET_HD inline ChromaTap chroma_columns(const PixelSource& s, int x) {
+  if (!s.half_width) return {x, x, 0};
+  return chroma_tap(x, (s.width + 1) / 2, s.horizontal_cosited);
+}
+
+/// Chroma without colour, in sixteenths.
+RESNET_HD inline std::int32_t chroma_zero(int depth) { return 16 << (depth - 1); }
+
+RESNET_HD inline std::int32_t load_sample(const PixelSource& s, const std::uint8_t* at) {
+  return s.depth > 8 ? ((at[0] | at[1] << 8) >> s.shift) & ((1 << s.depth) - 1) : at[0];
+}
+
 /// Chroma in sixteenths around 0: four samples, weighted in quarters each way.
-RESNET_HD inline std::int32_t mix_chroma(const std::uint8_t* plane, std::ptrdiff_t stride, int step,
-                                         ChromaTap rows, ChromaTap columns) {
+RESNET_HD inline std::int32_t mix_chroma(const PixelSource& s, const std::uint8_t* plane,
+                                         std::ptrdiff_t stride, ChromaTap rows, ChromaTap columns) {
   const std::uint8_t *a = plane + rows.first * stride, *b = plane + rows.second * stride;
-  const int i = columns.first * step, j = columns.second * step;
-  const std::int32_t first = a[i] * (4 - rows.weight) + b[i] * rows.weight;
-  const std::int32_t second = a[j] * (4 - rows.weight) + b[j] * rows.weight;
-  return first * (4 - columns.weight) + second * columns.weight - 128 * 16;
+  const int i = columns.first * s.chroma_step, j = columns.second * s.chroma_step;
+  const std::int32_t first = load_sample(s, a + i) * (4 - rows.weight) + load_sample(s, b + i) * rows.weight;
+  const std::int32_t second = load_sample(s, a + j) * (4 - rows.weight) + load_sample(s, b + j) * rows.weight;
+  return first * (4 - columns.weight) + second * columns.weight - chroma_zero(s.depth);
 }
 
 /// The pixel at (x, y) as 8-bit RGB.
@@ -99,14 +111,14 @@ RESNET_HD inline void load_rgb(const PixelSource& s, int x, int y, std::uint8_t*
     rgb[2] = pixel[s.blue];
     return;
   }
-  const std::int32_t luma = (pixel[0] - s.yuv.luma_offset) * s.yuv.luma;
+  const std::int32_t luma = (load_sample(s, pixel) - s.yuv.luma_offset) * s.yuv.luma;
   if (s.kind == PixelKind::gray) {
     rgb[0] = rgb[1] = rgb[2] = clip_yuv_sum(luma);
     return;
   }
-  const ChromaTap rows = chroma_rows(s, y), columns = chroma_tap(x, (s.width + 1) / 2, s.horizontal_cosited);
-  const std::int32_t u = mix_chroma(s.u, s.u_stride, s.chroma_step, rows, columns);
-  const std::int32_t v = mix_chroma(s.v, s.v_stride, s.chroma_step, rows, columns);
+  const ChromaTap rows = chroma_rows(s, y), columns = chroma_columns(s, x);
+  const std::int32_t u = mix_chroma(s, s.u, s.u_stride, rows, columns);
+  const std::int32_t v = mix_chroma(s, s.v, s.v_stride, rows, columns);
   rgb[0] = clip_yuv_sum(luma + s.yuv.red_v * v);
   rgb[1] = clip_yuv_sum(luma + s.yuv.green_u * u + s.yuv.green_v * v);
   rgb[2] = clip_yuv_sum(luma + s.yuv.blue_u * u);

@@ -7,47 +7,27 @@
 #include <string>
 
 #include "model/error.h"
-#include "model/row_narrower.h"
+#include "model/pixel_layout.h"
 #include "model/vectorise.h"
 
 namespace resnet {
 
 namespace {
 
-ChannelLayout channel_layout(PixelFormat format) {
-  switch (format) {
-    case PixelFormat::RGB:
-      return {3, 0, 1, 2};
-    case PixelFormat::BGR:
-      return {3, 2, 1, 0};
-    case PixelFormat::RGBx:
-    case PixelFormat::RGBA:
-      return {4, 0, 1, 2};
-    case PixelFormat::BGRx:
-    case PixelFormat::BGRA:
-      return {4, 2, 1, 0};
-    case PixelFormat::xRGB:
-    case PixelFormat::ARGB:
-      return {4, 1, 2, 3};
-    case PixelFormat::xBGR:
-    case PixelFormat::ABGR:
-      return {4, 3, 2, 1};
-    default:
-      return {1, 0, 0, 0};
-  }
-}
-
-YuvCoefficients make_yuv_coefficients(YuvMatrix which, bool full_range) {
+YuvCoefficients make_yuv_coefficients(YuvMatrix which, bool full_range, int depth) {
   constexpr std::array<std::array<double, 2>, 5> coefficients{
       {{0.299, 0.114}, {0.2126, 0.0722}, {0.2627, 0.0593}, {0.212, 0.087}, {0.30, 0.11}}};
   const auto [kr, kb] = coefficients.at(static_cast<std::size_t>(which));
   const double kg = 1 - kr - kb;
-  const double chroma = full_range ? 1.0 : 255.0 / 224.0;
-  const auto fixed = [](double x, int bits) {
-    return static_cast<std::int32_t>(std::lround(std::ldexp(x, bits)));
+  const int unit = 1 << (depth - 8);  // a step of 8 bits, in steps of the samples
+  // 255 of 8 bits is the highest value that all of the range has.
+  const double full = 255.0 * unit / (256 * unit - 1);
+  const double chroma = full_range ? full : 255.0 / 224.0;
+  const auto fixed = [depth](double x, int bits) {
+    return static_cast<std::int32_t>(std::lround(std::ldexp(x, bits - (depth - 8))));
   };
-  return {full_range ? 0 : 16,
-          fixed(full_range ? 1.0 : 255.0 / 219.0, luma_bits),
+  return {full_range ? 0 : 16 * unit,
+          fixed(full_range ? full : 255.0 / 219.0, luma_bits),
           fixed(2 * (1 - kr) * chroma, chroma_bits),
           fixed(-2 * kb * (1 - kb) / kg * chroma, chroma_bits),
           fixed(-2 * kr * (1 - kr) / kg * chroma, chroma_bits),
@@ -77,6 +57,11 @@ void check_image(const Image& image) {
   }
 }
 
+/// Two bytes wherever they lie: a frame's rows need not be aligned.
+using Sample16 [[gnu::aligned(1), gnu::may_alias]] = std::uint16_t;
+
+const Sample16* samples16(const std::uint8_t* bytes) { return reinterpret_cast<const Sample16*>(bytes); }
+
 // One row of chroma samples in quarters: two rows mixed.
 RESNET_VECTORISE void mix_rows(const std::uint8_t* a, const std::uint8_t* b, int step, int weight,
                                int samples, std::int16_t* __restrict out) {
@@ -96,9 +81,30 @@ RESNET_VECTORISE void mix_rows(const std::uint8_t* a, const std::uint8_t* b, int
   }
 }
 
+/// Which bits of two bytes are the sample.
+struct Bits16 {
+  int shift = 0, mask = 0;
+
+  explicit Bits16(const PixelSource& s) : shift(s.shift), mask((1 << s.depth) - 1) {}
+};
+
+// The same of samples of two bytes, `step` of them from one to the next.
+RESNET_VECTORISE void mix_rows16(const Sample16* a, const Sample16* b, Bits16 of, int step, int weight,
+                                 int samples, std::int16_t* __restrict out) {
+  const int other = 4 - weight, shift = of.shift, mask = of.mask;
+  const auto mix = [=](int first, int second) {
+    return static_cast<std::int16_t>(((first >> shift) & mask) * other + ((second >> shift) & mask) * weight);
+  };
+  if (step == 1) {
+    for (int i = 0; i < samples; ++i) out[i] = mix(a[i], b[i]);
+  } else {
+    for (int i = 0; i < samples; ++i) out[i] = mix(a[2 * i], b[2 * i]);
+  }
+}
+
 // Twice as many columns, in sixteenths around 0. in[-1] and in[samples] are there.
-RESNET_VECTORISE void widen(const std::int16_t* in, int samples, bool cosited, std::int16_t* __restrict out) {
-  constexpr int zero = 128 * 16;
+RESNET_VECTORISE void widen(const std::int16_t* in, int samples, bool cosited, int zero,
+                            std::int16_t* __restrict out) {
   if (cosited) {
     for (int i = 0; i < samples; ++i) {
       out[2 * i] = static_cast<std::int16_t>(4 * in[i] - zero);
@@ -112,12 +118,32 @@ RESNET_VECTORISE void widen(const std::int16_t* in, int samples, bool cosited, s
   }
 }
 
+// As many columns.
+RESNET_VECTORISE void keep_width(const std::int16_t* in, int samples, int zero,
+                                 std::int16_t* __restrict out) {
+  for (int i = 0; i < samples; ++i) out[i] = static_cast<std::int16_t>(4 * in[i] - zero);
+}
+
 RESNET_VECTORISE void apply_matrix(const YuvCoefficients& m, const std::uint8_t* luma, const std::int16_t* u,
                                    const std::int16_t* v, int count, std::uint8_t* __restrict red,
                                    std::uint8_t* __restrict green, std::uint8_t* __restrict blue) {
   const YuvCoefficients k = m;
   for (int i = 0; i < count; ++i) {
     const std::int32_t scaled = (luma[i] - k.luma_offset) * k.luma;
+    red[i] = clip_yuv_sum(scaled + k.red_v * v[i]);
+    green[i] = clip_yuv_sum(scaled + k.green_u * u[i] + k.green_v * v[i]);
+    blue[i] = clip_yuv_sum(scaled + k.blue_u * u[i]);
+  }
+}
+
+RESNET_VECTORISE void apply_matrix16(const YuvCoefficients& m, const Sample16* luma, Bits16 of,
+                                     const std::int16_t* u, const std::int16_t* v, int count,
+                                     std::uint8_t* __restrict red, std::uint8_t* __restrict green,
+                                     std::uint8_t* __restrict blue) {
+  const YuvCoefficients k = m;
+  const int shift = of.shift, mask = of.mask;
+  for (int i = 0; i < count; ++i) {
+    const std::int32_t scaled = (((luma[i] >> shift) & mask) - k.luma_offset) * k.luma;
     red[i] = clip_yuv_sum(scaled + k.red_v * v[i]);
     green[i] = clip_yuv_sum(scaled + k.green_u * u[i] + k.green_v * v[i]);
     blue[i] = clip_yuv_sum(scaled + k.blue_u * u[i]);
@@ -136,106 +162,96 @@ RESNET_VECTORISE void convert_gray(const YuvCoefficients& m, const std::uint8_t*
 
 }  // namespace
 
-PlaneSize plane_size(PixelFormat format, int width, int height, std::size_t plane) {
-  const int half = (width + 1) / 2, half_rows = (height + 1) / 2;
-  const bool planar = format == PixelFormat::I420, semiplanar = format == PixelFormat::NV12;
-  if (plane > 0) {
-    if (planar) return {half, half_rows};
-    if (semiplanar && plane == 1) return {std::ptrdiff_t{2} * half, half_rows};
-    return {};
-  }
-  if (format == PixelFormat::YUY2) return {std::ptrdiff_t{4} * half, height};
-  return {std::ptrdiff_t{channel_layout(format).step} * width, height};
-}
-
 PixelSource make_pixel_source(const Image& image) {
   check_image(image);
-  const auto& p = image.planes;
-  const ChannelLayout layout = channel_layout(image.format);
+  const PixelLayout& layout = layout_of(image.format);
+  const auto& [first, second, third] = layout.samples;
+  const auto plane = [&image](SamplePlace place) { return image.planes[place.plane].data + place.offset; };
   PixelSource s;
-  s.luma = p[0].data;
-  s.luma_stride = p[0].stride;
-  s.luma_step = layout.step;
-  s.red = layout.red;
-  s.green = layout.green;
-  s.blue = layout.blue;
+  s.kind = layout.kind;
+  s.luma_step = first.step;
+  s.luma_stride = image.planes[first.plane].stride;
   s.width = image.width;
   s.height = image.height;
+  s.depth = layout.depth;
+  s.shift = layout.shift;
+  if (layout.kind == PixelKind::packed) {
+    s.luma = image.planes[first.plane].data;
+    s.red = first.offset;
+    s.green = second.offset;
+    s.blue = third.offset;
+    return s;
+  }
+  s.luma = plane(first);
+  s.yuv = make_yuv_coefficients(image.matrix, image.full_range, layout.depth);
+  if (layout.kind == PixelKind::gray) return s;
+  s.u = plane(second);
+  s.v = plane(third);
+  s.u_stride = image.planes[second.plane].stride;
+  s.v_stride = image.planes[third.plane].stride;
+  s.chroma_step = second.step;
+  s.half_width = layout.half_width;
+  s.half_height = layout.half_height;
   s.horizontal_cosited = image.siting.horizontal_cosited;
   s.vertical_cosited = image.siting.vertical_cosited;
-  s.yuv = make_yuv_coefficients(image.matrix, image.full_range);
-  s.kind = PixelKind::yuv;
-  s.vertical_subsampling = true;
-  switch (image.format) {
-    case PixelFormat::NV12:
-      s.u = p[1].data;
-      s.v = p[1].data + 1;
-      s.u_stride = s.v_stride = p[1].stride;
-      s.chroma_step = 2;
-      break;
-    case PixelFormat::I420:
-      s.u = p[1].data;
-      s.v = p[2].data;
-      s.u_stride = p[1].stride;
-      s.v_stride = p[2].stride;
-      break;
-    case PixelFormat::YUY2:
-      s.luma_step = 2;
-      s.u = p[0].data + 1;
-      s.v = p[0].data + 3;
-      s.u_stride = s.v_stride = p[0].stride;
-      s.chroma_step = 4;
-      s.vertical_subsampling = false;
-      break;
-    case PixelFormat::GRAY8:
-      s.kind = PixelKind::gray;
-      break;
-    default:
-      s.kind = PixelKind::packed;
-      break;
-  }
   return s;
 }
 
+const std::int16_t* RowConverter::widened_chroma(const PixelSource& s, const std::uint8_t* plane,
+                                                 std::ptrdiff_t stride, int y, int begin, int end,
+                                                 std::vector<std::int16_t>& wide) {
+  // Samples first…last−1 cover the columns; one more at each end serves the interpolation.
+  const int per_sample = s.half_width ? 2 : 1;
+  const int all = (s.width + per_sample - 1) / per_sample, first = begin / per_sample,
+            last = (end + per_sample - 1) / per_sample, samples = last - first;
+  const int from = std::max(first - 1, 0), to = std::min(last + 1, all);
+  const auto padded = static_cast<std::size_t>(samples) + 2;
+  mixed_.resize(padded);
+  wide.resize(padded * static_cast<std::size_t>(per_sample));
+
+  const ChromaTap rows = chroma_rows(s, y);
+  const std::ptrdiff_t offset = std::ptrdiff_t{from} * s.chroma_step;
+  const std::uint8_t *a = plane + rows.first * stride + offset, *b = plane + rows.second * stride + offset;
+  std::int16_t* mixed = mixed_.data() + (from - first + 1);
+  if (s.depth > 8) {
+    mix_rows16(samples16(a), samples16(b), Bits16(s), s.chroma_step / 2, rows.weight, to - from, mixed);
+  } else {
+    mix_rows(a, b, s.chroma_step, rows.weight, to - from, mixed);
+  }
+  if (from == first) mixed_.front() = mixed_[1];
+  if (to == last) mixed_.back() = mixed_[padded - 2];
+  const int zero = chroma_zero(s.depth);
+  if (s.half_width) {
+    widen(mixed_.data() + 1, samples, s.horizontal_cosited, zero, wide.data());
+  } else {
+    keep_width(mixed_.data() + 1, samples, zero, wide.data());
+  }
+  return wide.data() + (begin - per_sample * first);
+}
+
 void RowConverter::convert(const PixelSource& s, int y, int begin, int end, std::uint8_t* out) {
-  const auto count = static_cast<std::size_t>(end - begin);
+  const int columns = end - begin;
+  const auto count = static_cast<std::size_t>(columns);
   std::uint8_t *red = out, *green = red + count, *blue = green + count;
   const std::uint8_t* luma = s.luma + y * s.luma_stride + static_cast<std::ptrdiff_t>(begin) * s.luma_step;
   if (s.kind == PixelKind::gray) {
-    convert_gray(s.yuv, luma, end - begin, red);
+    convert_gray(s.yuv, luma, columns, red);
     std::copy_n(red, count, green);
     std::copy_n(red, count, blue);
     return;
   }
-  // Chroma samples first…last−1 cover the columns; one more at each end serves the interpolation.
-  const int all = (s.width + 1) / 2, first = begin / 2, last = (end + 1) / 2, samples = last - first;
-  const int from = std::max(first - 1, 0), to = std::min(last + 1, all);
-  const auto padded = static_cast<std::size_t>(samples) + 2;
-  mixed_u_.resize(padded);
-  mixed_v_.resize(padded);
-  u_.resize(padded * 2);
-  v_.resize(padded * 2);
-
-  const ChromaTap rows = chroma_rows(s, y);
-  const auto spread = [&](const std::uint8_t* plane, std::ptrdiff_t stride, std::vector<std::int16_t>& mixed,
-                          std::vector<std::int16_t>& wide) {
-    const std::ptrdiff_t offset = std::ptrdiff_t{from} * s.chroma_step;
-    mix_rows(plane + rows.first * stride + offset, plane + rows.second * stride + offset, s.chroma_step,
-             rows.weight, to - from, mixed.data() + (from - first + 1));
-    if (from == first) mixed.front() = mixed[1];
-    if (to == last) mixed.back() = mixed[padded - 2];
-    widen(mixed.data() + 1, samples, s.horizontal_cosited, wide.data());
-  };
-  spread(s.u, s.u_stride, mixed_u_, u_);
-  spread(s.v, s.v_stride, mixed_v_, v_);
-
+  const std::int16_t* u = widened_chroma(s, s.u, s.u_stride, y, begin, end, u_);
+  const std::int16_t* v = widened_chroma(s, s.v, s.v_stride, y, begin, end, v_);
+  if (s.depth > 8) {
+    apply_matrix16(s.yuv, samples16(luma), Bits16(s), u, v, columns, red, green, blue);
+    return;
+  }
   if (s.luma_step == 2) {
     luma_.resize(count);
     every_second(luma, count, luma_.data());
     luma = luma_.data();
   }
-  const int odd = begin - 2 * first;
-  apply_matrix(s.yuv, luma, u_.data() + odd, v_.data() + odd, end - begin, red, green, blue);
+  apply_matrix(s.yuv, luma, u, v, columns, red, green, blue);
 }
 
 }  // namespace resnet

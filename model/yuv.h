@@ -9,14 +9,6 @@
 
 namespace resnet {
 
-/// Bytes of a row, and rows, of one of the planes of a picture of that size; 0 where the format lacks it. For
-/// even sizes also where, in bytes and rows, the pixel at (width, height) lies in that plane.
-struct PlaneSize {
-  std::ptrdiff_t row_bytes = 0;
-  int rows = 0;
-};
-PlaneSize plane_size(PixelFormat format, int width, int height, std::size_t plane);
-
 /// Resolves the format of a picture to offsets and fixed-point coefficients. No pixel is read.
 /// @throws Error unsupported for sides outside 1…32768, a missing plane or a stride shorter than its row
 PixelSource make_pixel_source(const Image& image);
@@ -30,9 +22,14 @@ class RowConverter {
   void convert(const PixelSource& source, int y, int begin, int end, std::uint8_t* out);
 
  private:
-  std::vector<std::int16_t> mixed_u_, mixed_v_;  // chroma samples in quarters, one more at each end
-  std::vector<std::int16_t> u_, v_;              // at luma resolution, in sixteenths around 0
-  std::vector<std::uint8_t> luma_;               // YUY2's, side by side
+  /// Row `y` of a plane of chroma at the columns begin…end−1, in sixteenths around 0.
+  const std::int16_t* widened_chroma(const PixelSource& source, const std::uint8_t* plane,
+                                     std::ptrdiff_t stride, int y, int begin, int end,
+                                     std::vector<std::int16_t>& wide);
+
+  std::vector<std::int16_t> mixed_;  // chroma samples in quarters, one more at each end
+  std::vector<std::int16_t> u_, v_;  // at luma resolution
+  std::vector<std::uint8_t> luma_;   // side by side, where a format has chroma between
 };
 
 }  // namespace resnet

@@ -22,6 +22,7 @@ std::shared_ptr<OpenModel> take_model(ClassifyState& s) {
   if (s.next_model) {
     old = std::exchange(s.model, std::exchange(s.next_model, nullptr));
     old->stream->go();
+    s.batch_time = s.model->batch_time;
   }
   return s.model;
 }

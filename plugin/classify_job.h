@@ -21,6 +21,7 @@ struct OpenModel {
   std::string path;
   std::shared_ptr<Engine> engine;
   std::unique_ptr<EngineStream> stream;  // goes before the engine
+  guint64 batch_time = 0;                // ns of a full batch when it was warmed up
 };
 
 /// What is to be found out about one frame.

@@ -63,10 +63,10 @@ std::shared_ptr<OpenModel> load(GstElement* element, const ClassifySettings& s, 
 }
 
 // Runs the network once, so that the first frame need not wait for one-time work.
-// @return whether it ran, with ns of a full batch in `batch_time`; if not, the message is on the bus
-bool warm_up(GstElement* element, const OpenModel& model, GstMessageType failure, guint64& batch_time) {
+// @return whether it ran; if not, the message is on the bus
+bool warm_up(GstElement* element, OpenModel& model, GstMessageType failure) {
   EngineError error;
-  batch_time = model.engine->warm_up(error);
+  model.batch_time = model.engine->warm_up(error);
   if (error) post_engine_message(element, failure, error);
   return !error;
 }
@@ -103,8 +103,7 @@ void restore_model_path(GstElement* element, ClassifyState& s, const std::string
 void reload(GstElement* element, ClassifyState& s, guint64 serial) {
   const ClassifySettings settings = settings_to_open(s);
   std::shared_ptr<OpenModel> model = load(element, settings, s.queue, GST_MESSAGE_WARNING);
-  guint64 batch_time = 0;
-  if (!model || !warm_up(element, *model, GST_MESSAGE_WARNING, batch_time)) {
+  if (!model || !warm_up(element, *model, GST_MESSAGE_WARNING)) {
     restore_model_path(element, s, settings.model);
     return;
   }
@@ -151,9 +150,8 @@ bool prepare_model(GstElement* element, ClassifyState& s) {
     if (!open_model(element, s)) return false;
   }
   const std::shared_ptr<OpenModel> model = s.current_model();
-  guint64 batch_time = 0;
-  if (!warm_up(element, *model, GST_MESSAGE_ERROR, batch_time)) return false;
-  s.batch_time = batch_time;
+  if (!warm_up(element, *model, GST_MESSAGE_ERROR)) return false;
+  s.batch_time = model->batch_time;
   s.seen_latency = 0;
   s.statistics.reset();
   s.output.reset();

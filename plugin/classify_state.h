@@ -43,10 +43,10 @@ struct ClassifyState {
   unsigned batch_size = 1;
   std::atomic<unsigned> max_in_flight{1};  // LATENCY queries come at any time
   GstClockTime batch_timeout = 0;
-  std::atomic<GstClockTime> batch_time{0};  // that the network takes for a full batch, at most
 
   std::atomic<bool> playing{false};
   std::atomic<bool> live{false};                // said the last LATENCY query
+  std::atomic<GstClockTime> batch_time{0};      // that the current model takes for a full batch, at most
   std::atomic<GstClockTime> seen_latency{0};    // what frames were seen to take, and some more; 0: none came
   std::atomic<GstClockTime> frame_duration{0};  // 0: not known
   std::atomic<GstClockTime> earliest_time{GST_CLOCK_TIME_NONE};  // running time before which frames are late

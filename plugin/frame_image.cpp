@@ -1,42 +1,17 @@
 #include "plugin/frame_image.h"
 
 #include <algorithm>
+#include <string_view>
+
+#include "model/pixel_layout.h"
 
 namespace resnet {
 
 namespace {
 
 PixelFormat pixel_format(GstVideoFormat format) {
-  switch (format) {
-    case GST_VIDEO_FORMAT_BGR:
-      return PixelFormat::BGR;
-    case GST_VIDEO_FORMAT_RGBx:
-      return PixelFormat::RGBx;
-    case GST_VIDEO_FORMAT_BGRx:
-      return PixelFormat::BGRx;
-    case GST_VIDEO_FORMAT_xRGB:
-      return PixelFormat::xRGB;
-    case GST_VIDEO_FORMAT_xBGR:
-      return PixelFormat::xBGR;
-    case GST_VIDEO_FORMAT_RGBA:
-      return PixelFormat::RGBA;
-    case GST_VIDEO_FORMAT_BGRA:
-      return PixelFormat::BGRA;
-    case GST_VIDEO_FORMAT_ARGB:
-      return PixelFormat::ARGB;
-    case GST_VIDEO_FORMAT_ABGR:
-      return PixelFormat::ABGR;
-    case GST_VIDEO_FORMAT_GRAY8:
-      return PixelFormat::GRAY8;
-    case GST_VIDEO_FORMAT_NV12:
-      return PixelFormat::NV12;
-    case GST_VIDEO_FORMAT_I420:
-      return PixelFormat::I420;
-    case GST_VIDEO_FORMAT_YUY2:
-      return PixelFormat::YUY2;
-    default:
-      return PixelFormat::RGB;
-  }
+  const std::string_view name = gst_video_format_to_string(format);
+  return std::ranges::find(pixel_layouts, name, &PixelLayout::name)->format;  // the caps allow no other
 }
 
 YuvMatrix yuv_matrix(GstVideoColorMatrix matrix) {
@@ -61,21 +36,6 @@ static_assert(static_cast<int>(Orientation::right_90) == GST_VIDEO_ORIENTATION_9
               static_cast<int>(Orientation::vertical) == GST_VIDEO_ORIENTATION_VERT &&
               static_cast<int>(Orientation::ul_lr) == GST_VIDEO_ORIENTATION_UL_LR &&
               static_cast<int>(Orientation::ur_ll) == GST_VIDEO_ORIENTATION_UR_LL);
-
-// Of the formats in one plane.
-int bytes_per_pixel(PixelFormat format) {
-  switch (format) {
-    case PixelFormat::GRAY8:
-      return 1;
-    case PixelFormat::YUY2:
-      return 2;
-    case PixelFormat::RGB:
-    case PixelFormat::BGR:
-      return 3;
-    default:
-      return 4;
-  }
-}
 
 }  // namespace
 
@@ -108,25 +68,12 @@ std::optional<Image> crop_image(const Image& image, Rectangle r) {
   if (r.x >= width || r.y >= height || r.width == 0 || r.height == 0) return std::nullopt;
   const guint right = r.x + std::min(r.width, width - r.x), bottom = r.y + std::min(r.height, height - r.y);
   Image part = image;
-  const auto move = [&part](std::size_t plane, std::ptrdiff_t x, std::ptrdiff_t y) {
-    part.planes[plane].data += y * part.planes[plane].stride + x;
-  };
-  const bool is_subsampled = image.format == PixelFormat::NV12 || image.format == PixelFormat::I420;
-  const guint x = is_subsampled || image.format == PixelFormat::YUY2 ? r.x & ~1U : r.x;
-  const guint y = is_subsampled ? r.y & ~1U : r.y;
-  switch (image.format) {
-    case PixelFormat::NV12:
-      move(0, x, y);
-      move(1, x, y / 2);
-      break;
-    case PixelFormat::I420:
-      move(0, x, y);
-      move(1, x / 2, y / 2);
-      move(2, x / 2, y / 2);
-      break;
-    default:
-      move(0, std::ptrdiff_t{bytes_per_pixel(image.format)} * x, y);
-      break;
+  const PixelLayout& layout = layout_of(image.format);
+  const guint x = layout.half_width ? r.x & ~1U : r.x, y = layout.half_height ? r.y & ~1U : r.y;
+  for (std::size_t i = 0; i < part.planes.size(); ++i) {
+    Plane& plane = part.planes[i];
+    const PlaneSize before = plane_size(image.format, static_cast<int>(x), static_cast<int>(y), i);
+    if (plane.data != nullptr) plane.data += before.rows * plane.stride + before.row_bytes;
   }
   part.width = static_cast<int>(right - x);
   part.height = static_cast<int>(bottom - y);

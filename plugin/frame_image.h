@@ -10,8 +10,9 @@
 namespace resnet {
 
 /// The formats of PixelFormat, as a caps string's list.
-#define RESNET_VIDEO_FORMATS \
-  "{ RGB, BGR, RGBx, BGRx, xRGB, xBGR, RGBA, BGRA, ARGB, ABGR, GRAY8, NV12, I420, YUY2 }"
+#define RESNET_VIDEO_FORMATS                                                                                \
+  "{ RGB, BGR, RGBx, BGRx, xRGB, xBGR, RGBA, BGRA, ARGB, ABGR, GRAY8, NV12, NV21, I420, YV12, Y42B, Y444, " \
+  "YUY2, UYVY, P010_10LE, I420_10LE, I422_10LE }"
 
 /// A mapped frame as the preprocessing sees it: pixels, strides, matrix, range and chroma siting. No copy.
 Image frame_image(const GstVideoFrame& frame);

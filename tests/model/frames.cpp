@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "model/pixel_layout.h"
 #include "model/yuv.h"
 
 namespace resnet {
@@ -22,22 +23,6 @@ void add_plane(Frame& frame, std::size_t plane, int row_bytes, int rows,
   frame.image.planes[plane] = layout.bottom_up
                                   ? Plane{memory.data() + (rows - 1) * signed_stride, -signed_stride}
                                   : Plane{memory.data(), signed_stride};
-}
-
-int bytes_per_pixel(PixelFormat format) {
-  switch (format) {
-    case PixelFormat::RGB:
-    case PixelFormat::BGR:
-      return 3;
-    case PixelFormat::GRAY8:
-    case PixelFormat::NV12:
-    case PixelFormat::I420:
-      return 1;
-    case PixelFormat::YUY2:
-      return 2;
-    default:
-      return 4;
-  }
 }
 
 }  // namespace
@@ -66,17 +51,26 @@ Frame make_frame(PixelFormat format, int width, int height, std::uint64_t seed, 
   frame.image.format = format;
   frame.image.width = width;
   frame.image.height = height;
-  const int half = (width + 1) / 2, half_rows = (height + 1) / 2;
-  const std::vector<std::uint8_t> noise = make_pixels(width + 2, 2 * height, seed);
-  const int row_bytes = format == PixelFormat::YUY2 ? 4 * half : bytes_per_pixel(format) * width;
-  add_plane(frame, 0, row_bytes, height, noise, layout);
-  const std::vector<std::uint8_t> chroma = make_pixels(width + 2, 2 * height, seed + 100);
-  if (format == PixelFormat::NV12) add_plane(frame, 1, 2 * half, half_rows, chroma, layout);
-  if (format == PixelFormat::I420) {
-    add_plane(frame, 1, half, half_rows, chroma, layout);
-    add_plane(frame, 2, half, half_rows, make_pixels(width + 2, 2 * height, seed + 200), layout);
+  for (std::size_t plane = 0; plane < frame.image.planes.size(); ++plane) {
+    const PlaneSize size = plane_size(format, width, height, plane);
+    if (size.rows == 0) continue;
+    // Noise of enough bytes, in all bits.
+    const std::vector<std::uint8_t> noise = make_pixels(width + 2, 2 * height, seed + 100 * plane);
+    add_plane(frame, plane, static_cast<int>(size.row_bytes), size.rows, noise, layout);
   }
   return frame;
+}
+
+std::vector<PixelFormat> all_formats() {
+  std::vector<PixelFormat> formats;
+  for (const PixelLayout& layout : pixel_layouts) formats.push_back(layout.format);
+  return formats;
+}
+
+std::vector<PixelFormat> yuv_formats() {
+  std::vector<PixelFormat> formats = all_formats();
+  std::erase_if(formats, [](PixelFormat format) { return layout_of(format).kind == PixelKind::packed; });
+  return formats;
 }
 
 Image view(const RgbPicture& picture) {
@@ -99,10 +93,6 @@ RgbPicture to_rgb(const Image& image) {
   return picture;
 }
 
-std::string name(PixelFormat format) {
-  constexpr std::array names{"RGB",  "BGR",  "RGBx", "BGRx",  "xRGB", "xBGR", "RGBA",
-                             "BGRA", "ARGB", "ABGR", "GRAY8", "NV12", "I420", "YUY2"};
-  return names.at(static_cast<std::size_t>(format));
-}
+std::string name(PixelFormat format) { return std::string(layout_of(format).name); }
 
 }  // namespace resnet

@@ -22,10 +22,9 @@ struct RowLayout {
   bool bottom_up = false;  ///< negative strides
 };
 
-inline const std::array all_formats{
-    PixelFormat::RGB,   PixelFormat::BGR,  PixelFormat::RGBx, PixelFormat::BGRx, PixelFormat::xRGB,
-    PixelFormat::xBGR,  PixelFormat::RGBA, PixelFormat::BGRA, PixelFormat::ARGB, PixelFormat::ABGR,
-    PixelFormat::GRAY8, PixelFormat::NV12, PixelFormat::I420, PixelFormat::YUY2};
+/// Those of pixel_layouts, and the ones among them that are not RGB in one plane.
+std::vector<PixelFormat> all_formats();
+std::vector<PixelFormat> yuv_formats();
 
 /// The noise of pillow_cases.py.
 std::vector<std::uint8_t> make_pixels(int width, int height, std::uint64_t seed);

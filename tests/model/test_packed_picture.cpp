@@ -55,7 +55,7 @@ Preprocessing make_preprocessing(int resize_size, int crop_size) {
 TEST(PackedPicture, BecomesTheInputThatTheCpuMakes) {
   const std::array<std::array<int, 2>, 8> sizes{
       {{1, 1}, {2, 2}, {33, 57}, {320, 181}, {41, 400}, {5, 3}, {901, 64}, {64, 901}}};
-  for (const PixelFormat format : all_formats) {
+  for (const PixelFormat format : all_formats()) {
     for (const auto& [width, height] : sizes) {
       for (int variant = 0; variant < 4; ++variant) {
         Preprocessing preprocessing = make_preprocessing(40, 32);

@@ -155,7 +155,7 @@ TEST(Preprocess, EveryVectorUnitNarrowsRowsToTheSameBits) {
 TEST(Preprocess, EveryFormatEqualsItsRgbPicture) {
   const std::array<std::array<int, 2>, 7> sizes{
       {{1, 1}, {1, 40}, {50, 1}, {33, 57}, {320, 181}, {41, 400}, {64, 64}}};
-  for (const PixelFormat format : all_formats) {
+  for (const PixelFormat format : all_formats()) {
     for (const auto& [width, height] : sizes) {
       for (const RowLayout layout : {RowLayout{0, false}, RowLayout{5, false}, RowLayout{3, true}}) {
         const Frame frame = make_frame(format, width, height, 5, layout);

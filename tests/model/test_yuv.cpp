@@ -20,12 +20,10 @@ class ExactYuv {
     constexpr std::array<std::array<double, 2>, 5> k{
         {{0.299, 0.114}, {0.2126, 0.0722}, {0.2627, 0.0593}, {0.212, 0.087}, {0.30, 0.11}}};
     const auto [kr, kb] = k.at(static_cast<std::size_t>(image_.matrix));
-    const bool full = image_.full_range;
-    const int step = image_.format == PixelFormat::YUY2 ? 2 : 1;
-    const double luma = (at(0, x * step, y) - (full ? 0 : 16)) / (full ? 255.0 : 219.0);
     const bool gray = image_.format == PixelFormat::GRAY8;
-    const double cb = gray ? 0 : (chroma(0, x, y) - 128) / (full ? 255.0 : 224.0);
-    const double cr = gray ? 0 : (chroma(1, x, y) - 128) / (full ? 255.0 : 224.0);
+    const double luma = scaled(luma_sample(x, y), 16, 219);
+    const double cb = gray ? 0 : scaled(chroma(0, x, y), 128, 224);
+    const double cr = gray ? 0 : scaled(chroma(1, x, y), 128, 224);
     const double red = luma + 2 * (1 - kr) * cr, blue = luma + 2 * (1 - kb) * cb;
     const double green = (luma - kr * red - kb * blue) / (1 - kr - kb);
     return {std::clamp(red * 255, 0.0, 255.0), std::clamp(green * 255, 0.0, 255.0),
@@ -33,25 +31,59 @@ class ExactYuv {
   }
 
  private:
-  double at(std::size_t plane, int x, int y) const {
-    return image_.planes[plane].data[y * image_.planes[plane].stride + x];
+  bool is_any_of(std::initializer_list<PixelFormat> formats) const {
+    return std::ranges::find(formats, image_.format) != formats.end();
+  }
+  int unit() const {
+    return is_any_of({PixelFormat::P010_10LE, PixelFormat::I420_10LE, PixelFormat::I422_10LE}) ? 4 : 1;
+  }
+  // A value of 8 or more bits that is `zero` of 8 without light or colour, and of such a range.
+  double scaled(double value, int zero, double range) const {
+    if (image_.full_range) return (value - (zero == 16 ? 0 : zero * unit())) / (256 * unit() - 1);
+    return (value - zero * unit()) / (range * unit());
+  }
+  double at(int plane, int x, int y) const {
+    const Plane& p = image_.planes[static_cast<std::size_t>(plane)];
+    if (unit() == 1) return p.data[y * p.stride + x];
+    const int word = p.data[y * p.stride + 2 * x] + 256 * p.data[y * p.stride + 2 * x + 1];
+    return image_.format == PixelFormat::P010_10LE ? word / 64 : word % 1024;
+  }
+  double luma_sample(int x, int y) const {
+    if (image_.format == PixelFormat::YUY2) return at(0, 2 * x, y);
+    return image_.format == PixelFormat::UYVY ? at(0, 2 * x + 1, y) : at(0, x, y);
   }
   double sample(int which, int i, int j) const {
-    i = std::clamp(i, 0, (image_.width + 1) / 2 - 1);
-    if (image_.format == PixelFormat::YUY2) return at(0, 4 * i + 1 + 2 * which, j);
-    j = std::clamp(j, 0, (image_.height + 1) / 2 - 1);
-    if (image_.format == PixelFormat::NV12) return at(1, 2 * i + which, j);
-    return at(static_cast<std::size_t>(1 + which), i, j);
+    switch (image_.format) {
+      case PixelFormat::NV12:
+      case PixelFormat::P010_10LE:
+        return at(1, 2 * i + which, j);
+      case PixelFormat::NV21:
+        return at(1, 2 * i + 1 - which, j);
+      case PixelFormat::YV12:
+        return at(2 - which, i, j);
+      case PixelFormat::YUY2:
+        return at(0, 4 * i + 1 + 2 * which, j);
+      case PixelFormat::UYVY:
+        return at(0, 4 * i + 2 * which, j);
+      default:
+        return at(1 + which, i, j);
+    }
   }
   double chroma(int which, int x, int y) const {
-    const double u = image_.siting.horizontal_cosited ? x / 2.0 : (x - 0.5) / 2;
-    const bool full_height = image_.format == PixelFormat::YUY2;
-    const double v = full_height ? y : image_.siting.vertical_cosited ? y / 2.0 : (y - 0.5) / 2;
+    const bool all_columns = image_.format == PixelFormat::Y444;
+    const bool all_rows = is_any_of(
+        {PixelFormat::Y444, PixelFormat::Y42B, PixelFormat::YUY2, PixelFormat::UYVY, PixelFormat::I422_10LE});
+    const double u = all_columns ? x : image_.siting.horizontal_cosited ? x / 2.0 : (x - 0.5) / 2;
+    const double v = all_rows ? y : image_.siting.vertical_cosited ? y / 2.0 : (y - 0.5) / 2;
+    const int columns = all_columns ? image_.width : (image_.width + 1) / 2;
+    const int rows = all_rows ? image_.height : (image_.height + 1) / 2;
     const int i = static_cast<int>(std::floor(u)), j = static_cast<int>(std::floor(v));
+    const auto near = [&](int column, int row) {
+      return sample(which, std::clamp(column, 0, columns - 1), std::clamp(row, 0, rows - 1));
+    };
     const double a = u - i, b = v - j;
-    const int below = full_height ? j : j + 1;
-    return (1 - b) * ((1 - a) * sample(which, i, j) + a * sample(which, i + 1, j)) +
-           b * ((1 - a) * sample(which, i, below) + a * sample(which, i + 1, below));
+    return (1 - b) * ((1 - a) * near(i, j) + a * near(i + 1, j)) +
+           b * ((1 - a) * near(i, j + 1) + a * near(i + 1, j + 1));
   }
 
   const Image& image_;
@@ -87,8 +119,7 @@ void expect_near_exact(const Image& image) {
 }
 
 TEST(Yuv, EveryMatrixRangeAndSitingIsRoundedFromTheExactValue) {
-  for (const PixelFormat format :
-       {PixelFormat::NV12, PixelFormat::I420, PixelFormat::YUY2, PixelFormat::GRAY8}) {
+  for (const PixelFormat format : yuv_formats()) {
     for (int variant = 0; variant < 40; ++variant) {
       Frame frame = make_frame(format, 37, 23, static_cast<std::uint64_t>(variant + 1));
       frame.image.matrix = static_cast<YuvMatrix>(variant % 5);
@@ -100,8 +131,7 @@ TEST(Yuv, EveryMatrixRangeAndSitingIsRoundedFromTheExactValue) {
 }
 
 TEST(Yuv, OddAndTinySizes) {
-  for (const PixelFormat format :
-       {PixelFormat::NV12, PixelFormat::I420, PixelFormat::YUY2, PixelFormat::GRAY8}) {
+  for (const PixelFormat format : yuv_formats()) {
     for (int width = 1; width < 8; ++width) {
       for (int height = 1; height < 6; ++height) {
         Frame frame = make_frame(format, width, height, 4);
@@ -115,8 +145,7 @@ TEST(Yuv, OddAndTinySizes) {
 }
 
 TEST(Yuv, AnyColumnsOfARowEqualThoseOfTheWholeRow) {
-  for (const PixelFormat format :
-       {PixelFormat::NV12, PixelFormat::I420, PixelFormat::YUY2, PixelFormat::GRAY8}) {
+  for (const PixelFormat format : yuv_formats()) {
     const Frame frame = make_frame(format, 21, 5, 8, {7, true});
     const RgbPicture whole = to_rgb(frame.image);
     const PixelSource source = make_pixel_source(frame.image);

@@ -2,12 +2,14 @@
 #define RESNET_TESTS_PLUGIN_FIXTURE_H
 
 #include <string>
+#include <vector>
 
 #include <gst/check/gstharness.h>
 #include <gst/gst.h>
 #include <gst/video/video.h>
 #include <gtest/gtest.h>
 
+#include "model/pixel_layout.h"
 #include "plugin/classification_meta.h"
 
 namespace resnet {
@@ -47,6 +49,14 @@ inline GstVideoInfo video_info(GstVideoFormat format, guint width, guint height)
   gst_video_info_from_caps(&info, caps);
   gst_caps_unref(caps);
   return info;
+}
+
+/// What resnetclassify takes.
+inline std::vector<GstVideoFormat> every_format() {
+  std::vector<GstVideoFormat> formats;
+  for (const PixelLayout& layout : pixel_layouts)
+    formats.push_back(gst_video_format_from_string(std::string(layout.name).c_str()));
+  return formats;
 }
 
 /// What an element says on its bus.

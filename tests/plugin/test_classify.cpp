@@ -6,12 +6,6 @@
 namespace resnet {
 namespace {
 
-const GstVideoFormat every_format[] = {GST_VIDEO_FORMAT_RGB,  GST_VIDEO_FORMAT_BGR,   GST_VIDEO_FORMAT_RGBx,
-                                       GST_VIDEO_FORMAT_xRGB, GST_VIDEO_FORMAT_BGRx,  GST_VIDEO_FORMAT_xBGR,
-                                       GST_VIDEO_FORMAT_RGBA, GST_VIDEO_FORMAT_ARGB,  GST_VIDEO_FORMAT_BGRA,
-                                       GST_VIDEO_FORMAT_ABGR, GST_VIDEO_FORMAT_GRAY8, GST_VIDEO_FORMAT_NV12,
-                                       GST_VIDEO_FORMAT_I420, GST_VIDEO_FORMAT_YUY2};
-
 Classification result_of(GstBuffer* buffer) {
   const std::optional<Classification> result = read_classification_meta(buffer);
   EXPECT_TRUE(result.has_value());
@@ -32,7 +26,7 @@ void expect_result(const Classification& result, const std::vector<double>& expe
 }
 
 TEST_F(ResnetClassify, SaysToEveryFormatWhatTheNetworkSays) {
-  for (const GstVideoFormat format : every_format) {
+  for (const GstVideoFormat format : every_format()) {
     SCOPED_TRACE(gst_video_format_to_string(format));
     open({{"top-k", "5"}}, format, 75, 53);
     GstBuffer* in = frame(3);

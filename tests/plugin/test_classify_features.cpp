@@ -150,8 +150,7 @@ GstBuffer* cut(const GstVideoInfo& info, GstBuffer* whole, GstVideoInfo& part_in
 }
 
 TEST_F(ClassifyFeatures, TheCropMetaIsHonouredInEveryFormat) {
-  for (const GstVideoFormat format : {GST_VIDEO_FORMAT_RGB, GST_VIDEO_FORMAT_BGRx, GST_VIDEO_FORMAT_GRAY8,
-                                      GST_VIDEO_FORMAT_NV12, GST_VIDEO_FORMAT_I420, GST_VIDEO_FORMAT_YUY2}) {
+  for (const GstVideoFormat format : every_format()) {
     SCOPED_TRACE(gst_video_format_to_string(format));
     open({{"top-k", "5"}}, format, 96, 80);
     GstBuffer* in = frame(3);

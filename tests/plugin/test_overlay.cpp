@@ -41,11 +41,7 @@ class ResnetOverlay : public testing::Test {
 };
 
 TEST_F(ResnetOverlay, BlendsIntoEveryFormatThatItOffers) {
-  for (const GstVideoFormat format :
-       {GST_VIDEO_FORMAT_RGB, GST_VIDEO_FORMAT_BGR, GST_VIDEO_FORMAT_RGBx, GST_VIDEO_FORMAT_xRGB,
-        GST_VIDEO_FORMAT_BGRx, GST_VIDEO_FORMAT_xBGR, GST_VIDEO_FORMAT_RGBA, GST_VIDEO_FORMAT_ARGB,
-        GST_VIDEO_FORMAT_BGRA, GST_VIDEO_FORMAT_ABGR, GST_VIDEO_FORMAT_GRAY8, GST_VIDEO_FORMAT_NV12,
-        GST_VIDEO_FORMAT_I420, GST_VIDEO_FORMAT_YUY2}) {
+  for (const GstVideoFormat format : every_format()) {
     SCOPED_TRACE(gst_video_format_to_string(format));
     open(format, 161, 121);
     const Classification result = flowers();
