@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/flip.h>
 
 #include "model/activation.h"
@@ -78,22 +79,16 @@ bool Classifier::has_class_names() const { return !parts_->info.classes.empty();
 std::string Classifier::description() const { return parts_->executor->description(); }
 
 std::vector<Classifier::Result> Classifier::Parts::classify(at::Tensor& pictures) const {
+  at::Tensor logits = executor->run(pictures).logits;
+  if (options.flip_average) {
+    const at::Tensor plain = logits.clone();  // the executor's own memory is written again
+    pictures.copy_(pictures.flip({3}));
+    logits = (plain + executor->run(pictures).logits) / 2;
+  }
   std::vector<Result> results(static_cast<std::size_t>(pictures.size(0)));
-  const at::Tensor logits = executor->run(pictures).logits;
   for (std::size_t i = 0; i < results.size(); ++i) {
     const std::span<const float> row = row_of(logits, i);
     results[i] = {{row.begin(), row.end()}, make_probabilities(info, row)};
-  }
-  if (!options.flip_average) {
-    return results;
-  }
-  pictures.copy_(pictures.flip({3}));
-  const at::Tensor mirrored = executor->run(pictures).logits;
-  for (std::size_t i = 0; i < results.size(); ++i) {
-    std::vector<float>& probabilities = results[i].probabilities;
-    const std::vector<float> others = make_probabilities(info, row_of(mirrored, i));
-    std::transform(probabilities.begin(), probabilities.end(), others.begin(), probabilities.begin(),
-                   [](float a, float b) { return 0.5F * a + 0.5F * b; });
   }
   return results;
 }

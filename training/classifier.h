@@ -21,7 +21,7 @@ struct ClassifierOptions {
   std::string precision = "auto";     ///< "auto", "fp32", "bf16", "fp16"
   int threads = 0;                    ///< of the network; 0: all cores
   int batch_size = 8;
-  bool flip_average = false;  ///< mean of the probabilities of a picture and its mirror image
+  bool flip_average = false;  ///< probabilities of the mean logits of a picture and its mirror image
 };
 
 /// A model file applied to picture files.
@@ -42,7 +42,7 @@ class Classifier {
   std::string description() const;
 
   struct Result {
-    std::vector<float> logits;  ///< by class, of the picture itself: before temperature, no mirror image
+    std::vector<float> logits;         ///< by class, before temperature; with flip_average the mean
     std::vector<float> probabilities;  ///< by class, with the model's temperature
   };
   using OnResult = std::function<void(std::size_t index, const Result& result)>;

@@ -30,8 +30,9 @@ struct Look {
 static_assert(std::is_trivially_copyable_v<Look>, "it travels through the Loader as bytes");
 
 std::vector<std::string> split_names(const fs::path& root) {
-  if (!has_splits(root)) return {""};
-  std::vector<std::string> names{"train", "val"};
+  const std::optional<fs::path> val = validation_folder(root);
+  if (!val) return {""};
+  std::vector<std::string> names{"train", val->filename().string()};
   if (fs::is_directory(root / "test")) names.emplace_back("test");
   return names;
 }

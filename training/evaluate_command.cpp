@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 
@@ -26,22 +28,27 @@ struct EvaluateOptions {
   ClassifierOptions classifier;
   std::filesystem::path folder;
   std::filesystem::path report;  ///< empty: none
-  bool calibrate = false, json = false, strict = false;
+  bool held_out = false, calibrate = false, json = false, strict = false;
 };
 
-/// The folder itself, or its val/ when it holds train/ and val/.
+/// The folder itself, or what it validates with beside its train/.
 std::filesystem::path evaluated_folder(const std::filesystem::path& folder, Console& console) {
-  if (std::filesystem::is_directory(folder / "train") && std::filesystem::is_directory(folder / "val")) {
-    console.note("evaluating " + (folder / "val").string());
-    return folder / "val";
-  }
-  return folder;
+  const std::optional<std::filesystem::path> val = validation_folder(folder);
+  if (val) console.note("evaluating " + val->string());
+  return val.value_or(folder);
+}
+
+/// What training validates with.
+ImageFolder held_out_pictures(const std::filesystem::path& root) {
+  TrainingData data = open_training_data(root);
+  return {std::move(data.classes), std::move(data.val), std::move(data.not_pictures)};
 }
 
 /// What a model says of a folder's pictures.
 struct Evaluation {
   std::vector<std::string> classes;
   ConfusionMatrix matrix{0};
+  std::size_t among_five = 0;              ///< pictures whose class is one of the five most probable ones
   std::optional<Reliability> reliability;  ///< not of multi-label models
   std::vector<Prediction> predictions;     ///< to calibrate by and to report
   std::size_t skipped = 0;
@@ -51,7 +58,7 @@ struct Evaluation {
 std::optional<Evaluation> evaluate(const EvaluateOptions& options, Classifier& classifier,
                                    const ProcessGroup& group, Console& console) {
   const std::filesystem::path root = evaluated_folder(options.folder, console);
-  const ImageFolder folder = scan_image_folder(root);
+  const ImageFolder folder = options.held_out ? held_out_pictures(options.folder) : scan_image_folder(root);
   const std::vector<std::size_t> matched =
       match_classes(folder.classes, root, classifier.info().classes, classifier.classes().size());
   Evaluation evaluation;
@@ -77,7 +84,9 @@ std::optional<Evaluation> evaluate(const EvaluateOptions& options, Classifier& c
   }
   const auto add = [&](std::size_t index, const Classifier::Result& result) {
     const std::size_t label = matched[static_cast<std::size_t>(folder.samples[index].label)];
-    evaluation.matrix.add(label, best_classes(result.probabilities, 1).front());
+    const std::vector<std::size_t> best = best_classes(result.probabilities, 5);
+    evaluation.matrix.add(label, best.front());
+    if (std::find(best.begin(), best.end(), label) != best.end()) ++evaluation.among_five;
     if (evaluation.reliability) {
       evaluation.reliability->add(result.probabilities, label);
     }
@@ -99,12 +108,19 @@ std::optional<Evaluation> evaluate(const EvaluateOptions& options, Classifier& c
   return evaluation;
 }
 
+double top_five_accuracy(const Evaluation& evaluation) {
+  return static_cast<double>(evaluation.among_five) / static_cast<double>(evaluation.matrix.total());
+}
+
 void print_text(const Evaluation& evaluation, double temperature, const std::optional<ConfidenceFit>& fit) {
   std::printf("%s", evaluation_text(evaluation.matrix, evaluation.classes).c_str());
   const auto print = [](double used, const Reliability& reliability) {
     std::printf("temperature %g: expected calibration error %.4f, negative log likelihood %.4f\n", used,
                 reliability.expected_calibration_error(), reliability.negative_log_likelihood());
   };
+  if (evaluation.classes.size() > 5) {
+    std::printf("\ntop-5 accuracy: %.4f\n", top_five_accuracy(evaluation));
+  }
   if (evaluation.reliability) {
     std::printf("\n");
     print(temperature, *evaluation.reliability);
@@ -137,6 +153,7 @@ void print_json(const Evaluation& evaluation, const EvaluateOptions& options, co
   document["model"] = options.classifier.model.string();
   document["computed_on"] = classifier.description();
   document["skipped"] = evaluation.skipped;
+  if (evaluation.classes.size() > 5) document["top5_accuracy"] = top_five_accuracy(evaluation);
   if (evaluation.reliability) {
     document["temperature"] = classifier.info().temperature;
     document["calibration"] = to_json(*evaluation.reliability);
@@ -227,6 +244,9 @@ void add_evaluate_command(CLI::App& app, const bool& quiet, Action& action) {
       "evaluate", "Accuracy, scores per class, confusion matrix and calibration of a model");
   const auto options = std::make_shared<EvaluateOptions>();
   command.add_option("DIR", options->folder, "Folder with one sub-folder of pictures per class")->required();
+  command.add_flag(
+      "--held-out", options->held_out,
+      "Only the pictures that train validates with: of a folder without val/ a tenth of each class");
   add_classifier_options(command, options->classifier);
   command
       .add_flag(

@@ -10,6 +10,7 @@
 
 #include "model/error.h"
 #include "model/file_io.h"
+#include "model/quote.h"
 
 namespace resnet {
 namespace {
@@ -32,8 +33,9 @@ void require_folder(const fs::path& folder) {
   }
 }
 
-/// FNV-1a over the file's bytes, mixed so that the low and high bits are equally good.
-std::uint64_t hash_file(const fs::path& path) {
+/// FNV-1a over the file's bytes, mixed so that the low and high bits are equally good. Nothing: it cannot be
+/// read.
+std::optional<std::uint64_t> hash_file(const fs::path& path) try {
   std::uint64_t hash = 0xCBF29CE484222325U;
   const FileBytes bytes = read_file(path, kMaxHashedBytes);
   for (const std::uint8_t byte : bytes.span()) {
@@ -41,16 +43,19 @@ std::uint64_t hash_file(const fs::path& path) {
   }
   hash = (hash ^ (hash >> 33)) * 0xFF51AFD7ED558CCDU;
   return hash ^ (hash >> 33);
+} catch (const Error&) {
+  return std::nullopt;
 }
 
-/// Moves a part of each class out of `samples`: the files with the smallest hashes.
+/// Moves a part of each class out of `samples`: the files with the smallest hashes. What cannot be read
+/// stays: whoever reads the pictures says so.
 std::vector<Sample> take_part(std::vector<Sample>& samples, std::size_t classes, double part) {
   std::vector<std::vector<std::uint64_t>> by_class(classes);
-  std::vector<std::uint64_t> hashes;
+  std::vector<std::optional<std::uint64_t>> hashes;
   hashes.reserve(samples.size());
   for (const Sample& sample : samples) {
     hashes.push_back(hash_file(sample.path));
-    by_class[static_cast<std::size_t>(sample.label)].push_back(hashes.back());
+    if (hashes.back()) by_class[static_cast<std::size_t>(sample.label)].push_back(*hashes.back());
   }
   std::unordered_set<std::uint64_t> chosen;
   for (auto& values : by_class) {
@@ -62,7 +67,8 @@ std::vector<Sample> take_part(std::vector<Sample>& samples, std::size_t classes,
   }
   std::vector<Sample> taken, rest;
   for (std::size_t i = 0; i < hashes.size(); ++i) {
-    (chosen.contains(hashes[i]) ? taken : rest).push_back(std::move(samples[i]));
+    const bool is_taken = hashes[i] && chosen.contains(*hashes[i]);
+    (is_taken ? taken : rest).push_back(std::move(samples[i]));
   }
   samples = std::move(rest);
   return taken;
@@ -156,6 +162,25 @@ ImageFolder scan_image_folder(const fs::path& root) {
 
 namespace {
 
+bool holds_pictures(const fs::path& folder) {
+  std::error_code ignored;
+  const fs::directory_iterator entries(folder, ignored);
+  return std::any_of(begin(entries), end(entries), [](const fs::directory_entry& entry) {
+    std::error_code unused;
+    return has_picture_ending(entry.path()) && !entry.is_directory(unused);
+  });
+}
+
+/// The model file and class_indices.json could not hold others, which would be known after an epoch only.
+void check_class_names(const fs::path& root, const std::vector<std::string>& classes) {
+  for (const std::string& name : classes) {
+    if (!is_plain_utf8(name)) {
+      throw Error(ErrorCode::format, root.string() + " has a class folder " + quote(name) +
+                                         ", whose name is no UTF-8 or has control characters; rename it");
+    }
+  }
+}
+
 /// One of the folders train, val and test.
 std::vector<Sample> scan_part(const fs::path& root, const char* part, TrainingData& data) {
   ImageFolder folder = scan_image_folder(root / part);
@@ -171,16 +196,25 @@ std::vector<Sample> scan_part(const fs::path& root, const char* part, TrainingDa
 
 }  // namespace
 
-bool has_splits(const fs::path& root) {
-  return fs::is_directory(root / "train") && fs::is_directory(root / "val");
+std::optional<fs::path> validation_folder(const fs::path& root) {
+  if (!fs::is_directory(root / "train")) return std::nullopt;
+  for (const char* name : {"val", "valid", "validation"}) {
+    if (fs::is_directory(root / name)) return root / name;
+  }
+  // "train" may be a class, as cars and buses are; its pictures then lie in it.
+  if (list_classes(root / "train").size() < 2 || holds_pictures(root / "train")) return std::nullopt;
+  throw Error(ErrorCode::format,
+              root.string() +
+                  " has train/ and nothing to validate with; expected val/ beside it, or one "
+                  "sub-folder of pictures per class");
 }
 
 TrainingData open_training_data(const fs::path& root, double hold_out) {
   require_folder(root);
   TrainingData data;
-  if (has_splits(root)) {
+  if (const std::optional<fs::path> val = validation_folder(root)) {
     data.train = scan_part(root, "train", data);
-    data.val = scan_part(root, "val", data);
+    data.val = scan_part(root, val->filename().c_str(), data);
     if (fs::is_directory(root / "test")) data.test = scan_part(root, "test", data);
   } else {
     ImageFolder folder = scan_image_folder(root);
@@ -197,6 +231,7 @@ TrainingData open_training_data(const fs::path& root, double hold_out) {
     }
     data.test = std::exchange(data.val, take_part(data.train, data.classes.size(), hold_out));
   }
+  check_class_names(root, data.classes);
   if (data.classes.size() < 2) {
     throw Error(ErrorCode::format,
                 root.string() + " has one class (" + joined(data.classes) + "); training needs at least two");

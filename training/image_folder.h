@@ -2,6 +2,7 @@
 #define RESNET_TRAINING_IMAGE_FOLDER_H
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,8 +38,10 @@ std::vector<std::string> list_classes(const std::filesystem::path& root);
 /// @throws Error not_found, read, format: no folder, no class folders, a class folder without a picture
 ImageFolder scan_image_folder(const std::filesystem::path& root);
 
-/// Whether `root` holds `train` and `val`, rather than being one ImageFolder.
-bool has_splits(const std::filesystem::path& root);
+/// The folder that validates beside `root/train`: `root/val`, `root/valid` or `root/validation`; nothing
+/// where `root` is one ImageFolder.
+/// @throws Error format: `root/train` holds class folders and there is none beside it to validate with
+std::optional<std::filesystem::path> validation_folder(const std::filesystem::path& root);
 
 struct TrainingData {
   std::vector<std::string> classes;
@@ -49,12 +52,12 @@ struct TrainingData {
   std::vector<std::filesystem::path> not_pictures;
 };
 
-/// `root/train`, `root/val` and `root/test` if there is one, or one ImageFolder of which a tenth of each
-/// class (at least one picture, where a class has two) becomes `val`. The choice is by a hash of each file's
-/// bytes: it does not depend on names, and copies of a picture stay on one side, also across classes.
+/// `root/train`, validation_folder() and `root/test` if there is one, or one ImageFolder of which a tenth of
+/// each class (at least one picture, where a class has two) becomes `val`. The choice is by a hash of each
+/// file's bytes: it does not depend on names, and copies of a picture stay on one side, also across classes.
 /// @param hold_out more than 0: `val` becomes `test`, and so large a part of `train` becomes `val`
-/// @throws Error as scan_image_folder; also for fewer than two classes, class lists that differ, or a
-/// hold_out beside `root/test`
+/// @throws Error as scan_image_folder; also for fewer than two classes, class lists that differ, class names
+/// that are no UTF-8, or a hold_out beside `root/test`
 TrainingData open_training_data(const std::filesystem::path& root, double hold_out = 0);
 
 }  // namespace resnet

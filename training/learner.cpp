@@ -392,7 +392,7 @@ void Learner::step(std::size_t member, double lr) {
   }
 }
 
-at::Tensor Learner::evaluate(LabelledPixels& batch) {
+at::Tensor Learner::evaluate(LabelledPixels& batch, bool flip_average) {
   begin_evaluation();
   const std::size_t n = batch.labels.size();
   const at::Tensor input = to_input(batch);
@@ -403,7 +403,7 @@ at::Tensor Learner::evaluate(LabelledPixels& batch) {
     const auto begin = static_cast<std::int64_t>(n * part / parts);
     const at::Tensor some = input.narrow(0, begin, static_cast<std::int64_t>(n * (part + 1) / parts) - begin);
     outputs[part] = logits(saved().network, some);
-    if (recipe_.flip_average) {
+    if (flip_average) {
       outputs[part] = (outputs[part] + logits(saved().network, some.flip({3}))) / 2;
     }
   });

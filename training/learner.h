@@ -66,7 +66,8 @@ class Learner {
   /// together.
   void begin_evaluation() { train_mode(false); }
   /// [n, classes] fp32 on the CPU, by the network as it would be saved now.
-  at::Tensor evaluate(LabelledPixels& batch);
+  /// @param flip_average the mean of those of each picture and its mirror image
+  at::Tensor evaluate(LabelledPixels& batch, bool flip_average);
 
   /// What is validated and saved: a copy on the CPU with the mean of the parts' running statistics, or with
   /// recipe.ema the moving mean of everything.

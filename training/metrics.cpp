@@ -14,6 +14,9 @@ double ratio(std::size_t part, std::size_t whole) {
   return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
+/// Classes of a confusion matrix that can be read as text.
+constexpr std::size_t widest_matrix = 40;
+
 std::string fixed(double value) { return format("%.4f", value); }
 
 }  // namespace
@@ -40,15 +43,19 @@ ClassScores ConfusionMatrix::scores(std::size_t index) const {
     predictions += count(i, index);
   }
   const std::size_t hits = count(index, index);
-  return {ratio(hits, predictions), ratio(hits, truths), ratio(2 * hits, truths + predictions), truths};
+  return {ratio(hits, predictions), ratio(hits, truths), ratio(2 * hits, truths + predictions), truths,
+          predictions};
 }
 
 double macro_f1(const ConfusionMatrix& matrix) {
   double sum = 0;
+  std::size_t present = 0;
   for (std::size_t i = 0; i < matrix.classes(); ++i) {
-    sum += matrix.scores(i).f1;
+    const ClassScores scores = matrix.scores(i);
+    sum += scores.f1;
+    if (scores.support + scores.predicted > 0) ++present;
   }
-  return matrix.classes() == 0 ? 0 : sum / static_cast<double>(matrix.classes());
+  return present == 0 ? 0 : sum / static_cast<double>(present);
 }
 
 Interval wilson_interval(std::size_t part, std::size_t whole) {
@@ -96,9 +103,14 @@ std::string evaluation_text(const ConfusionMatrix& matrix, const std::vector<std
                      "  precision  recall      f1  pictures\n";
   for (std::size_t i = 0; i < names.size(); ++i) {
     const ClassScores scores = matrix.scores(i);
+    if (scores.support + scores.predicted == 0) continue;  // of a thousand classes a folder may have ten
     text += padded(names[i], width) + padded(fixed(scores.precision), 11, true) +
             padded(fixed(scores.recall), 8, true) + padded(fixed(scores.f1), 8, true) +
             padded(std::to_string(scores.support), 10, true) + "\n";
+  }
+  if (names.size() > widest_matrix) {
+    return text + "\n" + std::to_string(names.size()) +
+           " classes are too many for a confusion matrix here; --json prints it\n";
   }
   text += "\nconfusion matrix (rows: true class, columns: predicted class)\n" + padded("", width);
   const std::size_t cell = std::max<std::size_t>(6, width + 2);

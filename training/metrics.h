@@ -13,7 +13,8 @@ namespace resnet {
 /// zero_division=0).
 struct ClassScores {
   double precision = 0, recall = 0, f1 = 0;
-  std::size_t support = 0;  ///< pictures that are of this class
+  std::size_t support = 0;    ///< pictures that are of this class
+  std::size_t predicted = 0;  ///< pictures that were taken for it
 };
 
 /// How often pictures of one class were taken for another.
@@ -36,7 +37,7 @@ class ConfusionMatrix {
   std::vector<std::size_t> counts_;
 };
 
-/// The mean of the classes' F1.
+/// The mean of the F1 of the classes that pictures are of or were taken for (as scikit-learn's f1_score).
 double macro_f1(const ConfusionMatrix& matrix);
 
 struct Interval {
@@ -51,7 +52,7 @@ Interval wilson_interval(std::size_t part, std::size_t whole);
 /// "support"}], "macro_f1", "confusion_matrix": rows by true class, columns by predicted class}.
 nlohmann::json evaluation_json(const ConfusionMatrix& matrix, const std::vector<std::string>& classes);
 
-/// The same as a table to read.
+/// The same as a table to read, without classes that no picture is of or was taken for.
 std::string evaluation_text(const ConfusionMatrix& matrix, const std::vector<std::string>& classes);
 
 }  // namespace resnet

@@ -119,9 +119,7 @@ NamedTensors NetworkOptimizer::state() const {
 }
 
 void NetworkOptimizer::load_state(const NamedTensors& state, const std::string& where) {
-  if (kind_ == "sgd" && state.empty()) {
-    return;  // momentum 0 keeps none
-  }
+  if (state.empty()) return;  // sgd without momentum keeps none, and nobody does before the first step
   const std::map<std::string, at::Tensor> by_name(state.begin(), state.end());
   for (const auto& entry : parameters_) {
     const std::string& name = entry.first;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "model/error.h"
+#include "training/available_memory.h"
 
 namespace resnet {
 namespace {
@@ -77,9 +78,8 @@ void PictureCache::read(std::size_t offset, std::span<std::uint8_t> bytes) const
 
 std::ptrdiff_t default_picture_budget() {
   constexpr std::ptrdiff_t kMost = std::ptrdiff_t{4} << 30;
-  const long pages = sysconf(_SC_AVPHYS_PAGES);
-  const long page = sysconf(_SC_PAGESIZE);
-  return pages > 0 && page > 0 ? std::min(kMost, static_cast<std::ptrdiff_t>(pages) / 4 * page) : kMost / 8;
+  const std::optional<std::uint64_t> available = available_memory();
+  return available ? static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(kMost, *available / 4)) : kMost / 8;
 }
 
 }  // namespace resnet

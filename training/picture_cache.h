@@ -36,7 +36,7 @@ class PictureCache {
   int descriptor_ = -1;
 };
 
-/// A quarter of the memory that is free now, at most 4 GiB.
+/// A quarter of available_memory() now, at most 4 GiB.
 std::ptrdiff_t default_picture_budget();
 
 }  // namespace resnet

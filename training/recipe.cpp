@@ -164,10 +164,13 @@ double learning_rate(const Recipe& recipe, double epoch) {
     return recipe.lr * (part < rising ? cosine(first, 1, part / rising)
                                       : cosine(1, last, (part - rising) / (1 - rising)));
   }
-  if (epoch < recipe.warmup_epochs) return recipe.lr * epoch / recipe.warmup_epochs;
+  // Where the time is enough for few epochs, the rate has to come down again too.
+  const double warmup =
+      recipe.minutes > 0 ? std::min(recipe.warmup_epochs, 0.2 * recipe.epochs) : recipe.warmup_epochs;
+  if (epoch < warmup) return recipe.lr * epoch / warmup;
   if (recipe.schedule == "cosine") {
-    const double rest = std::max(1e-9, recipe.epochs - recipe.warmup_epochs);
-    return cosine(recipe.lr, 0, (epoch - recipe.warmup_epochs) / rest);
+    const double rest = std::max(1e-9, recipe.epochs - warmup);
+    return cosine(recipe.lr, 0, (epoch - warmup) / rest);
   }
   return recipe.lr;
 }

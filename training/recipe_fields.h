@@ -28,7 +28,7 @@ void visit_fields(AnyRecipe& r, const Visit& visit) {
   visit("weight_decay", r.weight_decay, Range{0, 1}, "Not on biases and batch norms");
   visit("schedule", r.schedule, Choices{"constant", "cosine", "one-cycle"},
         "Of the learning rate. cosine: down to 0; one-cycle: up from lr/25 for 0.3 of the time, then down to "
-        "nearly 0, as PyTorch's OneCycleLR");
+        "nearly 0, as PyTorch's OneCycleLR without its cycle of the momentum");
   visit("warmup_epochs", r.warmup_epochs, Range{0, 1000},
         "The learning rate rises from 0 for so long; not with one-cycle");
   visit("epochs", r.epochs, Range{1, 100000}, "Passes over the pictures");

@@ -89,6 +89,8 @@ void save_run_state(const std::filesystem::path& path, const RunState& state) {
                       {"best_loss", state.best.val_loss},
                       {"best_epoch", state.best.epoch},
                       {"part", to_json(state.part)},
+                      {"pictures", state.pictures},
+                      {"temperature", state.temperature},
                       {"seconds", state.seconds}};
   if (state.best.test_accuracy) info["training"]["best_test_accuracy"] = *state.best.test_accuracy;
   NamedTensors tensors = state.learner;
@@ -108,6 +110,8 @@ RunState read_run_state(const Checkpoint& checkpoint) {
       state.best.test_accuracy = training.at("best_test_accuracy").get<double>();
     }
     state.part = part_from_json(training.at("part"));
+    state.pictures = training.value("pictures", nlohmann::json());
+    state.temperature = training.value("temperature", state.temperature);
     state.seconds = training.at("seconds").get<double>();
     state.recipe = training.at("recipe");
     for (const nlohmann::json& row : training.at("rows")) {

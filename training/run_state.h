@@ -25,10 +25,12 @@ struct RunState {
   nlohmann::json recipe;
   std::vector<EpochRow> rows;  ///< one for each epoch done
   BestEpoch best;
-  PartOfEpoch part;      ///< of the epoch after those
-  double seconds = 0;    ///< that the run has taken
-  NamedTensors learner;  ///< Learner::state()
-  at::Tensor val, test;  ///< what the best network says: [pictures, classes], NaN where one was not read
+  PartOfEpoch part;         ///< of the epoch after those
+  nlohmann::json pictures;  ///< what identifies them; the state of other ones fits no further
+  double temperature = 1;   ///< of the best network
+  double seconds = 0;       ///< that the run has taken
+  NamedTensors learner;     ///< Learner::state()
+  at::Tensor val, test;     ///< what the best network says: [pictures, classes], NaN where one was not read
 };
 
 /// Writes `last`.

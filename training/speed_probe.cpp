@@ -89,7 +89,7 @@ Costs measure_costs(Learner& learner, PictureStore& train, PictureStore& val, co
   const double each = time_batches(loader, seconds / 3, [&](Batch& batch) {
     if (batch.indices.empty()) return;
     LabelledPixels pixels = labelled(batch, val, preprocessing.crop_size);
-    learner.evaluate(pixels);
+    learner.evaluate(pixels, recipe.flip_average);
   });
   costs.val_seconds = each * static_cast<double>(all_views);
   return costs;

@@ -1,19 +1,23 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <thread>
 
 #include <CLI/CLI.hpp>
 
 #include "model/error.h"
+#include "model/model_file.h"
 #include "training/commands.h"
 #include "training/console.h"
 #include "training/file.h"
 #include "training/interrupt.h"
 #include "training/picture_cache.h"
 #include "training/recipe_fields.h"
+#include "training/run_files.h"
 #include "training/trainer.h"
 
 namespace resnet {
@@ -55,9 +59,30 @@ std::optional<Architecture> make_architecture(const TrainOptions& options) {
   return options.arch.empty() ? std::nullopt : std::optional(find_architecture(options.arch));
 }
 
-std::string default_output(const std::optional<Architecture>& architecture) {
-  const std::string name = architecture ? architecture->name() : "resnet34";
+/// ARCH.pth, by the architecture that is asked for or that the weights have.
+std::string default_output(const TrainingJob& job) {
+  std::string name = job.architecture ? job.architecture->name() : "resnet34";
+  if (!job.architecture && !job.weights.empty()) {
+    if (job.group.first()) name = infer_architecture(read_checkpoint(job.weights)).architecture.name();
+    name = job.group.of_first(name);
+  }
   return (name.find(' ') == std::string::npos ? name : std::string("resnet")) + ".pth";
+}
+
+/// What a run reads it must not write.
+void check_inputs_stay(const TrainingJob& job, const std::filesystem::path& recipe_file) {
+  std::error_code ignored;
+  if (!job.weights.empty() && std::filesystem::equivalent(job.weights, job.output, ignored)) {
+    throw Error(ErrorCode::unsupported, "--weights " + job.weights.string() +
+                                            " is the file that this run would write; give another --output");
+  }
+  const std::filesystem::path recipe = RunFiles(job.output).recipe_path();
+  if (!recipe_file.empty() && std::filesystem::equivalent(recipe_file, recipe, ignored)) {
+    throw Error(ErrorCode::unsupported,
+                "--recipe " + recipe_file.string() +
+                    " is the file in which this run would write its own; rename it, or "
+                    "give an --output in another folder");
+  }
 }
 
 TrainingJob make_job(const TrainOptions& options) {
@@ -67,9 +92,11 @@ TrainingJob make_job(const TrainOptions& options) {
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / sharing);
   job.recipe = make_recipe(options);
   job.architecture = make_architecture(options);
-  job.output = options.output.empty() ? default_output(job.architecture) : options.output;
   job.weights = options.weights;
-  job.fresh = options.fresh;
+  job.output = options.output.empty() ? default_output(job) : options.output;
+  // What torchrun starts again goes on.
+  const char* restarts = std::getenv("TORCHELASTIC_RESTART_COUNT");
+  job.fresh = options.fresh && (restarts == nullptr || std::string_view(restarts) == "0");
   job.strict = options.strict;
   job.workers = options.workers.value_or(std::min({cores, job.recipe.batch_size, 8}));
   job.threads = options.threads.value_or(cores);
@@ -120,7 +147,10 @@ void print_summary(const TrainingJob& job, const TrainingResult& result) {
 int run_train(const TrainOptions& options, bool quiet) {
   TrainingJob job = make_job(options);
   Console console(quiet || !job.group.first());
-  if (job.group.first()) check_writable(job.output);
+  if (job.group.first()) {
+    check_inputs_stay(job, options.recipe_file);
+    check_writable(job.output);
+  }
   job.data = open_training_data(options.data, options.hold_out);
   describe(job, console);
   const TrainingResult result = train(job, console);
@@ -130,7 +160,8 @@ int run_train(const TrainOptions& options, bool quiet) {
   }
   if (job.group.first()) print_summary(job, result);
   if (result.interrupted) {
-    console.note("interrupted; the same command goes on after the last whole epoch");
+    console.note(std::string("interrupted; the same command") + (job.fresh ? " without --fresh" : "") +
+                 " goes on where it stopped");
     return kInterruptedExitCode;
   }
   return 0;
@@ -207,7 +238,8 @@ void add_machine_options(CLI::App& command, TrainOptions& o) {
   command.add_option("--workers", o.workers, "Threads that read pictures; default: min(cores, batch, 8)")
       ->check(CLI::Range(1, 256));
   command
-      .add_option("--cache-mb", o.cache_mb, "Memory for decoded pictures; default: a quarter of what is free")
+      .add_option("--cache-mb", o.cache_mb,
+                  "Memory for decoded pictures; default: a quarter of what is available, 4096 at most")
       ->check(CLI::Range(0L, 1L << 24));
   command
       .add_option("--cache-disk-mb", o.cache_disk_mb,

@@ -9,6 +9,7 @@
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
+#include <glib.h>
 
 #include "model/error.h"
 #include "model/model_file.h"
@@ -43,7 +44,7 @@ class Trainer {
   void load(ResNet& network, const NamedTensors& tensors, const std::filesystem::path& path, HeadPolicy head);
   std::unique_ptr<Learner> make_learner(const ResNet& network, const Recipe& recipe,
                                         const ProcessGroup& group) const;
-  void check_same_pictures() const;
+  nlohmann::json pictures() const;
   void resume(RunState state, const std::string& file);
   void begin_from_output(const StartingPoint& start);
   void check_all_pictures();
@@ -55,12 +56,12 @@ class Trainer {
   Agreement agree(std::size_t pictures) const;
   bool train_epoch(int epoch, EpochRow& row);
   void train_batch(Batch& batch, std::size_t all, int epoch, double at, int size);
-  std::optional<at::Tensor> classify(PictureStore& store, const std::string& title);
+  std::optional<at::Tensor> classify(PictureStore& store, const std::string& title, bool flip_average);
   Scores score(const at::Tensor& logits, const PictureStore& store) const;
   bool take_if_best(const EpochRow& row, const at::Tensor& logits);
   void end_epoch(const EpochRow& row);
   bool goes_on() const;
-  void save_best();
+  void save_best(const at::Tensor& served);
   void save_last();
   void save_report() const;
   double seconds() const { return seconds_before_ + seconds_since(start_); }
@@ -144,23 +145,28 @@ std::unique_ptr<Learner> Trainer::make_learner(const ResNet& network, const Reci
                                    group);
 }
 
-/// Every process shuffles and shares out by itself.
-void Trainer::check_same_pictures() const {
-  std::string all;
-  for (const auto* store : {train_.get(), val_.get(), test_.get()}) {
-    for (const Sample& sample : store->samples())
+/// A digest of each split: the names and classes of its pictures.
+nlohmann::json Trainer::pictures() const {
+  const auto digest = [](const PictureStore& store) {
+    std::string all;
+    for (const Sample& sample : store.samples())
       all += sample.path.filename().string() + '/' + std::to_string(sample.label) + '\n';
-    all += '\n';
-  }
-  if (!group_.same(all)) {
-    throw Error(ErrorCode::mismatch,
-                "the processes do not see the same pictures; each needs a copy of the data");
-  }
+    const std::unique_ptr<char, decltype(&g_free)> text(
+        g_compute_checksum_for_data(G_CHECKSUM_SHA256, reinterpret_cast<const guchar*>(all.data()),
+                                    all.size()),
+        g_free);
+    return std::string(text.get());
+  };
+  return {{"train", digest(*train_)}, {"val", digest(*val_)}, {"test", digest(*test_)}};
 }
 
 void Trainer::start() {
   torch::manual_seed(recipe_.seed);
-  check_same_pictures();
+  // Every process shuffles and shares out by itself.
+  if (!group_.same(pictures().dump())) {
+    throw Error(ErrorCode::mismatch,
+                "the processes do not see the same pictures; each needs a copy of the data");
+  }
   const StartingPoint start = find_start(job_);
   ResNet network(start.architecture, static_cast<int>(job_.data.classes.size()));
   info_.architecture = start.architecture;
@@ -196,6 +202,7 @@ void Trainer::start() {
 
 void Trainer::resume(RunState state, const std::string& file) {
   learner_->load_state(state.learner, file);
+  files_.go_on();
   result_.rows = std::move(state.rows);
   result_.best = state.best;
   first_epoch_ = static_cast<int>(result_.rows.size()) + 1;
@@ -203,7 +210,7 @@ void Trainer::resume(RunState state, const std::string& file) {
   seconds_before_ = state.seconds;
   val_logits_ = state.val;
   test_logits_ = state.test;
-  if (val_logits_.defined()) temperature_ = fit_confidence(predictions_of(val_logits_, *val_)).temperature;
+  temperature_ = state.temperature;
   console_.note("---Loading_Model---\n" + info_.architecture.name() + ", going on after epoch " +
                 std::to_string(result_.rows.size()) + " from " + file);
   // How many epochs the time is enough for was found out before.
@@ -212,6 +219,13 @@ void Trainer::resume(RunState state, const std::string& file) {
     console_.warn("the settings differ from those that " + file +
                   " was written with; going on with the new ones");
   }
+  const nlohmann::json now = pictures();
+  if (state.pictures == now) return;
+  // Places in an epoch's order and in the logits are those of other pictures.
+  console_.warn("the pictures differ from those that " + file +
+                " was written with; the epoch at hand begins anew with the new ones");
+  part_ = {};
+  val_logits_ = test_logits_ = at::Tensor();
 }
 
 void Trainer::begin_from_output(const StartingPoint& start) {
@@ -222,10 +236,12 @@ void Trainer::begin_from_output(const StartingPoint& start) {
                         metrics.value("val_accuracy", nlohmann::json()).is_number();
   if (recorded) {
     result_.best.val_accuracy = metrics.at("val_accuracy").get<double>();
-  } else if (const std::optional<at::Tensor> logits = classify(*val_, "valid")) {
+  } else if (const std::optional<at::Tensor> logits = classify(*val_, "valid", recipe_.flip_average)) {
     const Scores scores = score(*logits, *val_);
     result_.best.val_accuracy = scores.accuracy;
     result_.best.val_loss = scores.loss;
+  } else {
+    return;  // interrupted
   }
   console_.note(format("best val_accuracy so far: %.4f", result_.best.val_accuracy));
 }
@@ -356,7 +372,8 @@ bool Trainer::train_epoch(int epoch, EpochRow& row) {
 
 /// [pictures of the store, classes] logits of the network as it would be saved now, NaN where a picture could
 /// not be read. Nothing: interrupted.
-std::optional<at::Tensor> Trainer::classify(PictureStore& store, const std::string& bar_title) {
+std::optional<at::Tensor> Trainer::classify(PictureStore& store, const std::string& bar_title,
+                                            bool flip_average) {
   const std::vector<std::size_t> usable = store.usable();
   const Batches batches = batches_of(usable, static_cast<std::size_t>(std::min(recipe_.batch_size, 64)));
   Loader loader = load_views(store, info_.preprocessing, share_of(batches, group_.share(), 1), job_.workers);
@@ -373,7 +390,7 @@ std::optional<at::Tensor> Trainer::classify(PictureStore& store, const std::stri
     for (const auto& [index, why] : batch->failures) unread[static_cast<std::int64_t>(index)] = 1;
     if (!batch->indices.empty()) {
       LabelledPixels pixels = labelled(*batch, store, info_.preprocessing.crop_size);
-      const at::Tensor logits = learner_->evaluate(pixels);
+      const at::Tensor logits = learner_->evaluate(pixels, flip_average);
       for (std::size_t i = 0; i < batch->indices.size(); ++i)
         found[static_cast<std::int64_t>(batch->indices[i])] = logits[static_cast<std::int64_t>(i)];
     }
@@ -403,7 +420,8 @@ Scores Trainer::score(const at::Tensor& logits, const PictureStore& store) const
   return scores_of(logits.index_select(0, at::tensor(rows, at::kLong)), labels);
 }
 
-void Trainer::save_best() {
+/// @param served what the network says of the validation pictures themselves
+void Trainer::save_best(const at::Tensor& served) {
   const BestEpoch& best = result_.best;
   ModelInfo info = info_;
   info.metrics = {
@@ -412,7 +430,7 @@ void Trainer::save_best() {
     info.metrics["test_accuracy"] = *best.test_accuracy;
     info.metrics["test_pictures"] = test_->usable().size();
   }
-  const ConfidenceFit fit = fit_confidence(predictions_of(val_logits_, *val_));
+  const ConfidenceFit fit = fit_confidence(predictions_of(served, *val_));
   info.temperature = temperature_ = fit.temperature;
   if (fit.threshold) info.threshold = fit.threshold->probability;
   if (group_.first()) files_.save_network(learner_->network(), info);
@@ -426,6 +444,8 @@ void Trainer::save_last() {
   state.best = result_.best;
   state.part = part_;
   state.seconds = seconds();
+  state.temperature = temperature_;
+  state.pictures = pictures();
   state.learner = learner_->state();  // gathers: all processes call it
   state.val = val_logits_;
   state.test = test_logits_;
@@ -443,15 +463,19 @@ bool Trainer::take_if_best(const EpochRow& row, const at::Tensor& logits) {
   at::Tensor test_logits;
   if (!test_->usable().empty()) {
     // What the new best says of the pictures that choose nothing.
-    const std::optional<at::Tensor> said = classify(*test_, title("test", row.epoch));
+    const std::optional<at::Tensor> said = classify(*test_, title("test", row.epoch), recipe_.flip_average);
     if (!said) return false;
     best.test_accuracy = score(*said, *test_).accuracy;
     test_logits = *said;
   }
+  // What serves the network sees no mirror images, and its confidence is to be believed.
+  std::optional<at::Tensor> served = logits;
+  if (recipe_.flip_average) served = classify(*val_, title("confidence", row.epoch), false);
+  if (!served) return false;
   result_.best = best;
   val_logits_ = logits;
   test_logits_ = test_logits;
-  save_best();
+  save_best(*served);
   return true;
 }
 
@@ -495,7 +519,7 @@ bool Trainer::run_epoch(int epoch) {
   row.epoch = epoch + 1;
   if (!train_epoch(epoch, row)) return false;
   if (part_.counted == 0) throw Error(ErrorCode::format, "none of the pictures could be read");
-  const std::optional<at::Tensor> logits = classify(*val_, title("valid", epoch + 1));
+  const std::optional<at::Tensor> logits = classify(*val_, title("valid", epoch + 1), recipe_.flip_average);
   if (!logits) return false;
   const Scores scores = score(*logits, *val_);
   row.val_loss = scores.loss;
@@ -519,7 +543,8 @@ TrainingResult Trainer::run() {
   if (recipe_.minutes > 0 && goes_on()) plan_time();
   while (goes_on()) {
     if (group_.any(interrupted()) || !run_epoch(static_cast<int>(result_.rows.size()))) {
-      save_last();
+      // Before the first step there is nothing to go on from, and perhaps an earlier run's state.
+      if (!result_.rows.empty() || part_.pictures > 0) save_last();
       result_.interrupted = true;
       break;
     }

@@ -75,6 +75,42 @@ TEST_F(Command, EvaluateAsJson) {
   EXPECT_EQ(document["calibration"]["bins"].size(), 15U);
 }
 
+TEST_F(Command, EvaluateTheTenthThatTrainingKeepsOut) {
+  const TemporaryFolder folder;
+  write_two_colours(folder.path(), 20);
+  const Arguments command{"evaluate", "--model", model(), folder.path().string(), "--json"};
+  EXPECT_EQ(nlohmann::json::parse(run(command).out).at("pictures"), 40);
+  EXPECT_EQ(nlohmann::json::parse(run(command + Arguments{"--held-out"}).out).at("pictures"), 4);
+}
+
+TEST_F(Command, WhatTrainingReadsItDoesNotWrite) {
+  const TemporaryFolder folder;
+  const std::string weights = (folder / "w.pth").string(), recipe = (folder / "recipe.json").string();
+  fs::copy(model(), weights);
+  write_text(recipe, R"({"preset": "scratch"})");
+  expect_error(Arguments{"train", data(), "--weights", weights, "--output", weights}, "--weights");
+  expect_error(Arguments{"train", data(), "--recipe", recipe, "--output", (folder / "m.pth").string()},
+               "--recipe");
+  EXPECT_EQ(digest(weights), digest(model()));
+}
+
+TEST_F(Command, WhatAnotherRunLeftIsRenamed) {
+  const TemporaryFolder folder;
+  const std::string other = R"({"0": "azul"})";
+  write_text(folder / "class_indices.json", other);
+  for (const std::string name : {"a", "b"}) {
+    const Result result =
+        run(Arguments{"train", data(), "--output", (folder / (name + ".pth")).string()} + kSmallNet);
+    ASSERT_EQ(result.code, 0) << result.err;
+  }
+  EXPECT_EQ(read_text(folder / "class_indices.1.json"), other);
+  EXPECT_FALSE(fs::exists(folder / "class_indices.2.json")) << "both runs have the same classes";
+  for (const std::string name :
+       {"metrics.1.csv", "recipe.1.json", "report.1.html", "metrics.csv", "report.html"})
+    EXPECT_TRUE(fs::exists(folder / name)) << name;
+  EXPECT_FALSE(fs::exists(folder / "metrics.2.csv"));
+}
+
 TEST_F(Command, EvaluateAsText) {
   const Result result = run({"evaluate", "--model", model(), data(), "--flip-average"});
   ASSERT_EQ(result.code, 0) << result.err;

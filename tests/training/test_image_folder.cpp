@@ -65,6 +65,46 @@ TEST(ImageFolder, TrainAndValMustHaveTheSameClasses) {
   EXPECT_EQ(data.val.size(), 2U);
 }
 
+TEST(ImageFolder, WhatValidatesMayBeCalledOtherwiseButMustBeThere) {
+  const TemporaryFolder folder;
+  for (const std::string name : {"train/a/1.png", "train/b/1.png", "test/a/1.png", "test/b/1.png"})
+    write_text(folder / name, name);
+  // Not two classes called train and test.
+  EXPECT_NE(error_of([&] { open_training_data(folder.path()); }).find("expected val/"), std::string::npos);
+  write_text(folder / "valid/a/1.png", "1");
+  write_text(folder / "valid/b/1.png", "2");
+  const TrainingData data = open_training_data(folder.path());
+  EXPECT_EQ(data.classes, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(data.val.front().path, folder / "valid/a/1.png");
+}
+
+TEST(ImageFolder, TrainMayBeAClass) {
+  const TemporaryFolder folder;
+  for (const std::string name : {"train/1.png", "train/2.png", "bus/1.png", "bus/2.png"})
+    write_text(folder / name, name);
+  EXPECT_EQ(open_training_data(folder.path()).classes, (std::vector<std::string>{"bus", "train"}));
+}
+
+TEST(ImageFolder, NamesThatNoFileCouldHoldAreRefused) {
+  const TemporaryFolder folder;
+  write_text(folder / "a/1.png", "1");
+  write_text(folder /
+                 "\xfc"
+                 "bel/1.png",
+             "2");
+  EXPECT_NE(error_of([&] { open_training_data(folder.path()); }).find("is no UTF-8"), std::string::npos);
+}
+
+TEST(Split, WhatCannotBeReadIsLeftToTraining) {
+  const TemporaryFolder folder;
+  for (int i = 0; i < 20; ++i)
+    write_text(folder / ((i % 2 == 0 ? "a/" : "b/") + std::to_string(i) + ".png"), std::to_string(i));
+  std::filesystem::create_symlink(folder / "gone.png", folder / "a/link.png");
+  const TrainingData data = open_training_data(folder.path());
+  EXPECT_EQ(data.train.size() + data.val.size(), 21U);
+  EXPECT_EQ(data.val.size(), 2U);
+}
+
 TEST(Split, TakesATenthOfEachClassByContent) {
   const TemporaryFolder folder;
   const TemporaryFolder renamed;

@@ -61,6 +61,47 @@ TEST_F(Resume, ARunThatIsKilledAtAnyMomentGivesTheSameBits) {
   EXPECT_FALSE(fs::exists(folder / "parts/model.last.safetensors"));
 }
 
+// Whatever the optimiser: none has a state before the first step.
+TEST_F(Resume, ARunThatIsStoppedAtOnceGoesOn) {
+  const TemporaryFolder folder;
+  for (const std::string optimizer : {"adam", "adamw", "sgd"}) {
+    const std::string output = (folder / (optimizer + "/model.pth")).string();
+    const Arguments command =
+        Arguments{"train", data(), "--output", output, "--optimizer", optimizer, "--minutes", "0.05"} +
+        kSmallNet;
+    const pid_t child = start(command, folder / "out", folder / "err");
+    for (int i = 0; i < 3000 && !contains(read_text(folder / "err"), "measuring"); ++i)
+      std::this_thread::sleep_for(2ms);
+    kill(child, SIGINT);
+    wait_for(child);
+    const Result result = run(command);
+    EXPECT_EQ(result.code, 0) << optimizer << ": " << result.err;
+  }
+}
+
+TEST_F(Resume, PicturesMayHaveChangedMeanwhile) {
+  const TemporaryFolder folder;
+  fs::copy(data(), folder / "data", fs::copy_options::recursive);
+  const std::string output = (folder / "out/model.pth").string();
+  const Arguments command = Arguments{"train", (folder / "data").string(), "--output", output} + kSmallNet +
+                            Arguments{"--epochs", "400", "--save-minutes", "0.001"};
+  const pid_t child = start(command, folder / "stdout", folder / "stderr");
+  for (int i = 0; i < 3000 && !fs::exists(folder / "out/metrics.csv"); ++i) std::this_thread::sleep_for(10ms);
+  kill(child, SIGKILL);
+  wait_for(child);
+  int removed = 0;
+  for (const std::string part : {"train", "val"}) {
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::recursive_directory_iterator(folder / "data" / part))
+      if (entry.is_regular_file()) files.push_back(entry.path());
+    for (std::size_t i = 0; i + 1 < files.size(); i += 2, ++removed) fs::remove(files[i]);
+  }
+  ASSERT_GT(removed, 4);
+  const Result result = run(command + Arguments{"--epochs", "5", "--patience", "1"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(contains(result.err, "the pictures differ from those that")) << result.err;
+}
+
 TEST_F(Resume, TheRecipeThatWasTakenIsWrittenAndGivesTheSameAgain) {
   const TemporaryFolder folder;
   const std::string first = (folder / "first/model.pth").string();
