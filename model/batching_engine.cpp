@@ -90,6 +90,8 @@ class BatchingEngine::Stream final : public EngineStream {
     return true;
   }
 
+  void forget_the_last() noexcept override { last_.clear(); }
+
   bool is_like_the_last(const Image& image, double threshold) noexcept override {
     try {
       const auto side = static_cast<std::size_t>(engine_.info_.preprocessing.crop_size);

@@ -88,6 +88,8 @@ class EngineStream {
   /// Whether the network's input of the picture differs from that of the last one for which this was false by
   /// less than `threshold` 8-bit steps on average, or not at all. For the thread that submits.
   virtual bool is_like_the_last(const Image& image, double threshold) noexcept = 0;
+  /// The next picture is like no other. For the thread that submits.
+  virtual void forget_the_last() noexcept = 0;
   /// How many pictures of this stream are in the batch that has not gone.
   virtual std::size_t waiting() const noexcept = 0;
   /// Sends the batch that holds patient pictures of this stream. For any thread.
@@ -123,7 +125,7 @@ struct EngineModule {
   std::shared_ptr<Engine> (*open)(const EngineOptions& options, EngineError& error) noexcept;
 };
 
-constexpr std::uint32_t engine_module_version = 3;
+constexpr std::uint32_t engine_module_version = 4;
 
 }  // namespace resnet
 

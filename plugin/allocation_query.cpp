@@ -23,9 +23,6 @@ void add_held_buffers(GstQuery* query, guint held) {
   if (pools == 0 && caps && gst_video_info_from_caps(&info, caps)) {
     gst_query_add_allocation_pool(query, nullptr, static_cast<guint>(info.size), held, 0);
   }
-  if (!gst_query_find_allocation_meta(query, GST_VIDEO_META_API_TYPE, nullptr)) {
-    gst_query_add_allocation_meta(query, GST_VIDEO_META_API_TYPE, nullptr);
-  }
 }
 
 }  // namespace resnet

@@ -49,6 +49,15 @@ Kind kind_of(GstElement* element, ClassifyState& s, const OpenModel& model,
   return Kind::reuse;
 }
 
+// Where the caps do not say how long a frame lasts, it is seen from the timestamps.
+void note_frame_time(ClassifyState& s, GstClockTime pts) {
+  if (GST_VIDEO_INFO_FPS_N(&s.input.info) > 0) return;
+  const GstClockTime last = std::exchange(s.input.last_pts, pts);
+  if (!GST_CLOCK_TIME_IS_VALID(pts) || !GST_CLOCK_TIME_IS_VALID(last) || pts <= last) return;
+  const GstClockTime now = std::min<GstClockTime>(pts - last, GST_SECOND), before = s.frame_duration;
+  s.frame_duration = before > 0 ? (3 * before + now) / 4 : now;
+}
+
 // What of the frame a GstVideoCropMeta shows.
 Image visible(const Image& image, GstBuffer* buffer) {
   const GstVideoCropMeta* crop = gst_buffer_get_video_crop_meta(buffer);
@@ -68,7 +77,6 @@ bool submit_regions(ClassifyState& s, ClassifyJob& job, const Image& image, GstB
                     const ClassifySettings::Frame& settings, bool patient) {
   ClassifyState::Input& input = s.input;
   if (std::exchange(input.model, job.model) != job.model) input.regions.reset();
-  input.regions.next_frame();
   const std::vector<FrameRegion> regions = find_regions(buffer);
   const std::size_t first = std::exchange(input.first_region, 0);
   bool taken = true;
@@ -104,19 +112,24 @@ bool submit_frame_pixels(const ClassifyState& s, ClassifyJob& job, const Image& 
   return false;
 }
 
+bool fail_to_read(GstElement* element, GstBuffer* buffer) {
+  post_message(element, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+               "A frame does not hold what its caps say.",
+               "buffer of " + std::to_string(gst_buffer_get_size(buffer)) + " bytes");
+  return false;
+}
+
 // Gives the frame's pixels to the engine. @return false, with an error on the bus, when they are not there
 bool submit_pixels(GstElement* element, ClassifyState& s, ClassifyJob& job, GstBuffer* buffer,
                    const ClassifySettings::Frame& settings, bool patient) {
   GstVideoFrame frame;
   if (!gst_video_frame_map(&frame, &s.input.info, buffer,
-                           static_cast<GstMapFlags>(GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF))) {
-    post_message(element, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-                 "A frame does not hold what its caps say.",
-                 "buffer of " + std::to_string(gst_buffer_get_size(buffer)) + " bytes");
-    return false;
-  }
+                           static_cast<GstMapFlags>(GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF)))
+    return fail_to_read(element, buffer);
   const std::unique_ptr<GstVideoFrame, decltype(&gst_video_frame_unmap)> mapped(&frame,
                                                                                 gst_video_frame_unmap);
+  if (GST_VIDEO_FRAME_FORMAT(&frame) != GST_VIDEO_INFO_FORMAT(&s.input.info) || !is_whole(frame))
+    return fail_to_read(element, buffer);
   Image image = frame_image(frame);
   image.orientation = s.input.orientation;
   const bool taken = settings.inference_region == InferenceRegion::roi_list
@@ -142,7 +155,9 @@ GstFlowReturn submit_frame(GstElement* element, ClassifyState& s, BufferPtr buff
   const std::shared_ptr<ClassifyJob> job = s.jobs.take();
   job->arrival = steady_time();
   job->model = take_model(s);
+  note_frame_time(s, GST_BUFFER_PTS(buffer.get()));
   job->kind = kind_of(element, s, *job->model, settings, buffer.get());
+  if (job->kind != Kind::untouched) s.input.regions.next_frame();
   ClockPtr clock;
   if (job->kind == Kind::infer) {
     clock = batch_clock(element, s);

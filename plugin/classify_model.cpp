@@ -77,6 +77,12 @@ ClassifySettings settings_to_open(ClassifyState& s) {
   return s.settings;
 }
 
+// For a model that may not get to serve: the next start opens what is set then.
+ClassifySettings settings_to_try(ClassifyState& s) {
+  const std::lock_guard lock(s.settings_mutex);
+  return s.settings;
+}
+
 bool settings_are_opened(ClassifyState& s) {
   const std::lock_guard lock(s.settings_mutex);
   return s.settings_opened;
@@ -101,7 +107,7 @@ void restore_model_path(GstElement* element, ClassifyState& s, const std::string
 
 // In a thread of its own: loads the model that was set while frames run. The old one serves meanwhile.
 void reload(GstElement* element, ClassifyState& s, guint64 serial) {
-  const ClassifySettings settings = settings_to_open(s);
+  const ClassifySettings settings = settings_to_try(s);
   std::shared_ptr<OpenModel> model = load(element, settings, s.queue, GST_MESSAGE_WARNING);
   if (!model || !warm_up(element, *model, GST_MESSAGE_WARNING)) {
     restore_model_path(element, s, settings.model);

@@ -1,5 +1,6 @@
 #include "plugin/classify_output.h"
 
+#include <optional>
 #include <utility>
 
 #include "plugin/analytics_meta.h"
@@ -40,12 +41,14 @@ void track(ClassifyState::Output& out, const std::shared_ptr<ClassifyJob>& job, 
 bool is_of_regions(const ClassifyJob& job) { return job.used > 0 && job.parts[0].number >= 0; }
 
 // Results of frames that left without them are the last ones for those behind.
-void track_late_jobs(ClassifyState::Output& out, const Frame& settings) {
+// @return the error of one that failed
+std::optional<EngineError> track_late_jobs(ClassifyState::Output& out, const Frame& settings) {
   while (!out.late.empty() && out.late.front().job->done()) {
     const ClassifyState::LateJob late = std::move(out.late.front());
     out.late.pop_front();
     // A model that does not serve any more has nothing to say, however late it is.
-    if (error_of(*late.job) || late.job->model != out.model) continue;
+    if (late.job->model != out.model) continue;
+    if (const EngineError* error = error_of(*late.job)) return *error;
     if (is_of_regions(*late.job)) {
       track_late_regions(out, late.job, late.pts, settings);
     } else {
@@ -53,6 +56,7 @@ void track_late_jobs(ClassifyState::Output& out, const Frame& settings) {
     }
     late.job->model.reset();  // who reads its features must not keep it
   }
+  return std::nullopt;
 }
 
 Classification make_classification(GstElement* element, const ClassifyState::Output& out, GstBuffer* buffer,
@@ -219,9 +223,9 @@ GstFlowReturn finish_frame(GstElement* element, GstPad* source_pad, ClassifyStat
   const ClassifyJob& job = *item.job;
   const GstClockTime pts = GST_BUFFER_PTS(buffer.get());
   announce_model(element, out, job, buffer.get());
-  track_late_jobs(out, settings);
+  std::optional<EngineError> error = track_late_jobs(out, settings);
   const bool released = !job.done();
-  const EngineError* error = released ? nullptr : error_of(job);
+  if (const EngineError* own = released ? nullptr : error_of(job)) error = *own;
   if (error) {
     post_engine_message(element, GST_MESSAGE_ERROR, *error);
     return GST_FLOW_ERROR;

@@ -1,5 +1,6 @@
 #include "plugin/classify_queue.h"
 
+#include <algorithm>
 #include <iterator>
 #include <memory>
 #include <utility>
@@ -91,11 +92,16 @@ GstClockTime ClassifyQueue::oldest_deadline() {
   return GST_CLOCK_TIME_NONE;
 }
 
-// The caller holds the lock, and drops the items without it: a job's model may go with it.
-ClassifyQueue::Items ClassifyQueue::take_all() {
-  // A query is its caller's, who wakes up now; one that was popped stays pending until it is answered.
+// The caller holds the lock. A query is its caller's, who wakes up now; one that was popped stays pending
+// until it is answered.
+void ClassifyQueue::drop_queries() {
   const auto is_query = [](const Item& item) { return GST_IS_QUERY(item.object); };
   if (std::erase_if(items_, is_query) > 0) query_pending_ = false;
+}
+
+// The caller holds the lock, and drops the items without it: a job's model may go with it.
+ClassifyQueue::Items ClassifyQueue::take_all() {
+  drop_queries();
   buffers_ = 0;
   return std::exchange(items_, {});
 }
@@ -130,6 +136,26 @@ void ClassifyQueue::stop(GstFlowReturn flow) {
   }
   changed_.notify_all();
   drop(items);
+}
+
+bool ClassifyQueue::halt(GstFlowReturn flow) {
+  Items items;
+  bool eos = false;
+  {
+    const std::lock_guard lock(mutex_);
+    flow_ = flow;
+    eos = std::any_of(items_.begin(), items_.end(), [](const Item& item) {
+      return GST_IS_EVENT(item.object) && GST_EVENT_TYPE(item.object) == GST_EVENT_EOS;
+    });
+    if (flow == GST_FLOW_FLUSHING || flow == GST_FLOW_NOT_LINKED) {
+      drop_queries();
+    } else {
+      items = take_all();
+    }
+  }
+  changed_.notify_all();
+  drop(items);
+  return eos;
 }
 
 void ClassifyQueue::flush(GstPad* source_pad) {

@@ -49,6 +49,10 @@ class ClassifyQueue final : public EngineListener {
   void start();
   /// Every wait ends; what was in the queue is dropped.
   void stop(GstFlowReturn flow);
+  /// Downstream returned that: every wait ends. What is queued stays for the flush() or restart_after() that
+  /// follows on FLUSHING and NOT_LINKED, and is dropped otherwise.
+  /// @return whether an EOS was in the queue
+  bool halt(GstFlowReturn flow);
   /// The same for a flush: sticky events that outlive one (STREAM_START, CAPS, TAG, …) are stored on the pad.
   void flush(GstPad* source_pad);
   /// Starts again when it was stopped with that flow. @return whether it was
@@ -67,6 +71,7 @@ class ClassifyQueue final : public EngineListener {
   static bool is_buffer(const Item& item) { return GST_IS_BUFFER(item.object); }
   static bool may_leave(const Item& item) { return !is_buffer(item) || item.released || item.job->done(); }
   static void drop(Items& items);
+  void drop_queries();
   Items take_all();
   void clear();
   GstFlowReturn buffer_flow() const { return flow_ == GST_FLOW_OK && refuse_buffers_ ? GST_FLOW_EOS : flow_; }

@@ -21,13 +21,14 @@ void annotate(const OpenModel& model, const Track& track, GstBuffer* buffer, gin
               const Frame& settings, const std::string& stream) {
   if (track.result.empty()) return;
   const std::string& name = model.engine->model_name();
+  RegionClassification result{stream, name, track.result.age_at(GST_BUFFER_PTS(buffer))};
+  result.features = track.features;
   if (!track.result.probabilities().empty()) {
-    const RegionClassification result{stream, name, track.result.age_at(GST_BUFFER_PTS(buffer)),
-                                      class_scores(model, track.result, settings)};
+    result.scores = class_scores(model, track.result, settings);
     add_region_result(buffer, number, result);
     if (track.region.object) add_analytics_classes(buffer, result.scores, track.region.object);
   }
-  if (track.features) add_region_features(buffer, number, track.features.get(), name, stream);
+  if (track.features) add_region_features(buffer, number, result);
 }
 
 bool has_part(const ClassifyJob* job, gint number) {

@@ -208,7 +208,7 @@ void install_inference_properties(Installer& installer) {
       g_param_spec_double("change-threshold", "Change threshold",
                           "A frame whose network input differs less than this from the last classified one, "
                           "in 8-bit steps on average, carries that one's result (-1 = off, 0 = only if "
-                          "identical)",
+                          "identical). Not with inference-region=roi-list",
                           -1, 255, d.change_threshold, playing),
       false, [](auto& s) -> auto& { return s.frame.change_threshold; });
   installer.add(
@@ -270,9 +270,11 @@ void install_result_properties(Installer& installer) {
       g_param_spec_boolean("overlay", "Overlay", "Draw the classes on the video", d.overlay, playing), false,
       [](auto& s) -> auto& { return s.frame.overlay; });
   installer.add(
-      g_param_spec_boolean("on-change", "On change",
-                           "Post an element message \"resnetclassify-change\" when the first class changes",
-                           d.on_change, playing),
+      g_param_spec_boolean(
+          "on-change", "On change",
+          "Post an element message \"resnetclassify-change\" when the frame's first class changes. "
+          "Not with inference-region=roi-list",
+          d.on_change, playing),
       false, [](auto& s) -> auto& { return s.frame.on_change; });
   installer.install(g_param_spec_boxed("stats", "Statistics", "Counters, times and latencies since READY",
                                        GST_TYPE_STRUCTURE,

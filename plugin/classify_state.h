@@ -59,6 +59,7 @@ struct ClassifyState {
     Orientation orientation = Orientation::identity;  // by the stream's tags
     GstSegment segment{};
     guint64 frames = 0;  // since the segment began
+    GstClockTime last_pts = GST_CLOCK_TIME_NONE;
     RegionChoice regions;
     std::size_t first_region = 0;      // with which the next frame begins: the network had no room for it
     std::shared_ptr<OpenModel> model;  // that regions were given to

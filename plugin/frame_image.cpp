@@ -1,6 +1,7 @@
 #include "plugin/frame_image.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <string_view>
 
 #include "model/pixel_layout.h"
@@ -38,6 +39,30 @@ static_assert(static_cast<int>(Orientation::right_90) == GST_VIDEO_ORIENTATION_9
               static_cast<int>(Orientation::ur_ll) == GST_VIDEO_ORIENTATION_UR_LL);
 
 }  // namespace
+
+bool is_whole(const GstVideoFrame& frame) {
+  if (frame.meta == nullptr) return true;  // sizes were compared
+  for (guint c = 0; c < GST_VIDEO_FRAME_N_COMPONENTS(&frame); ++c) {
+    const auto plane = static_cast<guint>(GST_VIDEO_FRAME_COMP_PLANE(&frame, c));
+    const std::int64_t stride = GST_VIDEO_FRAME_PLANE_STRIDE(&frame, plane);
+    const std::int64_t rows = GST_VIDEO_FRAME_COMP_HEIGHT(&frame, c);
+    const std::int64_t sample_bits =
+        GST_VIDEO_FORMAT_INFO_DEPTH(frame.info.finfo, c) + GST_VIDEO_FORMAT_INFO_SHIFT(frame.info.finfo, c);
+    const std::int64_t step = GST_VIDEO_FRAME_COMP_PSTRIDE(&frame, c);
+    // Where samples do not lie at multiples of a step, all of the stride is taken to be used.
+    const std::int64_t row = step > 0 ? GST_VIDEO_FRAME_COMP_POFFSET(&frame, c) +
+                                            (GST_VIDEO_FRAME_COMP_WIDTH(&frame, c) - 1) * step +
+                                            (sample_bits + 7) / 8
+                                      : std::abs(stride);
+    const GstMapInfo& map = frame.map[plane];
+    const std::int64_t first =
+        static_cast<const guint8*>(GST_VIDEO_FRAME_PLANE_DATA(&frame, plane)) - map.data;
+    const std::int64_t last = first + (rows - 1) * stride;
+    if (std::min(first, last) < 0 || std::max(first, last) + row > static_cast<std::int64_t>(map.size))
+      return false;
+  }
+  return true;
+}
 
 Image frame_image(const GstVideoFrame& frame) {
   Image image;

@@ -14,7 +14,11 @@ namespace resnet {
   "{ RGB, BGR, RGBx, BGRx, xRGB, xBGR, RGBA, BGRA, ARGB, ABGR, GRAY8, NV12, NV21, I420, YV12, Y42B, Y444, " \
   "YUY2, UYVY, P010_10LE, I420_10LE, I422_10LE }"
 
-/// A mapped frame as the preprocessing sees it: pixels, strides, matrix, range and chroma siting. No copy.
+/// Whether the rows of a mapped frame lie in its memory: GStreamer believes what a GstVideoMeta says of it.
+bool is_whole(const GstVideoFrame& frame);
+
+/// A mapped frame, of a format in RESNET_VIDEO_FORMATS, as the preprocessing sees it: pixels, strides,
+/// matrix, range and chroma siting. No copy.
 Image frame_image(const GstVideoFrame& frame);
 
 /// A rectangle of pixels; may reach beyond the picture.

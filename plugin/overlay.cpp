@@ -59,10 +59,13 @@ void Overlay::set_format(const GstVideoInfo& info, bool attach) {
 }
 
 Overlay::Area Overlay::visible(GstBuffer* buffer) const {
-  const int width = GST_VIDEO_INFO_WIDTH(&info_), height = GST_VIDEO_INFO_HEIGHT(&info_);
   const GstVideoCropMeta* crop = gst_buffer_get_video_crop_meta(buffer);
-  const auto w = static_cast<guint>(width), h = static_cast<guint>(height);
-  if (crop == nullptr || crop->x >= w || crop->y >= h) return {0, 0, width, height};
+  const GstVideoMeta* meta = crop == nullptr ? nullptr : gst_buffer_get_video_meta(buffer);
+  // The caps of a cropped frame have the size of what is left; the pixels that the crop is of are the meta's.
+  const guint w = meta ? meta->width : static_cast<guint>(GST_VIDEO_INFO_WIDTH(&info_));
+  const guint h = meta ? meta->height : static_cast<guint>(GST_VIDEO_INFO_HEIGHT(&info_));
+  if (crop == nullptr || crop->x >= w || crop->y >= h)
+    return {0, 0, static_cast<int>(w), static_cast<int>(h)};
   return {static_cast<int>(crop->x), static_cast<int>(crop->y),
           static_cast<int>(std::min(crop->width, w - crop->x)),
           static_cast<int>(std::min(crop->height, h - crop->y))};
@@ -134,7 +137,8 @@ void Overlay::attach(GstBuffer* buffer) {
 bool Overlay::blend(GstBuffer* buffer) {
   GstVideoFrame frame;
   if (!gst_video_frame_map(&frame, &info_, buffer, GST_MAP_READWRITE)) return false;
-  const bool blended = gst_video_overlay_composition_blend(composition_.get(), &frame) != FALSE;
+  const bool blended =
+      is_whole(frame) && gst_video_overlay_composition_blend(composition_.get(), &frame) != FALSE;
   gst_video_frame_unmap(&frame);
   return blended;
 }

@@ -1,7 +1,8 @@
 #ifndef RESNET_PLUGIN_REGION_CHOICE_H
 #define RESNET_PLUGIN_REGION_CHOICE_H
 
-#include <unordered_map>
+#include <map>
+#include <utility>
 
 #include "plugin/classify_settings.h"
 #include "plugin/region_results.h"
@@ -26,7 +27,12 @@ class RegionChoice {
     guint64 classified = 0, seen = 0;  // the numbers of the last frames
   };
 
-  std::unordered_map<guint64, Object> objects_;  // by their numbers in the tracker
+  // An object is known by its number and its type: of another one it has no result yet.
+  static std::pair<guint64, GQuark> key_of(const FrameRegion& region) {
+    return {*region.tracking, region.type};
+  }
+
+  std::map<std::pair<guint64, GQuark>, Object> objects_;
   guint64 frame_ = 0;
 };
 

@@ -102,15 +102,36 @@ std::optional<DetectedObject> take_object(std::vector<DetectedObject>& objects,
   return object;
 }
 
-RegionClassification read(const GstStructure* s, const Found& found) {
+/// What both parameters have.
+RegionClassification read(const GstStructure* s) {
   const gchar* stream = gst_structure_get_string(s, "stream");
   const gchar* model = gst_structure_get_string(s, "model_name");
   guint64 age = 0;
   gst_structure_get_uint64(s, "age", &age);
-  RegionClassification result{stream ? stream : "", model ? model : "", age, read_scores(s),
-                              found.drawn != FALSE};
+  return {stream ? stream : "", model ? model : "", age};
+}
+
+RegionClassification read(const GstStructure* s, const Found& found) {
+  RegionClassification result = read(s);
+  result.scores = read_scores(s);
+  result.drawn = found.drawn != FALSE;
   if (result.scores.empty()) result.scores.push_back({found.id, found.label, found.probability});
   return result;
+}
+
+/// Adds the features to the result of the same stream, or a result of their own.
+void take_features(const GstStructure* s, std::vector<RegionClassification>& results) {
+  GstBuffer* values = nullptr;
+  if (!gst_structure_get(s, "values", GST_TYPE_BUFFER, &values, nullptr) || values == nullptr) return;
+  const std::shared_ptr<GstBuffer> features(values, gst_buffer_unref);
+  RegionClassification own = read(s);
+  const auto found = std::ranges::find(results, own.stream, &RegionClassification::stream);
+  if (found != results.end()) {
+    found->features = features;
+  } else {
+    own.features = features;
+    results.push_back(std::move(own));
+  }
 }
 
 }  // namespace
@@ -161,12 +182,12 @@ void add_region_result(GstBuffer* buffer, gint region, const RegionClassificatio
   replace_parameter(buffer, region, class_parameter, result.stream, s);
 }
 
-void add_region_features(GstBuffer* buffer, gint region, GstBuffer* features, const std::string& model,
-                         const std::string& stream) {
-  replace_parameter(buffer, region, features_parameter, stream,
-                    gst_structure_new(features_parameter, "values", GST_TYPE_BUFFER, features, "model_name",
-                                      G_TYPE_STRING, valid_utf8(model).c_str(), "stream", G_TYPE_STRING,
-                                      valid_utf8(stream).c_str(), nullptr));
+void add_region_features(GstBuffer* buffer, gint region, const RegionClassification& result) {
+  replace_parameter(buffer, region, features_parameter, result.stream,
+                    gst_structure_new(features_parameter, "values", GST_TYPE_BUFFER, result.features.get(),
+                                      "model_name", G_TYPE_STRING, valid_utf8(result.model).c_str(), "stream",
+                                      G_TYPE_STRING, valid_utf8(result.stream).c_str(), "age", G_TYPE_UINT64,
+                                      static_cast<guint64>(result.age), nullptr));
 }
 
 std::vector<RegionResult> read_region_results(GstBuffer* buffer) {
@@ -177,6 +198,8 @@ std::vector<RegionResult> read_region_results(GstBuffer* buffer) {
     for_each_parameter(meta, class_parameter, [&](const GstStructure* s) {
       if (const Found found = find(s); found.label) region.results.push_back(read(s, found));
     });
+    for_each_parameter(meta, features_parameter,
+                       [&](const GstStructure* s) { take_features(s, region.results); });
     regions.push_back(std::move(region));
     return true;
   });

@@ -2,6 +2,7 @@
 #define RESNET_PLUGIN_REGION_RESULTS_H
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,9 +35,10 @@ std::vector<FrameRegion> add_region_metas(GstBuffer* buffer);
 /// What an element found in a region.
 struct RegionClassification {
   std::string stream, model;
-  std::uint64_t age = 0;             ///< ns
-  std::vector<ClassScore> scores{};  ///< best first
-  bool drawn = false;                ///< the frame shows it already
+  std::uint64_t age = 0;                  ///< ns
+  std::vector<ClassScore> scores{};       ///< best first; empty: it is about features alone
+  bool drawn = false;                     ///< the frame shows it already
+  std::shared_ptr<GstBuffer> features{};  ///< native-endian 32-bit floats; null: none
 
   bool operator==(const RegionClassification&) const = default;
 };
@@ -58,9 +60,9 @@ struct RegionResult {
 void add_region_result(GstBuffer* buffer, gint region, const RegionClassification& result);
 
 /// The same with features: a parameter `features` with `values` (a GstBuffer of native-endian 32-bit floats),
-/// `model_name` and `stream`.
-void add_region_features(GstBuffer* buffer, gint region, GstBuffer* features, const std::string& model,
-                         const std::string& stream);
+/// `model_name`, `stream` and `age`.
+/// @param result with features
+void add_region_features(GstBuffer* buffer, gint region, const RegionClassification& result);
 
 /// The buffer's regions in their order.
 std::vector<RegionResult> read_region_results(GstBuffer* buffer);

@@ -103,6 +103,9 @@ ClassifyState& state_of(gpointer object) { return *self_of(object)->state; }
 constexpr const char* no_frame = "A frame could not be classified";
 constexpr const char* no_event = "An event could not be passed on";
 
+// Whether somebody has to be told of it.
+bool is_failure(GstFlowReturn flow) { return flow == GST_FLOW_NOT_LINKED || flow < GST_FLOW_EOS; }
+
 // ---- Sink pad ----
 
 GstFlowReturn chain(GstPad*, GstObject* parent, GstBuffer* buffer) {
@@ -141,7 +144,9 @@ bool set_sink_caps(GstResnetClassify* self, GstEvent* event) {
 void start_segment(ClassifyState& s, GstEvent* event) {
   gst_event_copy_segment(event, &s.input.segment);
   s.input.frames = 0;
+  s.input.last_pts = GST_CLOCK_TIME_NONE;
   s.input.regions.reset();
+  if (const auto model = s.current_model()) model->stream->forget_the_last();
   s.earliest_time = GST_CLOCK_TIME_NONE;
   s.queue.accept_buffers();
 }
@@ -161,8 +166,16 @@ gboolean flush_stop(GstResnetClassify* self, GstEvent* event) {
   ClassifyState& s = *self->state;
   const gboolean result = gst_pad_push_event(self->srcpad, event);
   s.earliest_time = GST_CLOCK_TIME_NONE;
-  s.output.reset();                // the task does not run
-  s.output.ask_downstream = true;  // the flush may have kept a CAPS event on the pad
+  s.output.reset();  // the task does not run
+  // The flush may have kept events on the pad that the task has not seen.
+  s.output.ask_downstream = true;
+  gst_pad_sticky_events_foreach(
+      self->srcpad,
+      [](GstPad*, GstEvent** event, gpointer overlay) -> gboolean {
+        static_cast<resnet::Overlay*>(overlay)->follow(*event);
+        return TRUE;
+      },
+      &s.output.overlay);
   s.queue.start();
   gst_pad_start_task(self->srcpad, loop, self, nullptr);
   return result;
@@ -200,7 +213,7 @@ gboolean sink_event(GstPad* pad, GstObject* parent, GstEvent* event) {
   if (queued) return TRUE;
   const GstFlowReturn flow = s.queue.flow();
   // Upstream may have nothing more to send that would return the error.
-  if (eos && (flow == GST_FLOW_NOT_LINKED || flow < GST_FLOW_EOS)) GST_ELEMENT_FLOW_ERROR(self, flow);
+  if (eos && is_failure(flow)) GST_ELEMENT_FLOW_ERROR(self, flow);
   return FALSE;
 }
 
@@ -234,8 +247,12 @@ void stop_after(GstResnetClassify* self, GstFlowReturn flow) {
     self->state->queue.refuse_buffers();  // the EOS event still has to pass
     return;
   }
-  self->state->queue.stop(flow);
+  const bool eos = self->state->queue.halt(flow);
   gst_pad_pause_task(self->srcpad);
+  if (!eos || !is_failure(flow)) return;
+  // As in GStreamer's queue: upstream has nothing more to send that would return the error.
+  GST_ELEMENT_FLOW_ERROR(self, flow);
+  gst_pad_push_event(self->srcpad, gst_event_new_eos());
 }
 
 void loop(gpointer data) {

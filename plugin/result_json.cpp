@@ -1,5 +1,6 @@
 #include "plugin/result_json.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include <nlohmann/json.hpp>
@@ -47,12 +48,16 @@ Json region_json(const RegionResult& region) {
                {"width", region.box.width},
                {"height", region.box.height}};
   if (region.tracking) json["id"] = *region.tracking;
-  json["class"] = region.results.empty() ? Json(nullptr) : class_json(region.results.front().scores.front());
+  const auto classified = std::ranges::find_if(
+      region.results, [](const RegionClassification& result) { return !result.scores.empty(); });
+  json["class"] = classified == region.results.end() ? Json(nullptr) : class_json(classified->scores.front());
   for (const RegionClassification& result : region.results) {
-    json["results"].push_back({{"stream", result.stream},
-                               {"classes", classes_json(result.scores)},
-                               {"age", result.age},
-                               {"model", result.model}});
+    Json found = {{"stream", result.stream},
+                  {"classes", result.scores.empty() ? Json(nullptr) : classes_json(result.scores)},
+                  {"age", result.age},
+                  {"model", result.model}};
+    if (result.features) found["features"] = features_json(result.features.get());
+    json["results"].push_back(std::move(found));
   }
   return json;
 }

@@ -64,7 +64,8 @@ void ResultTracker::reset() {
 }
 
 GstClockTime ResultTracker::age_at(GstClockTime pts) const {
-  return GST_CLOCK_TIME_IS_VALID(pts_) && GST_CLOCK_TIME_IS_VALID(pts) && pts > pts_ ? pts - pts_ : 0;
+  if (!GST_CLOCK_TIME_IS_VALID(pts_) || !GST_CLOCK_TIME_IS_VALID(pts)) return 0;
+  return std::max(pts, pts_) - std::min(pts, pts_);  // played backwards, the result is of a later frame
 }
 
 }  // namespace resnet

@@ -109,8 +109,10 @@ void add(const char* who, void (*run)(benchmark::State&, GstVideoFormat, Size), 
 int main(int argc, char** argv) {
   gst_init(&argc, &argv);
   for (const resnet::Size size : {resnet::Size{640, 360}, {1280, 720}, {1920, 1080}}) {
-    for (const GstVideoFormat format : {GST_VIDEO_FORMAT_NV12, GST_VIDEO_FORMAT_I420, GST_VIDEO_FORMAT_YUY2,
-                                        GST_VIDEO_FORMAT_RGB, GST_VIDEO_FORMAT_BGRx}) {
+    for (const GstVideoFormat format :
+         {GST_VIDEO_FORMAT_NV12, GST_VIDEO_FORMAT_I420, GST_VIDEO_FORMAT_YUY2, GST_VIDEO_FORMAT_Y444,
+          GST_VIDEO_FORMAT_P010_10LE, GST_VIDEO_FORMAT_I420_10LE, GST_VIDEO_FORMAT_RGB,
+          GST_VIDEO_FORMAT_BGRx}) {
       resnet::add("resnetclassify", resnet::ours, format, size);
       resnet::add("videoconvert", resnet::theirs, format, size);
     }

@@ -123,6 +123,15 @@ TEST_F(ClassifyFeatures, UnchangedPicturesAreNotClassifiedAgain) {
   EXPECT_EQ(stat("reused"), 1u);
 }
 
+TEST_F(ClassifyFeatures, AfterASegmentNoFrameIsLikeTheLast) {
+  open({{"change-threshold", "0"}});
+  classify(4);
+  start_segment();
+  EXPECT_EQ(classify(4)->age, 0u);
+  restart();
+  EXPECT_EQ(classify(4)->age, 0u);
+}
+
 /// A frame of the rectangle's pixels alone is what a region or a crop of it must be taken for.
 GstBuffer* cut(const GstVideoInfo& info, GstBuffer* whole, GstVideoInfo& part_info, int x, int y) {
   GstVideoInfo copy = info;

@@ -118,6 +118,19 @@ TEST_F(ClassifyRegions, ATrackedObjectIsClassifiedAgainAfterTheInterval) {
   EXPECT_EQ(stat("inferences"), 2u + 8u + 2u) << "another object";
 }
 
+TEST_F(ClassifyRegions, AnObjectThatBecomesOneOfAnotherTypeIsClassifiedAgain) {
+  open({{"inference-region", "roi-list"}, {"reclassify-interval", "0"}}, GST_VIDEO_FORMAT_RGB, 96, 80);
+  for (int i = 0; i < 6; ++i) {
+    GstBuffer* in = frame(i);
+    add_region(in, 0, 7);
+    auto* region = reinterpret_cast<GstVideoRegionOfInterestMeta*>(
+        gst_buffer_get_meta(in, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE));
+    region->roi_type = g_quark_from_static_string(i % 2 == 0 ? "car" : "truck");
+    EXPECT_EQ(classify(in).at(0).results.size(), 1u) << i;
+  }
+  EXPECT_EQ(stat("inferences"), 2u);
+}
+
 // The network takes longer over one than a frame lasts: no frame has room for all.
 TEST_F(ClassifyRegions, WhatTheNetworkHadNoRoomForIsClassifiedWhenItComesAgain) {
   for (const bool numbered : {true, false}) {

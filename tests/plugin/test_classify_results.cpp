@@ -7,6 +7,7 @@
 #include "model/preprocess.h"
 #include "plugin/frame_image.h"
 #include "plugin/gstresnetmeta.h"
+#include "plugin/region_results.h"
 #include "tests/plugin/classify_fixture.h"
 
 namespace resnet {
@@ -199,6 +200,10 @@ TEST_F(ClassifyResults, RegionsGetFeaturesToo) {
   EXPECT_EQ(gst_buffer_get_size(values),
             static_cast<std::size_t>(test_network()->architecture().features()) * sizeof(float));
   gst_buffer_unref(values);
+  const RegionClassification read = read_region_results(out).at(0).results.at(0);
+  EXPECT_FALSE(read.scores.empty());
+  EXPECT_EQ(gst_buffer_get_size(read.features.get()),
+            static_cast<std::size_t>(test_network()->architecture().features()) * sizeof(float));
   gst_buffer_unref(out);
 }
 

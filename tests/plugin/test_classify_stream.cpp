@@ -1,6 +1,10 @@
 // Order, batches, events, flushes and states of resnetclassify.
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include <gst/check/gsttestclock.h>
 
@@ -155,6 +159,83 @@ TEST_F(ResnetClassify, AFlushKeepsCapsThatHaveNotPassedYet) {
   EXPECT_EQ(wait_until_passed(5), (Passed{"flush-start", "flush-stop", "caps", "frame 1", "eos"}));
 }
 
+/// Downstream holds a buffer until told to return something.
+class Gate {
+ public:
+  static GstFlowReturn chain(GstPad* pad, GstObject*, GstBuffer* buffer) {
+    gst_buffer_unref(buffer);
+    return static_cast<Gate*>(g_object_get_data(G_OBJECT(pad), "gate"))->wait();
+  }
+  void guard(GstPad* pad) {
+    g_object_set_data(G_OBJECT(pad), "gate", this);
+    gst_pad_set_chain_function(pad, chain);
+  }
+  void wait_until_reached() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return reached_; });
+  }
+  void open(GstFlowReturn flow) {
+    const std::lock_guard lock(mutex_);
+    flow_ = flow;
+    changed_.notify_all();
+  }
+
+ private:
+  GstFlowReturn wait() {
+    std::unique_lock lock(mutex_);
+    reached_ = true;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return flow_.has_value(); });
+    return *flow_;
+  }
+
+  std::mutex mutex_;  // guards the rest
+  std::condition_variable changed_;
+  bool reached_ = false;
+  std::optional<GstFlowReturn> flow_;
+};
+
+TEST_F(ResnetClassify, AFlushKeepsCapsAlsoWhereDownstreamWasFlushingFirst) {
+  open();
+  Gate gate;
+  gate.guard(harness_->sinkpad);
+  gst_harness_push(harness_, frame(0));
+  gate.wait_until_reached();
+  send_caps(GST_VIDEO_FORMAT_RGB, 32, 24);
+  gate.open(GST_FLOW_FLUSHING);
+  while (gst_harness_push(harness_, frame(1)) == GST_FLOW_OK)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  gst_harness_push_event(harness_, gst_event_new_flush_start());
+  gst_harness_push_event(harness_, gst_event_new_flush_stop(TRUE));
+  GstPad* source = gst_element_get_static_pad(element(), "src");
+  GstCaps* caps = gst_pad_get_current_caps(source);
+  int width = 0;
+  ASSERT_NE(caps, nullptr);
+  gst_structure_get_int(gst_caps_get_structure(caps, 0), "width", &width);
+  EXPECT_EQ(width, 32);
+  gst_caps_unref(caps);
+  gst_object_unref(source);
+}
+
+TEST_F(ResnetClassify, AnEndThatDownstreamDoesNotTakeIsAnError) {
+  for (const GstFlowReturn flow : {GST_FLOW_NOT_LINKED, GST_FLOW_NOT_NEGOTIATED}) {
+    open();
+    GstBus* bus = gst_bus_new();
+    gst_element_set_bus(element(), bus);
+    Gate gate;
+    gate.guard(harness_->sinkpad);
+    gst_harness_push(harness_, frame(0));
+    gate.wait_until_reached();
+    gst_harness_push_event(harness_, gst_event_new_eos());  // nobody pushes any more
+    gate.open(flow);
+    const Message message = pop_message(bus, GST_MESSAGE_ERROR, 10 * GST_SECOND);
+    EXPECT_EQ(message.domain, GST_STREAM_ERROR) << gst_flow_get_name(flow);
+    gst_element_set_bus(element(), nullptr);
+    gst_object_unref(bus);
+    TearDown();
+  }
+}
+
 TEST_F(ResnetClassify, ANewStreamMayFollowEos) {
   open();
   gst_harness_push(harness_, frame(0));
@@ -206,6 +287,21 @@ TEST_F(ResnetClassify, AFrameSmallerThanItsCapsIsAnError) {
   EXPECT_EQ(gst_harness_push(harness_, gst_buffer_new_allocate(nullptr, 10, nullptr)), GST_FLOW_ERROR);
 }
 
+TEST_F(ResnetClassify, AFrameThatDoesNotHoldWhatItsMetaSaysIsAnError) {
+  // Stride and offset of the second plane.
+  for (const auto& [stride, offset] :
+       {std::pair<gint, gsize>{640, 64 * 48}, {64, 64 * 48 * 3 / 2 - 1}, {-64, 0}}) {
+    open({}, GST_VIDEO_FORMAT_NV12, 64, 48);
+    GstBuffer* buffer = frame(0);
+    gsize offsets[GST_VIDEO_MAX_PLANES] = {0, offset};
+    gint strides[GST_VIDEO_MAX_PLANES] = {64, stride};
+    gst_buffer_add_video_meta_full(buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_NV12, 64, 48, 2,
+                                   offsets, strides);
+    EXPECT_EQ(gst_harness_push(harness_, buffer), GST_FLOW_ERROR) << stride << " " << offset;
+    TearDown();
+  }
+}
+
 TEST_F(ResnetClassify, TheAllocationQueryAsksForTheFramesInFlight) {
   open({{"max-in-flight", "12"}});
   GstCaps* caps = gst_video_info_to_caps(&info_);
@@ -215,7 +311,8 @@ TEST_F(ResnetClassify, TheAllocationQueryAsksForTheFramesInFlight) {
   guint least = 0;
   gst_query_parse_nth_allocation_pool(query, 0, nullptr, nullptr, &least, nullptr);
   EXPECT_GE(least, 12u);
-  EXPECT_TRUE(gst_query_find_allocation_meta(query, GST_VIDEO_META_API_TYPE, nullptr));
+  EXPECT_FALSE(gst_query_find_allocation_meta(query, GST_VIDEO_META_API_TYPE, nullptr))
+      << "downstream, which gets the frames as they are, reads none";
   gst_query_unref(query);
   gst_caps_unref(caps);
 }

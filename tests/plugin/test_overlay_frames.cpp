@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "plugin/overlay.h"
 #include "plugin/region_results.h"
@@ -83,15 +84,18 @@ TEST(OverlayFrames, TheVisiblePartIsDrawnOn) {
   OverlayContent moved = content;
   moved.regions[0].x += 60;
   moved.regions[0].y += 70;
-  for (const bool attach : {false, true}) {
+  // As videocrop has it, the caps have the size of what is left, and a meta that of the pixels.
+  for (const auto& [attach, of_videocrop] : {std::pair(false, false), {true, false}, {false, true}}) {
     GstBuffer* buffer = new_frame(large, 200);
+    if (of_videocrop)
+      gst_buffer_add_video_meta(buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_GRAY8, 300, 250);
     GstVideoCropMeta* crop = gst_buffer_add_video_crop_meta(buffer);
     crop->x = 60;
     crop->y = 70;
     crop->width = 200;
     crop->height = 150;
     Overlay overlay;
-    overlay.set_format(large, attach);
+    overlay.set_format(of_videocrop ? small : large, attach);
     EXPECT_TRUE(overlay.draw(buffer, moved));
     std::string all = bytes_of(buffer), visible;
     for (std::size_t y = 0; y < 250; ++y) {
@@ -102,6 +106,19 @@ TEST(OverlayFrames, TheVisiblePartIsDrawnOn) {
     EXPECT_TRUE(all == std::string(all.size(), static_cast<char>(200))) << "drawn beside it";
     gst_buffer_unref(buffer);
   }
+}
+
+TEST(OverlayFrames, WhatLiesOutsideItsMemoryIsNotDrawnOn) {
+  const GstVideoInfo info = video_info(GST_VIDEO_FORMAT_GRAY8, 200, 150);
+  GstBuffer* buffer = new_frame(info, 200);
+  gsize offsets[GST_VIDEO_MAX_PLANES] = {0};
+  gint strides[GST_VIDEO_MAX_PLANES] = {400};
+  gst_buffer_add_video_meta_full(buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_GRAY8, 200, 150, 1,
+                                 offsets, strides);
+  Overlay overlay;
+  overlay.set_format(info, false);
+  EXPECT_FALSE(overlay.draw(buffer, content));
+  gst_buffer_unref(buffer);
 }
 
 /// The four bytes of a pixel in the order R, G, B, A.
