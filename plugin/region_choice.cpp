@@ -39,7 +39,7 @@ void RegionChoice::next_frame() {
 bool RegionChoice::wants(const FrameRegion& region, const ClassifySettings::Frame& settings) {
   if (!is_eligible(region, settings)) return false;
   if (!region.tracking || settings.reclassify_interval == 1) return true;
-  const auto [entry, is_new] = objects_.try_emplace(key_of(region), Object{frame_, frame_});
+  const auto [entry, is_new] = objects_.try_emplace({*region.tracking, region.type}, Object{frame_, frame_});
   Object& object = entry->second;
   object.seen = frame_;
   const bool due =
@@ -49,7 +49,7 @@ bool RegionChoice::wants(const FrameRegion& region, const ClassifySettings::Fram
 }
 
 void RegionChoice::missed(const FrameRegion& region) {
-  if (region.tracking) objects_.erase(key_of(region));
+  if (region.tracking) objects_.erase({*region.tracking, region.type});
 }
 
 }  // namespace resnet

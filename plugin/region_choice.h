@@ -27,11 +27,7 @@ class RegionChoice {
     guint64 classified = 0, seen = 0;  // the numbers of the last frames
   };
 
-  // An object is known by its number and its type: of another one it has no result yet.
-  static std::pair<guint64, GQuark> key_of(const FrameRegion& region) {
-    return {*region.tracking, region.type};
-  }
-
+  // By the numbers in the tracker and the types: of another type an object has no result yet.
   std::map<std::pair<guint64, GQuark>, Object> objects_;
   guint64 frame_ = 0;
 };

@@ -54,8 +54,8 @@ std::vector<Sample> take_part(std::vector<Sample>& samples, std::size_t classes,
   std::vector<std::optional<std::uint64_t>> hashes;
   hashes.reserve(samples.size());
   for (const Sample& sample : samples) {
-    hashes.push_back(hash_file(sample.path));
-    if (hashes.back()) by_class[static_cast<std::size_t>(sample.label)].push_back(*hashes.back());
+    const std::optional<std::uint64_t>& hash = hashes.emplace_back(hash_file(sample.path));
+    if (hash) by_class[static_cast<std::size_t>(sample.label)].push_back(*hash);
   }
   std::unordered_set<std::uint64_t> chosen;
   for (auto& values : by_class) {
@@ -67,8 +67,8 @@ std::vector<Sample> take_part(std::vector<Sample>& samples, std::size_t classes,
   }
   std::vector<Sample> taken, rest;
   for (std::size_t i = 0; i < hashes.size(); ++i) {
-    const bool is_taken = hashes[i] && chosen.contains(*hashes[i]);
-    (is_taken ? taken : rest).push_back(std::move(samples[i]));
+    const std::optional<std::uint64_t>& hash = hashes[i];
+    (hash && chosen.contains(*hash) ? taken : rest).push_back(std::move(samples[i]));
   }
   samples = std::move(rest);
   return taken;
