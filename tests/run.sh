@@ -237,8 +237,8 @@ test_sanitized() {
 asan_tests='caption model-architecture model-checkpoint model-cpu-operations model-engine model-executor model-file-io
   model-labels model-model-file model-model-info model-preprocess model-quantization plugin-classify plugin-frame-image
   plugin-hostile plugin-json plugin-meta plugin-orientation plugin-out-of-memory plugin-overlay plugin-overload plugin-playback
-  plugin-properties plugin-region-tracker plugin-result-tracker training-augment training-calibration training-confidence
-  training-duplicates training-event-file training-html training-image-folder training-learner training-loader
+  plugin-properties plugin-region-tracker plugin-result-tracker training-augment training-available-memory training-calibration
+  training-confidence training-duplicates training-event-file training-html training-image-folder training-learner training-loader
   training-metrics training-mix training-onnx training-picture training-recipe training-report training-team fuzz-json
   fuzz-legacy fuzz-model fuzz-pickle fuzz-safetensors fuzz-tar fuzz-zip'
 

@@ -298,20 +298,48 @@ TEST_F(ClassifyLimits, DownstreamThatHoldsFramesIsNotTheElementsLatency) {
 
 // Pictures for which the network takes longer than a frame lasts.
 TEST_F(ClassifyLimits, BehindASlowNetworkALiveStreamIsNotFarBehind) {
+  for (const bool caps_have_the_rate : {true, false}) {
+    open_live({{"batch-size", "4"},
+               {"max-in-flight", "5"},
+               {"threads", "1"},
+               {"model", test_model(1024).string()}});
+    if (!caps_have_the_rate) {
+      GstCaps* caps = gst_caps_from_string("video/x-raw, format=RGB, width=64, height=48, framerate=0/1");
+      gst_harness_push_event(harness_, gst_event_new_caps(caps));
+      gst_caps_unref(caps);
+    }
+    for (int i = 0; i < 100'000 && stat("batches") < 3; ++i) {
+      gst_harness_push(harness_, frame(i));
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      while (GstBuffer* out = gst_harness_try_pull(harness_)) gst_buffer_unref(out);
+    }
+    EXPECT_LE(least_latency(harness_->sinkpad), 5 * 40 * GST_MSECOND) << "that of the frames in flight";
+    GstStructure* stats = nullptr;
+    g_object_get(element(), "stats", &stats, nullptr);
+    double mean_batch = 0;
+    EXPECT_TRUE(gst_structure_get_double(stats, "mean-batch", &mean_batch));
+    EXPECT_EQ(mean_batch, 1) << "what waits for company is late when it comes";
+    gst_structure_free(stats);
+    TearDown();
+  }
+}
+
+TEST_F(ClassifyLimits, AFailedRunIsAnErrorAlsoOfFramesThatLeftBefore) {
+  ResNet network(test_network()->architecture(), 5);
+  {
+    const torch::NoGradGuard no_grad;
+    network->named_parameters()["fc.weight"].fill_(3e38F);  // sums of it are not finite
+  }
+  network->eval();
   open_live(
-      {{"batch-size", "4"}, {"max-in-flight", "5"}, {"threads", "1"}, {"model", test_model(1024).string()}});
-  for (int i = 0; i < 100'000 && stat("batches") < 3; ++i) {
-    gst_harness_push(harness_, frame(i));
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      {{"batch-size", "1"}, {"max-in-flight", "1"}, {"threads", "1"}, {"model", model_of(network, 1024)}});
+  GstFlowReturn flow = GST_FLOW_OK;
+  for (int i = 0; i < 10'000 && flow == GST_FLOW_OK; ++i) {
+    flow = gst_harness_push(harness_, frame(i));
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
     while (GstBuffer* out = gst_harness_try_pull(harness_)) gst_buffer_unref(out);
   }
-  EXPECT_LE(least_latency(harness_->sinkpad), 5 * 40 * GST_MSECOND) << "that of the frames in flight";
-  GstStructure* stats = nullptr;
-  g_object_get(element(), "stats", &stats, nullptr);
-  double mean_batch = 0;
-  EXPECT_TRUE(gst_structure_get_double(stats, "mean-batch", &mean_batch));
-  EXPECT_EQ(mean_batch, 1) << "what waits for company is late when it comes";
-  gst_structure_free(stats);
+  EXPECT_EQ(flow, GST_FLOW_ERROR);
 }
 
 }  // namespace
