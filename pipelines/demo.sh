@@ -2,7 +2,7 @@
 # The main job from end to end: pictures, training, a video with labels on it.
 #
 #   sh pipelines/demo.sh            draws its own pictures
-#   sh pipelines/demo.sh PHOTOS     PHOTOS/train/CLASS and PHOTOS/val/CLASS, or PHOTOS/CLASS
+#   sh pipelines/demo.sh PHOTOS     PHOTOS/train/CLASS and PHOTOS/val/CLASS (or valid, validation), or PHOTOS/CLASS
 #
 # Results go to build/demo. Installs what is missing first (see setup.sh); the second run uses no network.
 #
@@ -56,7 +56,11 @@ if [ -z "$photos" ]; then
   epochs=${DEMO_EPOCHS:-12}
 else
   video_pictures=$photos
-  [ ! -d "$photos/val" ] || video_pictures=$photos/val
+  for part in validation valid val; do
+    [ ! -d "$photos/train" ] || [ ! -d "$photos/$part" ] || video_pictures=$photos/$part
+  done
+  [ "$video_pictures" != "$photos" ] ||
+    say "There is no val/ in $photos: the video will show pictures that the network was trained on"
   network='--preset scratch --layers 1,1,1,1 --width 32 --image-size 96'
   epochs=${DEMO_EPOCHS:-8}
 fi
@@ -64,9 +68,7 @@ fi
 model=$output/flowers.pth
 step 'Training' "$resnet" train "$photos" --output "$model" --fresh --epochs "$epochs" $network
 trained=$(date +%s)
-evaluate=$photos
-[ ! -d "$photos/val" ] || evaluate=$photos/val
-step 'Evaluating' "$resnet" evaluate --model "$model" "$evaluate" >"$output/evaluation.txt"
+step 'Evaluating' "$resnet" evaluate --model "$model" --held-out "$photos" >"$output/evaluation.txt"
 
 step 'Rendering the video' "$tools/render-video" "$video_pictures" "$output/flowers.webm"
 

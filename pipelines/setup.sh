@@ -69,7 +69,7 @@ install_packages() {
   fi
   step 'Reading the package lists' $as_root apt-get -qq update
   say "Packages to install:$missing"
-  LC_ALL=C apt-get install --no-install-recommends --assume-no $missing 2>/dev/null |
+  $as_root LC_ALL=C apt-get install --no-install-recommends --assume-no $missing 2>/dev/null |
     grep -E '^(Need to get|After this)' || true
   step 'Installing packages' quietly $as_root DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
     -o Dpkg::Use-Pty=0 install --no-install-recommends $missing

@@ -99,13 +99,8 @@ std::vector<float> read_features(GstBuffer* features) {
 }
 
 void register_classification_meta() {
-  static const bool registered = [] {
-    // An application or a second copy of the plugin may have registered it before.
-    if (gst_meta_get_info(GST_RESNET_CLASSIFICATION_META_NAME) != nullptr) return true;
-    static const gchar* no_tags[] = {nullptr};
-    return gst_meta_register_custom(GST_RESNET_CLASSIFICATION_META_NAME, no_tags, nullptr, nullptr,
-                                    nullptr) != nullptr;
-  }();
+  // An application or a second copy of the plugin may have registered it before.
+  static const bool registered = gst_resnet_classification_meta_register() != FALSE;
   (void)registered;
 }
 

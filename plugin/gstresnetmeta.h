@@ -37,8 +37,8 @@
  *
  * |[
  * meta = buffer.get_custom_meta("GstResnetClassificationMeta")
- * _, labels = meta.get_structure().get_array("labels")
- * best = labels.get_nth(0)
+ * there, labels = meta.get_structure().get_array("labels")
+ * best = labels.get_nth(0) if there and labels.n_values > 0 else None
  * ]|
  *
  * In Rust (the crate `gstreamer` with its feature `v1_20`):
@@ -58,6 +58,23 @@ G_BEGIN_DECLS
 #define GST_RESNET_CLASSIFICATION_META_VERSION 1u
 
 /**
+ * gst_resnet_classification_meta_register:
+ *
+ * Makes the meta known. The plugin does so when it is loaded; a program without one of its elements that gets
+ * frames from another process (unixfdsrc) calls this before the first of them.
+ *
+ * Returns: whether it is known
+ *
+ * Since: 0.1
+ */
+static inline gboolean gst_resnet_classification_meta_register(void) {
+  static const gchar* no_tags[] = {NULL};
+
+  return gst_meta_get_info(GST_RESNET_CLASSIFICATION_META_NAME) != NULL ||
+         gst_meta_register_custom(GST_RESNET_CLASSIFICATION_META_NAME, no_tags, NULL, NULL, NULL) != NULL;
+}
+
+/**
  * gst_buffer_iterate_resnet_classification:
  * @buffer: a buffer
  * @state: (inout): %NULL before the first call
@@ -65,6 +82,8 @@ G_BEGIN_DECLS
  * Where several elements classified a frame it has a result of each, in the order in which they did.
  *
  * Returns: (transfer none) (nullable): the next one, with the fields listed above, or %NULL after the last
+ *
+ * Since: 0.1
  */
 static inline const GstStructure* gst_buffer_iterate_resnet_classification(GstBuffer* buffer,
                                                                            gpointer* state) {
@@ -82,6 +101,8 @@ static inline const GstStructure* gst_buffer_iterate_resnet_classification(GstBu
  *
  * Returns: (transfer none) (nullable): the first element's result, or %NULL when the buffer was not
  * classified.
+ *
+ * Since: 0.1
  */
 static inline const GstStructure* gst_buffer_get_resnet_classification(GstBuffer* buffer) {
   gpointer state = NULL;
@@ -94,6 +115,8 @@ static inline const GstStructure* gst_buffer_get_resnet_classification(GstBuffer
  * @classification: from gst_buffer_get_resnet_classification()
  *
  * Returns: the number of classes in it; 0: none of those that the model knows
+ *
+ * Since: 0.1
  */
 static inline guint gst_resnet_classification_get_size(const GstStructure* classification) {
   const GValue* labels = gst_structure_get_value(classification, "labels");
@@ -110,6 +133,8 @@ static inline guint gst_resnet_classification_get_size(const GstStructure* class
  * @probability: (out) (optional): 0…1
  *
  * Returns: whether there is such a class
+ *
+ * Since: 0.1
  */
 static inline gboolean gst_resnet_classification_get_class(const GstStructure* classification, guint index,
                                                            gint* id, const gchar** label,
@@ -139,6 +164,8 @@ static inline gboolean gst_resnet_classification_get_class(const GstStructure* c
  *
  * Returns: (transfer none) (nullable): the features as #gfloat values, or %NULL when it has none; a reference
  * of one's own keeps them longer than the frame
+ *
+ * Since: 0.1
  */
 static inline GstBuffer* gst_resnet_classification_get_features(const GstStructure* classification) {
   const GValue* features = gst_structure_get_value(classification, "features");

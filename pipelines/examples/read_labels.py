@@ -17,9 +17,9 @@ META = "GstResnetClassificationMeta"
 
 
 def array(structure, field):
-    """The elements of an array field as a Python list."""
-    _, values = structure.get_array(field)
-    return [values.get_nth(i) for i in range(values.n_values)]
+    """The elements of an array field as a Python list; [] without the field (output=features has no classes)."""
+    there, values = structure.get_array(field)
+    return [values.get_nth(i) for i in range(values.n_values)] if there else []
 
 
 def classes(buffer):

@@ -34,6 +34,7 @@ for file in "$plugin" "$command" "$(find "$folder" -name libresnet-engine.so)"; 
 done
 readelf -hW "$command" | grep -q 'Type: *DYN' || fail 'resnet is no position-independent executable'
 [ -n "$(find "$folder" -path '*/share/gst-resnet/resnetjson.schema.json')" ] || fail 'no resnetjson.schema.json installed'
+[ -n "$(find "$folder" -path '*/doc/gst-resnet/THIRD_PARTY_NOTICES')" ] || fail 'no notices installed'
 # A program that reads the metadata is built with what pkg-config says.
 pc=$(find "$folder" -name gst-resnet-meta.pc)
 [ -n "$pc" ] || fail 'no pkg-config file installed'
