@@ -424,6 +424,11 @@ PickleValue& PickleReader::make_tensor(const PickleValue& arguments, bool versio
   if (!fits)
     in_.fail(
         "is damaged: its pickle makes a tensor of something that is no storage, offset, size and stride");
+  // Of a negated or conjugated view PyTorch gives other values than the storage has.
+  const bool plain = items.size() < 7 || items[6]->is(PickleKind::none) ||
+                     (items[6]->is(PickleKind::dict) && items[6]->items.empty());
+  if (!plain)
+    in_.fail("has a tensor with " + describe(*items[6]) + " behind its hooks, which is not supported");
   PickleValue& tensor = make(PickleKind::tensor);
   tensor.integer = items[1]->integer;
   tensor.items = {items[0], items[2], items[3]};

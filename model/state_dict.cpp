@@ -85,10 +85,21 @@ std::optional<std::size_t> StateDictFinder::find_wrapped(const PickleValue& dict
   return only;
 }
 
+/// Python would keep the last of two, and a reader of the first would see other weights.
+void require_unique(const PickleValue& dict, const std::string& where) {
+  std::unordered_set<std::string_view> keys;
+  for (std::size_t i = 0; i + 1 < dict.items.size(); i += 2) {
+    const PickleValue& key = *dict.items[i];
+    if (key.is(PickleKind::string) && !keys.insert(key.text).second)
+      throw Error(ErrorCode::format, where + " has the key " + quote(key.text) + " twice");
+  }
+}
+
 const PickleValue& StateDictFinder::find(const PickleValue& root, const std::string& where,
                                          std::vector<std::string>& notes) {
   const PickleValue* dict = &root;
   for (int level = 0; level < 4 && dict->is(PickleKind::dict); ++level) {
+    require_unique(*dict, where);
     const auto wrapped = find_wrapped(*dict);
     if (!wrapped) break;
     const PickleValue& key = *dict->items[*wrapped];
@@ -96,6 +107,7 @@ const PickleValue& StateDictFinder::find(const PickleValue& root, const std::str
                     (key.is(PickleKind::string) ? quote(key.text) : "a key that is " + describe(key)));
     dict = dict->items[*wrapped + 1];
   }
+  require_unique(*dict, where);
   if (!dict->is(PickleKind::dict))
     throw Error(ErrorCode::format,
                 where + " holds " + describe(*dict) + ", expected a dict of tensors (a state dict)");
@@ -131,7 +143,6 @@ void extract_state_dict(const TorchFile& file, const std::shared_ptr<const FileB
   StateDictFinder finder;
   const PickleValue& dict = finder.find(*file.root, where, checkpoint.notes);
   TensorBuilder builder(bytes, where);
-  std::unordered_set<std::string_view> names;
   std::size_t others = 0;
   for (std::size_t i = 0; i + 1 < dict.items.size(); i += 2) {
     const PickleValue& key = *dict.items[i];
@@ -144,8 +155,6 @@ void extract_state_dict(const TorchFile& file, const std::shared_ptr<const FileB
       throw Error(ErrorCode::format, where + " names a tensor by " + describe(key) + ", expected a string");
     if (!is_usable_name(key.text))
       throw Error(ErrorCode::format, where + " has a tensor with the unusable name " + quote(key.text));
-    if (!names.insert(key.text).second)
-      throw Error(ErrorCode::format, where + " has the tensor " + quote(key.text) + " twice");
     const std::string name(key.text);
     checkpoint.tensors.emplace_back(name, builder.build(name, file.locate(value)));
   }

@@ -44,7 +44,7 @@ run_packages='g++ meson ninja-build pkg-config python3 python3-venv ca-certifica
   libpango1.0-dev libcairo2-dev fonts-dejavu-core libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
   libopencv-highgui-dev nlohmann-json3-dev libcli11-dev libonnx-dev libprotobuf-dev libgloo-dev libgtest-dev'
 # ccache: legs compile most files alike.
-test_packages='git ccache iproute2 libbenchmark-dev fonts-noto-cjk python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0'
+test_packages='git ccache iproute2 qemu-user libbenchmark-dev fonts-noto-cjk python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0'
 
 # install_packages NAME...: those of them that are missing, with apt-get.
 install_packages() {

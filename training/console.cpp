@@ -5,6 +5,8 @@
 
 #include <unistd.h>
 
+#include "model/quote.h"
+
 namespace resnet {
 
 Console::Console(bool quiet) : quiet_(quiet), bars_(!quiet && isatty(STDERR_FILENO) != 0) {}
@@ -37,16 +39,7 @@ void Console::print(const std::string& line) {
   drawing_ = false;
 }
 
-std::string printable(const std::string& text) {
-  std::string result = text;
-  for (char& c : result) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      c = ' ';
-    }
-  }
-  return result;
-}
+std::string printable(const std::string& text) { return without_controls(text, ' '); }
 
 std::size_t text_width(const std::string& text) {
   return static_cast<std::size_t>(std::count_if(

@@ -104,6 +104,12 @@ const Kernels* avx512_kernels();       ///< fp32: AVX-512 F, BW, DQ and VL
 const Kernels* avx512_bf16_kernels();  ///< bf16: and BF16
 const Kernels* avx512_vnni_kernels();  ///< u8: and VNNI
 
+/// The same, for those above alone: a CPU that lacks the instructions must not run these.
+Kernels make_avx2_kernels();
+Kernels make_avx512_kernels();
+Kernels make_avx512_bf16_kernels();
+Kernels make_avx512_vnni_kernels();
+
 }  // namespace resnet::cpu
 
 #endif

@@ -38,18 +38,13 @@ void transform(const std::byte* pixels, std::ptrdiff_t row_stride, std::byte* to
   }
 }
 
-Kernels make() {
+}  // namespace
+
+Kernels make_avx512_bf16_kernels() {
   Kernels kernels = make_kernels<Avx512, Bf16Storage, Bf16Product, WeightType::bf16, FloatProduct<Avx512>,
                                  WeightType::fp32, false>(Format::bf16);
   kernels.winograd_transform = transform;
   return kernels;
-}
-
-}  // namespace
-
-const Kernels* avx512_bf16_kernels() {
-  static const Kernels kernels = make();
-  return avx512_kernels() != nullptr && __builtin_cpu_supports("avx512bf16") ? &kernels : nullptr;
 }
 
 }  // namespace resnet::cpu

@@ -85,19 +85,14 @@ void transform(const std::byte* pixels, std::ptrdiff_t row_stride, std::byte* to
   }
 }
 
-Kernels make() {
+}  // namespace
+
+Kernels make_avx512_vnni_kernels() {
   Kernels kernels =
       make_kernels<Avx512, ByteStorage, ByteProduct, WeightType::s8, WordProduct, WeightType::s16, true>(
           Format::u8);
   kernels.winograd_transform = transform;
   return kernels;
-}
-
-}  // namespace
-
-const Kernels* avx512_vnni_kernels() {
-  static const Kernels kernels = make();
-  return avx512_kernels() != nullptr && __builtin_cpu_supports("avx512vnni") ? &kernels : nullptr;
 }
 
 }  // namespace resnet::cpu

@@ -97,7 +97,7 @@ RESNET_INLINE void finish_vector(const Finish& finish, int pixel, int output, ty
     values = Simd::muladd(residual, Simd::all(finish.residual_scale), values);
   }
   Storage::store(finish.output + place, finish.line_stride, output,
-                 Simd::max(values, Simd::all(finish.least)));
+                 Simd::max(Simd::all(finish.least), values));  // NaN stays NaN
 }
 
 // Sums stay sums.
@@ -215,7 +215,7 @@ void activate(const void* sums, int pixels, const float* scale, const float* bia
     for (int output = 0; output < output_group; output += Simd::width) {
       const auto value = Simd::muladd(load_sums<Simd, integers>(from), Simd::load(scale + output),
                                       Simd::load(bias + output));
-      Simd::store(to, Simd::max(value, Simd::zero()));
+      Simd::store(to, Simd::max(Simd::zero(), value));
       from += Simd::width * 4;
       to += Simd::width;
     }

@@ -1,5 +1,11 @@
 #include "model/cpu/workers.h"
 
+#include <algorithm>
+#include <string>
+#include <system_error>
+
+#include "model/error.h"
+
 namespace resnet::cpu {
 
 namespace {
@@ -24,14 +30,26 @@ class Spin {
 }  // namespace
 
 Workers::Workers(int threads) {
-  for (int member = 1; member < threads; ++member) threads_.emplace_back([this, member] { serve(member); });
+  threads_.reserve(static_cast<std::size_t>(std::max(threads - 1, 0)));
+  try {
+    for (int member = 1; member < threads; ++member) threads_.emplace_back([this, member] { serve(member); });
+  } catch (const std::system_error& error) {
+    const std::size_t there = threads_.size() + 1;
+    stop();
+    throw Error(ErrorCode::device, "the system gives " + std::to_string(there) + " of " +
+                                       std::to_string(threads) + " threads (" + error.code().message() +
+                                       "); ask for fewer");
+  }
 }
 
-Workers::~Workers() {
+Workers::~Workers() { stop(); }
+
+void Workers::stop() {
   stopping_ = true;
   ++round_;
   round_.notify_all();
   for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 void Workers::run(const std::vector<int>& units,
@@ -52,11 +70,13 @@ void Workers::run(const std::vector<int>& units,
 }
 
 void Workers::serve(int member) {
-  while (!stopping_) {
+  for (;;) {
     ++taking_part_;
     const unsigned round = round_.load();
-    if (round % 2 == 1 && !stopping_) take_part(member);
+    const bool stop = stopping_;  // set before the last round, so that nobody waits for another
+    if (round % 2 == 1 && !stop) take_part(member);
     --taking_part_;
+    if (stop) return;
     round_.wait(round);
   }
 }

@@ -13,6 +13,7 @@ namespace resnet::cpu {
 class Workers {
  public:
   /// @param threads with the caller's
+  /// @throws Error device: there are not so many to be had
   explicit Workers(int threads);
   ~Workers();
   Workers(const Workers&) = delete;
@@ -27,6 +28,7 @@ class Workers {
   void run(const std::vector<int>& units, const std::function<void(int stage, int unit, int member)>& work);
 
  private:
+  void stop();
   void serve(int member);
   void take_part(int member);
 

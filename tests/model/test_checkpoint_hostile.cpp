@@ -3,6 +3,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/ones.h>
 
+#include "model/quote.h"
 #include "tests/model/checkpoint_fixtures.h"
 
 namespace resnet::testing {
@@ -246,9 +247,19 @@ TEST_F(Hostile, LargeContainersUsedAgainAndAgain) {
              copies + "N.",
          "more than 4,000,000");
   const std::string large = "}q\1(" + std::string(400000, 'N') + "u0";
-  refuse(large + "}(" + repeat("U\5modelh\1", 200000) + "u.", "no tensors");
+  refuse(large + "}(" + repeat("U\5modelh\1", 200000) + "u.", "has the key 'model' twice");
   refuse(large + "}(" + repeat("Nh\1", 200000) + "u.", "no tensors");
   refuse("}q\1U\5modelh\1s.", "no tensors");
+}
+
+TEST_F(Hostile, WhatTerminalsObeyIsNotPrinted) {
+  EXPECT_EQ(quote("a\x1b[2J\xc2\x9b"
+                  "31m \xe2\x80\xae"
+                  "b\xc3\xa9\xff"),
+            "'a?[2J?31m ?b\xc3\xa9?'");
+  EXPECT_FALSE(is_plain_utf8("\xc2\x90"));
+  EXPECT_FALSE(is_plain_utf8("a\xe2\x81\xa6"));
+  EXPECT_TRUE(is_plain_utf8("\xc2\xa0\xe2\x80\xa6"));
 }
 
 TEST_F(Hostile, DevicesInTheFileAreIgnored) {

@@ -105,6 +105,12 @@ TEST_F(Python, RefusesAWholeModelAndNamesIt) {
   expect_refused(folder_ / "script.pt", ErrorCode::format, "TorchScript");
 }
 
+TEST_F(Python, RefusesViewsWhoseValuesAreNotThoseOfTheirStorage) {
+  run_python("import sys, torch; torch.save({'w': torch._neg_view(torch.ones(3))}, sys.argv[1])",
+             {(folder_ / "negated.pth").string()});
+  expect_refused(folder_ / "negated.pth", ErrorCode::format, "which is not supported");
+}
+
 TEST_F(Python, TorchReadsWhatIsWritten) {
   const at::Tensor base = at::arange(24, at::kFloat);
   const NamedTensors tensors{{"w", base.reshape({4, 6}).t()},    {"half", base.to(at::kHalf)},
