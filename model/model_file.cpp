@@ -202,6 +202,13 @@ InferredArchitecture infer_blocks(const Checkpoint& checkpoint) {
     throw Error(error.code(), quote_path(checkpoint.path) + " is " + error.what());
   }
   check_blocks(checkpoint, inferred.architecture);
+  if (inferred.num_classes > 0) return inferred;
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    if (name.starts_with("fc.")) {
+      throw Error(ErrorCode::mismatch, quote_path(checkpoint.path) + " has a head of several layers (" +
+                                           quote(name) + "), expected one: 'fc.weight' and 'fc.bias'");
+    }
+  }
   return inferred;
 }
 

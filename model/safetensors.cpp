@@ -163,7 +163,7 @@ void read_safetensors(const std::shared_ptr<const FileBytes>& file, const std::s
     source.strides = std::move(*strides);
     checkpoint.tensors.emplace_back(entry.name, builder.build(entry.name, source));
   }
-  remove_prefixes(checkpoint);
+  normalise_names(checkpoint);
 }
 
 void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,

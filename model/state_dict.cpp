@@ -161,10 +161,32 @@ void extract_state_dict(const TorchFile& file, const std::shared_ptr<const FileB
   if (others > 0)
     checkpoint.notes.push_back(std::to_string(others) +
                                " entries of the state dict that are no tensors ignored");
-  remove_prefixes(checkpoint);
+  normalise_names(checkpoint);
 }
 
-void remove_prefixes(Checkpoint& checkpoint) {
+namespace {
+
+/// A head that is a Sequential of one linear layer and others without weights, such as dropout: fc.1 becomes
+/// fc.
+void unwrap_head(Checkpoint& checkpoint) {
+  std::string layer;  // "fc.1."
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    if (!name.starts_with("fc.")) continue;
+    const std::size_t end = name.find_first_not_of("0123456789", 3);
+    if (end == 3 || end == std::string::npos || name[end] != '.') return;
+    if (layer.empty()) layer = name.substr(0, end + 1);
+    if (!name.starts_with(layer)) return;  // of several layers there is no one head
+  }
+  if (layer.empty()) return;
+  for (auto& [name, tensor] : checkpoint.tensors) {
+    if (name.starts_with(layer)) name = "fc." + name.substr(layer.size());
+  }
+  checkpoint.notes.push_back("head " + quote(layer.substr(0, layer.size() - 1)) + " taken for 'fc'");
+}
+
+}  // namespace
+
+void normalise_names(Checkpoint& checkpoint) {
   bool again = true;
   while (again) {
     again = false;
@@ -184,6 +206,7 @@ void remove_prefixes(Checkpoint& checkpoint) {
       again = true;
     }
   }
+  unwrap_head(checkpoint);
 }
 
 }  // namespace resnet

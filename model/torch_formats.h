@@ -48,8 +48,9 @@ TensorSource view_of(const PickleValue& tensor, const std::string& where);
 void extract_state_dict(const TorchFile& file, const std::shared_ptr<const FileBytes>& bytes,
                         const std::string& where, Checkpoint& checkpoint);
 
-/// Removes `module.` and `_orig_mod.` from the names where all have them, and notes it.
-void remove_prefixes(Checkpoint& checkpoint);
+/// Removes `module.` and `_orig_mod.` from the names where all have them, makes `fc` of the only layer with
+/// weights in an `fc` of several, and notes it.
+void normalise_names(Checkpoint& checkpoint);
 
 /// Reads .safetensors.  Fills tensors, info and notes.  @throws Error format
 void read_safetensors(const std::shared_ptr<const FileBytes>& file, const std::string& where,

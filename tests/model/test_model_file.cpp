@@ -93,6 +93,22 @@ TEST_F(ModelFile, UnusedTensorsAreOneWarning) {
   expect_same_logits(model.network);
 }
 
+TEST_F(ModelFile, AHeadBehindDropoutIsTheHead) {
+  // nn.Sequential(nn.Dropout(), nn.Linear(…))
+  NamedTensors tensors = state();
+  for (auto& [name, value] : tensors) {
+    if (name.starts_with("fc.")) name.insert(3, "1.");
+  }
+  const Model model = load_model(write(tensors));
+  EXPECT_EQ(model.network->num_classes(), classes);
+  expect_same_logits(model.network);
+  // Two layers are more than a head has.
+  tensors.emplace_back("fc.3.weight", at::ones({5, 5}));
+  expect_error(
+      tensors, ErrorCode::mismatch,
+      "'m.pth' has a head of several layers ('fc.1.weight'), expected one: 'fc.weight' and 'fc.bias'");
+}
+
 TEST_F(ModelFile, MissingAndMisshapenTensorsAreNamed) {
   const auto without = [&](const std::string& name) {
     NamedTensors tensors = state();
