@@ -171,8 +171,8 @@ gboolean flush_stop(GstResnetClassify* self, GstEvent* event) {
   s.output.ask_downstream = true;
   gst_pad_sticky_events_foreach(
       self->srcpad,
-      [](GstPad*, GstEvent** event, gpointer overlay) -> gboolean {
-        static_cast<resnet::Overlay*>(overlay)->follow(*event);
+      [](GstPad*, GstEvent** kept, gpointer overlay) -> gboolean {
+        static_cast<resnet::Overlay*>(overlay)->follow(*kept);
         return TRUE;
       },
       &s.output.overlay);
