@@ -42,6 +42,15 @@ RESNET_HD inline std::uint8_t clip_yuv_sum(std::int32_t sum) {
   return static_cast<std::uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
+/// A pixel of its scaled luma and its chroma.
+RESNET_HD inline void apply_chroma(const YuvCoefficients& k, std::int32_t luma, std::int32_t u,
+                                   std::int32_t v, std::uint8_t& red, std::uint8_t& green,
+                                   std::uint8_t& blue) {
+  red = clip_yuv_sum(luma + k.red_v * v);
+  green = clip_yuv_sum(luma + k.green_u * u + k.green_v * v);
+  blue = clip_yuv_sum(luma + k.blue_u * u);
+}
+
 /// Two neighbouring chroma samples and the second one's weight in quarters.
 struct ChromaTap {
   int first, second, weight;
@@ -119,9 +128,7 @@ RESNET_HD inline void load_rgb(const PixelSource& s, int x, int y, std::uint8_t*
   const ChromaTap rows = chroma_rows(s, y), columns = chroma_columns(s, x);
   const std::int32_t u = mix_chroma(s, s.u, s.u_stride, rows, columns);
   const std::int32_t v = mix_chroma(s, s.v, s.v_stride, rows, columns);
-  rgb[0] = clip_yuv_sum(luma + s.yuv.red_v * v);
-  rgb[1] = clip_yuv_sum(luma + s.yuv.green_u * u + s.yuv.green_v * v);
-  rgb[2] = clip_yuv_sum(luma + s.yuv.blue_u * u);
+  apply_chroma(s.yuv, luma, u, v, rgb[0], rgb[1], rgb[2]);
 }
 
 /// Coefficients (model/resample.h) of one direction, as pointers.

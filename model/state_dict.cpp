@@ -99,18 +99,18 @@ const PickleValue& StateDictFinder::find(const PickleValue& root, const std::str
                                          std::vector<std::string>& notes) {
   const PickleValue* dict = &root;
   for (int level = 0; level < 4 && dict->is(PickleKind::dict); ++level) {
-    require_unique(*dict, where);
     const auto wrapped = find_wrapped(*dict);
     if (!wrapped) break;
+    require_unique(*dict, where);
     const PickleValue& key = *dict->items[*wrapped];
     notes.push_back("state dict found under " +
                     (key.is(PickleKind::string) ? quote(key.text) : "a key that is " + describe(key)));
     dict = dict->items[*wrapped + 1];
   }
-  require_unique(*dict, where);
   if (!dict->is(PickleKind::dict))
     throw Error(ErrorCode::format,
                 where + " holds " + describe(*dict) + ", expected a dict of tensors (a state dict)");
+  require_unique(*dict, where);
   if (count_tensors(*dict) == 0)
     throw Error(ErrorCode::format, where + " holds no tensors, expected a state dict");
   return *dict;

@@ -130,9 +130,7 @@ RESNET_VECTORISE void apply_matrix(const YuvCoefficients& m, const std::uint8_t*
   const YuvCoefficients k = m;
   for (int i = 0; i < count; ++i) {
     const std::int32_t scaled = (luma[i] - k.luma_offset) * k.luma;
-    red[i] = clip_yuv_sum(scaled + k.red_v * v[i]);
-    green[i] = clip_yuv_sum(scaled + k.green_u * u[i] + k.green_v * v[i]);
-    blue[i] = clip_yuv_sum(scaled + k.blue_u * u[i]);
+    apply_chroma(k, scaled, u[i], v[i], red[i], green[i], blue[i]);
   }
 }
 
@@ -144,9 +142,7 @@ RESNET_VECTORISE void apply_matrix16(const YuvCoefficients& m, const Sample16* l
   const int shift = of.shift, mask = of.mask;
   for (int i = 0; i < count; ++i) {
     const std::int32_t scaled = (((luma[i] >> shift) & mask) - k.luma_offset) * k.luma;
-    red[i] = clip_yuv_sum(scaled + k.red_v * v[i]);
-    green[i] = clip_yuv_sum(scaled + k.green_u * u[i] + k.green_v * v[i]);
-    blue[i] = clip_yuv_sum(scaled + k.blue_u * u[i]);
+    apply_chroma(k, scaled, u[i], v[i], red[i], green[i], blue[i]);
   }
 }
 

@@ -44,7 +44,7 @@ class Trainer {
   void load(ResNet& network, const NamedTensors& tensors, const std::filesystem::path& path, HeadPolicy head);
   std::unique_ptr<Learner> make_learner(const ResNet& network, const Recipe& recipe,
                                         const ProcessGroup& group) const;
-  nlohmann::json pictures() const;
+  nlohmann::json digest_pictures() const;
   void resume(RunState state, const std::string& file);
   void begin_from_output(const StartingPoint& start);
   void check_all_pictures();
@@ -74,6 +74,7 @@ class Trainer {
   ModelInfo info_;
   std::unique_ptr<Learner> learner_;
   std::unique_ptr<PictureStore> train_, val_, test_;
+  nlohmann::json pictures_;  ///< digests of what they are, which stays
   std::map<std::filesystem::path, std::string> skipped_;
   const Clock::time_point start_ = Clock::now();
   Clock::time_point saved_ = start_;     ///< the state of the run
@@ -146,7 +147,7 @@ std::unique_ptr<Learner> Trainer::make_learner(const ResNet& network, const Reci
 }
 
 /// A digest of each split: the names and classes of its pictures.
-nlohmann::json Trainer::pictures() const {
+nlohmann::json Trainer::digest_pictures() const {
   const auto digest = [](const PictureStore& store) {
     std::string all;
     for (const Sample& sample : store.samples())
@@ -163,7 +164,8 @@ nlohmann::json Trainer::pictures() const {
 void Trainer::start() {
   torch::manual_seed(recipe_.seed);
   // Every process shuffles and shares out by itself.
-  if (!group_.same(pictures().dump())) {
+  pictures_ = digest_pictures();
+  if (!group_.same(pictures_.dump())) {
     throw Error(ErrorCode::mismatch,
                 "the processes do not see the same pictures; each needs a copy of the data");
   }
@@ -219,8 +221,7 @@ void Trainer::resume(RunState state, const std::string& file) {
     console_.warn("the settings differ from those that " + file +
                   " was written with; going on with the new ones");
   }
-  const nlohmann::json now = pictures();
-  if (state.pictures == now) return;
+  if (state.pictures == pictures_) return;
   // Places in an epoch's order and in the logits are those of other pictures.
   console_.warn("the pictures differ from those that " + file +
                 " was written with; the epoch at hand begins anew with the new ones");
@@ -445,7 +446,7 @@ void Trainer::save_last() {
   state.part = part_;
   state.seconds = seconds();
   state.temperature = temperature_;
-  state.pictures = pictures();
+  state.pictures = pictures_;
   state.learner = learner_->state();  // gathers: all processes call it
   state.val = val_logits_;
   state.test = test_logits_;
