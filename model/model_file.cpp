@@ -15,6 +15,7 @@
 #include "model/quantized_state.h"
 #include "model/quote.h"
 #include "model/resnet_variants.h"
+#include "model/tensor_names.h"
 #include "model/vectorise.h"
 
 namespace resnet {
@@ -188,9 +189,25 @@ void check_blocks(const Checkpoint& checkpoint, const Architecture& architecture
   }
 }
 
+/// A network whose names have something before them yet is one of several, or not alone with its names.
+/// @param prefixes of the networks in it
+void require_one_network(const Checkpoint& checkpoint, const std::vector<std::string>& prefixes) {
+  if (prefixes.empty() || std::ranges::find(prefixes, "") != prefixes.end()) return;
+  std::string listed;
+  for (const std::string& prefix : prefixes) listed += (listed.empty() ? "" : ", ") + quote(prefix);
+  throw Error(ErrorCode::mismatch,
+              quote_path(checkpoint.path) +
+                  (prefixes.size() > 1 ? " has the tensors of several ResNets (under " + listed + ")"
+                                       : " has the tensors of a ResNet under " + listed +
+                                             " and others that have the same names without it") +
+                  ", expected those of one");
+}
+
 /// Infers the architecture without a check of all shapes.
 InferredArchitecture infer_blocks(const Checkpoint& checkpoint) {
   const Tensors tensors(checkpoint);
+  const std::vector<std::string> prefixes = network_prefixes(checkpoint.tensors);
+  require_one_network(checkpoint, prefixes);
   InferredArchitecture inferred;
   try {
     refuse_variants(checkpoint.tensors);
@@ -199,7 +216,10 @@ InferredArchitecture infer_blocks(const Checkpoint& checkpoint) {
       return tensor ? std::optional(tensor->sizes().vec()) : std::nullopt;
     });
   } catch (const Error& error) {
-    throw Error(error.code(), quote_path(checkpoint.path) + " is " + error.what());
+    const bool named_otherwise = prefixes.empty() && !checkpoint.tensors.empty();
+    throw Error(error.code(),
+                quote_path(checkpoint.path) + " is " + error.what() +
+                    (named_otherwise ? ", but " + quote(checkpoint.tensors.front().first) : ""));
   }
   check_blocks(checkpoint, inferred.architecture);
   if (inferred.num_classes > 0) return inferred;

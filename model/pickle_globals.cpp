@@ -81,6 +81,8 @@ std::optional<KnownGlobal> find_global(std::string_view module, std::string_view
     if (name == "Size") return KnownGlobal{PickleGlobal::size};
     if (contains(dtype_names, name) || is_tensor_type(name)) return KnownGlobal{PickleGlobal::inert};
   }
+  if (module == "torch.nn.parameter" && name == "Parameter") return KnownGlobal{PickleGlobal::parameter};
+  if (module == "torch.cuda" && is_tensor_type(name)) return KnownGlobal{PickleGlobal::inert};
   const bool builtin = module == "builtins" || module == "__builtin__";
   const bool numpy_dtype = module == "numpy.dtypes" && name.ends_with("DType");
   if ((builtin && contains(inert_builtins, name)) || numpy_dtype ||

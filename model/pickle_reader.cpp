@@ -376,15 +376,11 @@ PickleValue& PickleReader::call(const PickleValue& function, const PickleValue& 
       return make_tensor(arguments, false);
     case PickleGlobal::rebuild_tensor_v2:
       return make_tensor(arguments, true);
-    case PickleGlobal::rebuild_parameter: {
-      // (data, requires_grad, backward_hooks): the data is all that matters here.
-      const bool fits = arguments.items.size() == 3 && (arguments.items[0]->is(PickleKind::tensor) ||
-                                                        arguments.items[0]->is(PickleKind::reference));
-      if (!fits) in_.fail("is damaged: its pickle makes a parameter of something that is no tensor");
-      PickleValue& parameter = make(PickleKind::none);
-      parameter = *arguments.items[0];
-      return parameter;
-    }
+    case PickleGlobal::rebuild_parameter:
+      if (arguments.items.size() != 3) in_.fail("is damaged: its pickle makes a parameter of too few values");
+      return make_parameter(arguments);
+    case PickleGlobal::parameter:
+      return make_parameter(arguments);
     case PickleGlobal::size: {
       const bool fits = arguments.items.size() == 1 && (arguments.items[0]->is(PickleKind::tuple) ||
                                                         arguments.items[0]->is(PickleKind::list));
@@ -415,6 +411,19 @@ PickleValue& PickleReader::make_ordered_dict(const PickleValue& arguments) {
   return dict;
 }
 
+/// Of its data; requires_grad and the hooks behind it are dropped. Of nothing where its state brings the
+/// data.
+PickleValue& PickleReader::make_parameter(const PickleValue& arguments) {
+  PickleValue& parameter = make(PickleKind::inert);
+  if (!arguments.items.empty()) {
+    if (!is_tensor(*arguments.items[0]))
+      in_.fail("is damaged: its pickle makes a parameter of something that is no tensor");
+    parameter = *arguments.items[0];
+  }
+  parameter.global = PickleGlobal::parameter;
+  return parameter;
+}
+
 /// (storage, offset, sizes, strides) and, in version 2, (requires_grad, backward_hooks[, metadata]).
 PickleValue& PickleReader::make_tensor(const PickleValue& arguments, bool version2) {
   const Items& items = arguments.items;
@@ -435,10 +444,23 @@ PickleValue& PickleReader::make_tensor(const PickleValue& arguments, bool versio
   return tensor;
 }
 
+/// Of PyTorch before 0.4: (requires_grad, volatile, hooks) of one that has its data, and (data, gradient,
+/// hooks, requires_grad, volatile) of one that has none yet.
+bool PickleReader::set_parameter(PickleValue& object, const PickleValue& state) {
+  if (!state.is(PickleKind::tuple)) return false;
+  if (is_tensor(object)) return state.items.size() == 3;
+  if (state.items.size() != 5 || !is_tensor(*state.items[0])) return false;
+  object = *state.items[0];
+  object.global = PickleGlobal::parameter;
+  return true;
+}
+
 /// `_metadata` of a state dict, and the state of inert objects: both are dropped.
 void PickleReader::build() {
   const PickleValue& state = pop();
-  const PickleValue& object = top();
+  PickleValue& object = top();
+  const bool parameter = object.global == PickleGlobal::parameter && !object.is(PickleKind::global);
+  if (parameter && set_parameter(object, state)) return;
   const bool has_state =
       state.is(PickleKind::dict) || state.is(PickleKind::tuple) || state.is(PickleKind::none);
   if (!object.is(PickleKind::inert) && !(object.is(PickleKind::dict) && has_state)) {

@@ -36,6 +36,7 @@ enum class PickleGlobal : std::uint8_t {
   rebuild_tensor,
   rebuild_tensor_v2,
   rebuild_parameter,
+  parameter,
   storage_class,
   size,
   inert
@@ -55,6 +56,11 @@ struct PickleValue {
 
   bool is(PickleKind other) const { return kind == other; }
 };
+
+/// A tensor, or what stands for one that is described elsewhere.
+inline bool is_tensor(const PickleValue& value) {
+  return value.is(PickleKind::tensor) || value.is(PickleKind::reference);
+}
 
 /// "a dict", "a list", "a tensor", …
 std::string describe(const PickleValue& value);
@@ -95,9 +101,11 @@ class PickleReader {
   void push_global(std::string_view module, std::string_view name);
   void reduce();
   void build();
+  bool set_parameter(PickleValue& object, const PickleValue& state);
   void resolve_persistent_id();
   PickleValue& call(const PickleValue& function, const PickleValue& arguments);
   PickleValue& make_ordered_dict(const PickleValue& arguments);
+  PickleValue& make_parameter(const PickleValue& arguments);
   PickleValue& make_tensor(const PickleValue& arguments, bool version2);
   void memoize(std::uint64_t index);
   void recall(std::uint64_t index);

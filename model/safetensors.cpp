@@ -10,6 +10,7 @@
 #include "model/file_io.h"
 #include "model/json_reader.h"
 #include "model/quote.h"
+#include "model/tensor_names.h"
 #include "model/torch_formats.h"
 
 namespace resnet {

@@ -1,4 +1,4 @@
-// From the values of a pickle to named tensors: where the state dict is, and which names it uses.
+// From the values of a pickle to named tensors: where the state dict is.
 #include <algorithm>
 #include <array>
 #include <map>
@@ -7,6 +7,7 @@
 
 #include "model/error.h"
 #include "model/quote.h"
+#include "model/tensor_names.h"
 #include "model/torch_formats.h"
 
 namespace resnet {
@@ -16,14 +17,6 @@ namespace {
 constexpr std::array<std::string_view, 12> wrappers{
     "state_dict", "model",   "model_state_dict", "model_state", "model_ema", "state_dict_ema",
     "net",        "network", "ema_state_dict",   "weights",     "params",    "encoder"};
-/// What wraps a module: DataParallel, torch.compile, and a LightningModule, which has it as a member.
-constexpr std::array<std::string_view, 5> prefixes{"module.", "_orig_mod.", "model.", "net.", "network."};
-/// torch.optim.swa_utils counts its averages in this tensor, beside the `module.` names.
-constexpr std::string_view average_count = "n_averaged";
-
-bool is_tensor(const PickleValue& value) {
-  return value.is(PickleKind::tensor) || value.is(PickleKind::reference);
-}
 
 /// Finds the state dict in what a training script saved. What it finds out about a dict it keeps: a small
 /// pickle may refer to a large dict from a million places.
@@ -162,51 +155,6 @@ void extract_state_dict(const TorchFile& file, const std::shared_ptr<const FileB
     checkpoint.notes.push_back(std::to_string(others) +
                                " entries of the state dict that are no tensors ignored");
   normalise_names(checkpoint);
-}
-
-namespace {
-
-/// A head that is a Sequential of one linear layer and others without weights, such as dropout: fc.1 becomes
-/// fc.
-void unwrap_head(Checkpoint& checkpoint) {
-  std::string layer;  // "fc.1."
-  for (const auto& [name, tensor] : checkpoint.tensors) {
-    if (!name.starts_with("fc.")) continue;
-    const std::size_t end = name.find_first_not_of("0123456789", 3);
-    if (end == 3 || end == std::string::npos || name[end] != '.') return;
-    if (layer.empty()) layer = name.substr(0, end + 1);
-    if (!name.starts_with(layer)) return;  // of several layers there is no one head
-  }
-  if (layer.empty()) return;
-  for (auto& [name, tensor] : checkpoint.tensors) {
-    if (name.starts_with(layer)) name = "fc." + name.substr(layer.size());
-  }
-  checkpoint.notes.push_back("head " + quote(layer.substr(0, layer.size() - 1)) + " taken for 'fc'");
-}
-
-}  // namespace
-
-void normalise_names(Checkpoint& checkpoint) {
-  bool again = true;
-  while (again) {
-    again = false;
-    for (const std::string_view prefix : prefixes) {
-      std::size_t with = 0, without = 0;
-      for (const auto& [name, tensor] : checkpoint.tensors) {
-        if (name.starts_with(prefix) && name.size() > prefix.size())
-          ++with;
-        else if (name != average_count)
-          ++without;
-      }
-      if (with == 0 || without > 0) continue;
-      for (auto& [name, tensor] : checkpoint.tensors) {
-        if (name.starts_with(prefix)) name.erase(0, prefix.size());
-      }
-      checkpoint.notes.push_back("prefix " + quote(prefix) + " removed");
-      again = true;
-    }
-  }
-  unwrap_head(checkpoint);
 }
 
 }  // namespace resnet

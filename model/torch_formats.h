@@ -48,10 +48,6 @@ TensorSource view_of(const PickleValue& tensor, const std::string& where);
 void extract_state_dict(const TorchFile& file, const std::shared_ptr<const FileBytes>& bytes,
                         const std::string& where, Checkpoint& checkpoint);
 
-/// Removes `module.` and `_orig_mod.` from the names where all have them, makes `fc` of the only layer with
-/// weights in an `fc` of several, and notes it.
-void normalise_names(Checkpoint& checkpoint);
-
 /// Reads .safetensors.  Fills tensors, info and notes.  @throws Error format
 void read_safetensors(const std::shared_ptr<const FileBytes>& file, const std::string& where,
                       Checkpoint& checkpoint);

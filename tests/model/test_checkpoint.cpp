@@ -1,5 +1,6 @@
 #include <cstdlib>
 #include <map>
+#include <set>
 
 #include <ATen/ATen.h>
 
@@ -209,16 +210,29 @@ TEST_F(ReadCheckpoint, ReadsOffsetsStridesAndExpandedViews) {
 }
 
 TEST_F(ReadCheckpoint, RemovesPrefixes) {
-  write_pth(folder_ / "p.pth", {{"module._orig_mod.fc.bias", at::ones({1})}, {"n_averaged", at::ones({})}},
-            nullptr);
-  const Checkpoint read = read_checkpoint(folder_ / "p.pth");
-  EXPECT_NE(read.find("fc.bias"), nullptr);
-  EXPECT_EQ(read.notes,
-            (std::vector<std::string>{"prefix 'module.' removed", "prefix '_orig_mod.' removed"}));
-  write_pth(folder_ / "lightning.ckpt", {{"model.conv1.weight", at::ones({1})}}, nullptr);
-  EXPECT_NE(read_checkpoint(folder_ / "lightning.ckpt").find("conv1.weight"), nullptr);
-  write_safetensors(folder_ / "q.safetensors", {{"module.a", at::ones({1})}, {"b", at::ones({1})}}, nullptr);
-  EXPECT_NE(read_checkpoint(folder_ / "q.safetensors").find("module.a"), nullptr);
+  using Names = std::set<std::string>;
+  const auto read = [&](const Names& names) {
+    NamedTensors tensors;
+    for (const std::string& name : names) tensors.emplace_back(name, at::ones({1}));
+    write_safetensors(folder_ / "p.safetensors", tensors, nullptr);
+    const Checkpoint checkpoint = read_checkpoint(folder_ / "p.safetensors");
+    Names found(checkpoint.notes.begin(), checkpoint.notes.end());
+    for (const auto& [name, tensor] : checkpoint.tensors) found.insert(name);
+    return found;
+  };
+  const std::string inside = "layer1.0.conv1.weight";
+  EXPECT_EQ(read({"module._orig_mod." + inside, "module._orig_mod.fc.bias", "n_averaged"}),
+            (Names{inside, "fc.bias", "n_averaged", "prefix 'module._orig_mod.' removed"}));
+  // A LightningModule with a loss of its own; a backbone and its head.
+  EXPECT_EQ(read({"model." + inside, "model.fc.bias", "loss.weight"}),
+            (Names{inside, "fc.bias", "loss.weight", "prefix 'model.' removed"}));
+  EXPECT_EQ(read({"backbone." + inside, "fc.bias"}),
+            (Names{inside, "fc.bias", "prefix 'backbone.' removed"}));
+  // Which is the network, or the head, nobody can tell.
+  for (const Names& names :
+       {Names{"a." + inside, "b." + inside}, Names{"a." + inside, "a.fc.bias", "fc.bias"},
+        Names{"module.a", "module.b"}, Names{inside, "ema." + inside}})
+    EXPECT_EQ(read(names), names);
 }
 
 }  // namespace

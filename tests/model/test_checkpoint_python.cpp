@@ -24,7 +24,7 @@ sd = collections.OrderedDict(
     parameter=torch.nn.Parameter(base[:4]), count=torch.tensor(5), mask=torch.tensor([True, False]),
     empty=torch.zeros(0, 3), byte=torch.arange(5, dtype=torch.uint8), channels_last=torch.arange(48.).reshape(2, 2, 3, 4).contiguous(memory_format=torch.channels_last))
 sd._metadata = collections.OrderedDict([('', {'version': 1})])
-wrapped = {'epoch': 3, 'best_acc1': torch.tensor(0.5), 'model': {'module.' + k: v for k, v in sd.items()},
+wrapped = {'epoch': 3, 'best_acc1': torch.tensor(0.5), 'model': dict(sd),
     'optimizer': {'state': {0: {'step': torch.tensor(1.0)}}, 'param_groups': [{'lr': 0.1, 'betas': (0.9, 0.999)}]},
     'args': argparse.Namespace(lr=0.1, names=['a'], size=torch.Size([1, 2]), dtype=torch.float32, device=torch.device('cpu')),
     'scalar': np.float64(0.25), 'counter': collections.Counter('abca'), 'default': collections.defaultdict(list, {'a': [1]}),
@@ -73,6 +73,27 @@ torch.save(sd, f'{folder}/bare-nocrc-True.pth')
     }
   }
   EXPECT_EQ(files, 13);
+}
+
+// As Variables of PyTorch before 0.4 were pickled, in torchvision's files of 2017 for example.
+TEST_F(Python, ReadsParametersOfTheFirstReleases) {
+  run_python(R"(
+import sys, torch
+class Old:
+    def __init__(self, *reduced): self.reduced = reduced
+    def __reduce_ex__(self, protocol): return self.reduced
+data, parameter = torch.arange(3.0), torch.nn.Parameter
+torch.save({'called': Old(parameter, (data,), (True, False, None)), 'set': Old(parameter, (), (data, None, None, True, False)),
+    'both': Old(parameter, (data, True))}, sys.argv[1], _use_new_zipfile_serialization=False)
+assert all(v.equal(data) for v in torch.load(sys.argv[1], weights_only=True).values())
+torch.save({'w': data, 'bad': Old(parameter, (data,), (data, None))}, sys.argv[2])
+)",
+             {(folder_ / "old.pth").string(), (folder_ / "bad.pth").string()});
+  const Checkpoint read = read_checkpoint(folder_ / "old.pth");
+  ASSERT_EQ(read.tensors.size(), 3U);
+  for (const auto& [name, tensor] : read.tensors)
+    EXPECT_TRUE(tensor.equal(at::arange(3, at::kFloat))) << name;
+  expect_refused(folder_ / "bad.pth", ErrorCode::format, "sets the state of a tensor");
 }
 
 TEST_F(Python, TensorsOfOneStorageHaveMemoryOfTheirOwn) {

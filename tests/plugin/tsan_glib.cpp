@@ -118,6 +118,15 @@ REPLACES void gst_mini_object_unref(GstMiniObject* object) {
   next(object);
 }
 
+// A pool keeps what was given back without a lock; the last reference went in gst_mini_object_unref.
+REPLACES GstFlowReturn gst_buffer_pool_acquire_buffer(GstBufferPool* pool, GstBuffer** buffer,
+                                                      GstBufferPoolAcquireParams* params) {
+  NEXT(gst_buffer_pool_acquire_buffer);
+  const GstFlowReturn flow = next(pool, buffer, params);
+  if (flow == GST_FLOW_OK) acquire(*buffer);
+  return flow;
+}
+
 REPLACES void g_async_queue_push(GAsyncQueue* queue, gpointer data) {
   NEXT(g_async_queue_push);
   release(queue);
