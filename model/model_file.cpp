@@ -16,6 +16,7 @@
 #include "model/quote.h"
 #include "model/resnet_variants.h"
 #include "model/tensor_names.h"
+#include "model/timm_config.h"
 #include "model/vectorise.h"
 
 namespace resnet {
@@ -286,6 +287,20 @@ void find_classes(Model& model, const std::filesystem::path& path, const std::fi
   }
 }
 
+/// What timm says of weights that say nothing of themselves.
+void describe_by_timm(Model& model, const Checkpoint& checkpoint, const InferredArchitecture& inferred) {
+  if (!checkpoint.info.is_null()) return;
+  try {
+    const std::filesystem::path beside = checkpoint.path.parent_path() / "config.json";
+    const std::optional<TimmConfig> config = read_timm_config(beside, inferred);
+    if (!config) return;
+    model.info.preprocessing = config->preprocessing;
+    if (model.info.classes.empty()) model.info.classes = config->classes;
+  } catch (const Error& error) {
+    model.warnings.push_back(std::string(error.what()) + "; it is ignored");
+  }
+}
+
 /// A checkpoint that this project wrote: others may hold what a checkpoint as read does not.
 Checkpoint read_own_checkpoint(const std::filesystem::path& path) {
   Checkpoint checkpoint = read_checkpoint(path);
@@ -305,6 +320,7 @@ void make_network(Model& model, const Checkpoint& checkpoint, const std::filesys
   const InferredArchitecture inferred = infer_architecture(weights);
   model.info.architecture = inferred.architecture;
   find_classes(model, checkpoint.path, labels_file, inferred.num_classes);
+  describe_by_timm(model, checkpoint, inferred);
   model.network = ResNet(inferred.architecture, inferred.num_classes, InitialWeights::unset);
   std::vector<std::string> warnings = fill(model.network, weights, HeadPolicy::must_fit, Placing::share);
   model.warnings.insert(model.warnings.begin(), warnings.begin(), warnings.end());

@@ -43,7 +43,8 @@ std::vector<std::string> load_state_dict(ResNet& network, const Checkpoint& chec
 /// states one, their digest; finds the classes:
 /// `labels_file` unless empty (one that does not fit the head is an error), else the file's own, else a
 /// fitting class_indices.json beside it (one that does not fit, or differs from the file's own, is a
-/// warning).
+/// warning), else those of a timm config.json beside it, which tells the preprocessing too of a file that
+/// says nothing of itself.
 /// @throws Error
 Model load_model(const std::filesystem::path& path, const std::filesystem::path& labels_file = {});
 

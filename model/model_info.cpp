@@ -12,7 +12,6 @@
 namespace resnet {
 namespace {
 
-constexpr std::int64_t kMaxSize = 4096;
 constexpr std::int64_t kMaxPictures = std::numeric_limits<int>::max();
 /// Of the deepest network that a checkpoint may hold: four convolutions a block.
 constexpr std::size_t kMaxSteps = 4 * 4 * 10'000 + 3;
@@ -107,8 +106,8 @@ void read_architecture(const Reader& reader, Architecture& architecture) {
 }
 
 void read_preprocessing(const Reader& reader, Preprocessing& preprocessing) {
-  reader.integer("resize_size", 1, kMaxSize, preprocessing.resize_size);
-  reader.integer("crop_size", 1, kMaxSize, preprocessing.crop_size);
+  reader.integer("resize_size", 1, max_input_size, preprocessing.resize_size);
+  reader.integer("crop_size", 1, max_input_size, preprocessing.crop_size);
   if (preprocessing.crop_size > preprocessing.resize_size) {
     reader.fail("crop_size", "is " + std::to_string(preprocessing.crop_size) + ", above the resize_size of " +
                                  std::to_string(preprocessing.resize_size));

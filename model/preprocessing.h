@@ -17,6 +17,9 @@ enum class Fit : std::uint8_t {
 
 constexpr const char* fit_name(Fit fit) { return fit == Fit::crop ? "crop" : "stretch"; }
 
+/// The longest side of network input, and of what Resize makes.
+constexpr int max_input_size = 4096;
+
 /// How pixels become network input; travels in the model file. The defaults are ImageNet's, as in
 /// torchvision's V1 weights: Resize(256), CenterCrop(224).
 struct Preprocessing {

@@ -136,10 +136,11 @@ ResamplePlan make_resample_plan(int width, int height, double pixel_aspect, cons
 }
 
 void check_preprocessing(const Preprocessing& p) {
-  if (p.crop_size < 1 || p.crop_size > p.resize_size || p.resize_size > 4096) {
+  if (p.crop_size < 1 || p.crop_size > p.resize_size || p.resize_size > max_input_size) {
     throw Error(ErrorCode::unsupported, "a crop of " + std::to_string(p.crop_size) + " after a resize to " +
                                             std::to_string(p.resize_size) +
-                                            " is not possible; expected 1 ≤ crop ≤ resize ≤ 4096");
+                                            " is not possible; expected 1 ≤ crop ≤ resize ≤ " +
+                                            std::to_string(max_input_size));
   }
 }
 

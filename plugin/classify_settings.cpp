@@ -139,7 +139,7 @@ void install_engine_properties(Installer& installer) {
       g_param_spec_string("labels-file", "Labels file",
                           "class_indices.json, or a .txt file with a label on each line; unset: the model "
                           "file's own classes, else "
-                          "class_indices.json beside it",
+                          "class_indices.json or timm's config.json beside it",
                           nullptr, ready),
       true, [](auto& s) -> auto& { return s.labels_file; });
   installer.add(

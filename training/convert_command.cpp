@@ -90,9 +90,9 @@ void add_convert_command(CLI::App& app, const bool& quiet, Action& action) {
       .add_option("OUT", options->out, "File to write: .safetensors, .onnx for other programs, or else .pth")
       ->required();
   command.add_option("--resize", options->resize, "Short side of a picture after Resize, pixels")
-      ->check(CLI::Range(1, 4096));
+      ->check(CLI::Range(1, max_input_size));
   command.add_option("--crop", options->crop, "Side of the network's input, pixels")
-      ->check(CLI::Range(1, 4096));
+      ->check(CLI::Range(1, max_input_size));
   const std::map<std::string, Fit> fits{{fit_name(Fit::crop), Fit::crop},
                                         {fit_name(Fit::stretch), Fit::stretch}};
   command

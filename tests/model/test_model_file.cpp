@@ -282,6 +282,68 @@ TEST_F(ModelFile, DescribesItselfInBothFormats) {
   }
 }
 
+// As Hugging Face's repositories have it.
+TEST_F(ModelFile, TimmsConfigDescribesWeightsThatSayNothing) {
+  const std::filesystem::path plain = write(state(), nullptr, "model.safetensors");
+  const auto load = [&](const std::string& changes, const std::filesystem::path& path) {
+    nlohmann::json config = nlohmann::json::parse(R"({
+      "architecture": "resnet10t", "num_classes": 5, "label_names": ["n0", "n1", "n2", "n3", "n4"],
+      "label_descriptions": {"n1": "dandelion", "n7": "none"},
+      "pretrained_cfg": {"input_size": [3, 224, 224], "crop_pct": 0.95, "crop_mode": "center",
+        "interpolation": "bicubic", "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.5, 0.5], "license": "mit"}})");
+    config.merge_patch(nlohmann::json::parse(changes));
+    write_text(folder_ / "config.json", config.dump());
+    return load_model(path);
+  };
+  const std::array<float, 3> mean{0.5F, 0.5F, 0.5F}, std{0.25F, 0.5F, 0.5F};
+  Model model = load("{}", plain);
+  EXPECT_EQ(model.warnings, std::vector<std::string>{});
+  EXPECT_EQ(model.info.classes, (std::vector<std::string>{"n0", "dandelion", "n2", "n3", "n4"}));
+  EXPECT_EQ(model.info.preprocessing,
+            (Preprocessing{235, 224, Fit::crop, Interpolation::bicubic, mean, std}));
+  model =
+      load(R"({"label_names": null, "pretrained_cfg": {"crop_mode": "squash", "crop_pct": null, "mean": null,
+                   "interpolation": "bilinear"}})",
+           plain);
+  EXPECT_EQ(model.info.classes, std::vector<std::string>{});
+  EXPECT_EQ(model.info.preprocessing,
+            (Preprocessing{256, 224, Fit::stretch, Interpolation::bilinear, Preprocessing().mean, std}));
+
+  // What is not of these weights, or cannot be had, is said and changes nothing.
+  const auto expect_ignored = [&](const std::string& changes, const std::string& why) {
+    const Model ignoring = load(changes, plain);
+    ASSERT_EQ(ignoring.warnings.size(), 1U) << changes;
+    EXPECT_NE(ignoring.warnings[0].find(why), std::string::npos) << ignoring.warnings[0];
+    EXPECT_EQ(ignoring.info.preprocessing, Preprocessing());
+    EXPECT_EQ(ignoring.info.classes, std::vector<std::string>{});
+  };
+  expect_ignored(R"({"num_classes": 7})", "is of 7 classes, the head has 5; it is ignored");
+  expect_ignored(R"({"label_names": ["a"]})", "names 1 classes, the head has 5");
+  expect_ignored(R"({"label_names": {"1": "a"}})", "\"label_names\"");
+  expect_ignored(R"({"pretrained_cfg": {"crop_mode": "border"}})", "\"crop_mode\"");
+  expect_ignored(R"({"pretrained_cfg": {"crop_pct": 1.1}})", "\"crop_pct\"");
+  expect_ignored(R"({"pretrained_cfg": {"crop_pct": 0.0001}})", "\"crop_pct\"");
+  expect_ignored(R"({"pretrained_cfg": {"input_size": [1, 28, 28]}})", "\"input_size\"");
+  expect_ignored(R"({"pretrained_cfg": {"interpolation": "lanczos"}})", "interpolation");
+  // Another program's says nothing of timm.
+  EXPECT_EQ(load(R"({"pretrained_cfg": null})", plain).warnings, std::vector<std::string>{});
+  // What the file says of itself is right.
+  ModelInfo info;
+  info.classes = names_;
+  save_model(folder_ / "own.safetensors", network_, info);
+  EXPECT_EQ(load("{}", folder_ / "own.safetensors").info.preprocessing, Preprocessing());
+}
+
+TEST_F(ModelFile, ATimmConfigOfAnotherNetworkIsIgnored) {
+  const std::filesystem::path path = folder_ / "model.safetensors";
+  save_model(path, ResNet(find_architecture("resnet18"), 5), {});
+  write_safetensors(path, read_checkpoint(path).tensors, nullptr);
+  write_text(folder_ / "config.json", R"({"architecture": "resnetblur18", "pretrained_cfg": {}})");
+  const Model model = load_model(path);
+  ASSERT_EQ(model.warnings.size(), 1U);
+  EXPECT_NE(model.warnings[0].find("the tensors are those of a resnet18"), std::string::npos);
+}
+
 TEST_F(ModelFile, ItsDescriptionChangesAndItsTensorsDoNot) {
   ModelInfo info;
   info.classes = names_;
