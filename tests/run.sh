@@ -235,7 +235,7 @@ test_sanitized() {
 # Left out: plugin-allocations, which cannot count under a sanitizer; model-torchvision, whose ten large networks are read as
 # small ones are; training-command, training-processes and training-resume, which are hundreds of programs.
 asan_tests='caption model-architecture model-checkpoint model-cpu-operations model-engine model-executor model-file-io
-  model-labels model-model-file model-model-info model-preprocess model-quantization plugin-classify plugin-frame-image
+  model-labels model-model-file model-model-info model-preprocess model-quantization model-workers plugin-classify plugin-frame-image
   plugin-hostile plugin-json plugin-meta plugin-orientation plugin-out-of-memory plugin-overlay plugin-overload plugin-playback
   plugin-properties plugin-region-tracker plugin-result-tracker training-augment training-available-memory training-calibration
   training-confidence training-duplicates training-event-file training-html training-image-folder training-learner training-loader
@@ -251,7 +251,7 @@ leg_asan() {
 }
 
 # All that has threads of its own.
-tsan_tests='model-engine plugin-classify plugin-json plugin-meta plugin-overlay plugin-overload plugin-playback
+tsan_tests='model-engine model-workers plugin-classify plugin-json plugin-meta plugin-overlay plugin-overload plugin-playback
   training-loader training-team'
 
 leg_tsan() {

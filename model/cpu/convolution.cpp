@@ -10,6 +10,7 @@ namespace resnet::cpu {
 namespace {
 
 constexpr int strip_pixels = 512;                   // whose sums stay in the second-level cache
+constexpr int least_pixels = 24;                    // of a strip, lest weights are read for few
 constexpr std::ptrdiff_t chunk_bytes = 256 * 1024;  // of weights that do, too
 
 }  // namespace
@@ -117,7 +118,9 @@ void Convolution::split(Call& call, int threads) const {
   call.parts = static_cast<int>(parts_.size());
   const int wanted =
       std::max(divide_up(call.output.pixels(), strip_pixels), divide_up(3 * threads, call.parts));
-  call.strips = std::clamp(wanted, 1, call.output.rows());
+  // As many strips for each thread, of the same pixels as in the step before, which are in its caches.
+  const bool shared = wanted >= threads || call.output.pixels() >= threads * least_pixels;
+  call.strips = std::clamp(shared ? divide_up(wanted, threads) * threads : wanted, 1, call.output.rows());
 }
 
 int Convolution::chunk_lines(const Part& part) const {

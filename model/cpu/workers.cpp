@@ -4,6 +4,7 @@
 #include <string>
 #include <system_error>
 
+#include "model/cpu/operation.h"
 #include "model/error.h"
 
 namespace resnet::cpu {
@@ -29,7 +30,7 @@ class Spin {
 
 }  // namespace
 
-Workers::Workers(int threads) {
+Workers::Workers(int threads) : taken_(static_cast<std::size_t>(std::max(threads, 1))) {
   threads_.reserve(static_cast<std::size_t>(std::max(threads - 1, 0)));
   try {
     for (int member = 1; member < threads; ++member) threads_.emplace_back([this, member] { serve(member); });
@@ -60,7 +61,7 @@ void Workers::run(const std::vector<int>& units,
   int end = 0;
   for (std::size_t i = 0; i < units.size(); ++i) ends_[i] = end += units[i];
   work_ = &work;
-  next_ = 0;
+  for (Taken& taken : taken_) taken.units = 0;
   completed_ = 0;
   ++round_;
   round_.notify_all();
@@ -82,23 +83,39 @@ void Workers::serve(int member) {
 }
 
 void Workers::take_part(int member) {
-  const int all = ends_.empty() ? 0 : ends_.back();
-  std::size_t stage = 0;
+  const int stages = static_cast<int>(ends_.size());
   Spin spin;
-  int unit = next_.load();
-  while (unit < all) {
-    while (unit >= ends_[stage]) ++stage;
-    const int begin = stage == 0 ? 0 : ends_[stage - 1];
-    if (completed_.load() < begin) {  // a unit of the stage before is still in work
-      spin.wait();
-      unit = next_.load();
-      continue;
+  for (int stage = 0; stage < stages; ++stage) {
+    const int begin = stage == 0 ? 0 : ends_[static_cast<std::size_t>(stage) - 1];
+    while (completed_.load() < begin) spin.wait();  // a unit of the stage before is still in work
+    for (int unit = take_unit(stage, member); unit >= 0; unit = take_unit(stage, member)) {
+      (*work_)(stage, unit, member);
+      ++completed_;
+      spin = Spin();
     }
-    if (!next_.compare_exchange_weak(unit, unit + 1)) continue;
-    (*work_)(static_cast<int>(stage), unit - begin, member);
-    ++completed_;
-    spin = Spin();
-    unit = next_.load();
+  }
+}
+
+/// Its own first.  @return -1: all are taken
+int Workers::take_unit(int stage, int member) {
+  for (int i = 0; i < size(); ++i) {
+    const int unit = take_own_unit(stage, (member + i) % size());
+    if (unit >= 0) return unit;
+  }
+  return -1;
+}
+
+int Workers::take_own_unit(int stage, int owner) {
+  const auto at = static_cast<std::size_t>(stage);
+  const Range own = part_of(ends_[at] - (stage == 0 ? 0 : ends_[at - 1]), owner, size());
+  const std::uint64_t none = std::uint64_t{static_cast<std::uint32_t>(stage)} << 32U;
+  const std::uint64_t all = none + static_cast<std::uint64_t>(own.size());
+  std::atomic<std::uint64_t>& taken = taken_[static_cast<std::size_t>(owner)].units;
+  std::uint64_t before = taken.load();
+  for (;;) {
+    const std::uint64_t next = std::max(before, none);
+    if (next >= all) return -1;
+    if (taken.compare_exchange_weak(before, next + 1)) return own.begin + static_cast<int>(next - none);
   }
 }
 

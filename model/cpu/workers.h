@@ -2,14 +2,18 @@
 #define RESNET_MODEL_CPU_WORKERS_H
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <thread>
 #include <vector>
 
 namespace resnet::cpu {
 
-/// Threads that do a list of stages together, each stage in units that need not wait for each other. Nobody
-/// is waited for who has not begun a unit: a thread that the system keeps from running holds nothing up.
+/// Threads that do a list of stages together, each stage in units that need not wait for each other. Each
+/// member begins with units of its own, the same part of each stage, so that it finds in its caches what it
+/// made in the stage before: cores may be far from each other. It goes on with what is left of the others'.
+/// Nobody is waited for who has not begun a unit: a thread that the system keeps from running holds nothing
+/// up.
 class Workers {
  public:
   /// @param threads with the caller's
@@ -31,12 +35,20 @@ class Workers {
   void stop();
   void serve(int member);
   void take_part(int member);
+  int take_unit(int stage, int member);
+  int take_own_unit(int stage, int owner);
+
+  // How many of a member's own units are taken, by whomever: of a stage, in the upper half, and none of later
+  // ones. On a line of its own, which few others write.
+  struct alignas(64) Taken {
+    std::atomic<std::uint64_t> units{0};
+  };
 
   // Written by run() while nobody takes part.
   std::vector<int> ends_;  // units of the stages up to and with this one
   const std::function<void(int, int, int)>* work_ = nullptr;
 
-  std::atomic<int> next_{0};         // unit to take
+  std::vector<Taken> taken_;         // of each member
   std::atomic<int> completed_{0};    // units done
   std::atomic<int> taking_part_{0};  // threads that may look at the list
   std::atomic<unsigned> round_{0};   // of run(); odd while one is open
