@@ -40,6 +40,12 @@ def peak(settings: Settings, precision: str, threads: int) -> Contestant:
     return Contestant("peak", precision, command, 0.3, unit="macs_per_s")
 
 
+def distance(settings: Settings) -> list[Contestant]:
+    """How far the cores are from each other, which on a virtual machine may change."""
+    command = [settings.program("bench-distance"), "--threads", str(settings.threads)]
+    return [Contestant("distance", "", command, 0.1, unit="ns")] if settings.threads > 1 else []
+
+
 def measure_network(settings: Settings) -> list[dict[str, Any]]:
     results = []
     for network in settings.networks:
@@ -49,6 +55,7 @@ def measure_network(settings: Settings) -> list[dict[str, Any]]:
             contestants = [ours(settings, network, p, batch_size) for p in PRECISIONS]
             contestants += peers(settings, network, batch_size)
             contestants += [peak(settings, p, settings.threads) for p in PRECISIONS]
+            contestants += distance(settings)
             results.append(
                 {
                     "network": network,

@@ -105,6 +105,7 @@ def network_tables(sets: Sequence[Result]) -> str:
             if c["name"] == "OpenVINO" and "description" in c
         }
     )
+    apart = [[s["network"], str(s["batch_size"]), spread(rates(s, "distance", ""), 0)] for s in sets]
     return (
         "## The network alone\n\nFrames/s, median of the rounds (least–greatest), batch after batch of one request.\n\n"
         + table(["network", "batch", "precision", *names, "ours, % of peak"], figures)
@@ -117,6 +118,8 @@ def network_tables(sets: Sequence[Result]) -> str:
         + "; ".join(openvino)
         + ".\n\n### Ours against each, ratio in the same round\n\n"
         + table(["network", "batch", "precision", "against", "ratio", "goal", ""], compared)
+        + "\nA cache line from core to core in the same rounds; cores of one complex share a cache.\n\n"
+        + table(["network", "batch", "ns"], apart)
     )
 
 
