@@ -27,6 +27,10 @@ const json* find(const json& object, const char* key) {
   return entry == object.end() || entry->is_null() ? nullptr : &*entry;
 }
 
+std::string shown(const json& value) {
+  return quote(value.is_string() ? value.get<std::string>() : value.dump());
+}
+
 [[noreturn]] void fail(const std::string& where, const char* key, const std::string& expected) {
   throw Error(ErrorCode::format, where + ": \"" + key + "\" must be " + expected);
 }
@@ -58,7 +62,7 @@ int resize_size(const json& config, int size, const std::string& where) {
 Preprocessing read_preprocessing(const json& config, const std::string& where) {
   const json* mode = find(config, "crop_mode");
   if (mode && *mode != "center" && *mode != "squash") {
-    throw Error(ErrorCode::unsupported, where + ": the \"crop_mode\" " + quote(mode->dump()) +
+    throw Error(ErrorCode::unsupported, where + ": the \"crop_mode\" " + shown(*mode) +
                                             " is not supported, expected \"center\" or \"squash\"");
   }
   const int size = input_size(config, where);
@@ -98,7 +102,7 @@ void require_same_network(const json& document, const json& config, const Inferr
   const std::vector<std::string> known = architecture_names();
   // A resnetblur50 has the tensors of a resnet50.
   if (name && *name != inferred && std::ranges::find(known, inferred) != known.end()) {
-    throw Error(ErrorCode::mismatch, where + " is of the architecture " + quote(name->dump()) +
+    throw Error(ErrorCode::mismatch, where + " is of the architecture " + shown(*name) +
                                          ", the tensors are those of a " + inferred);
   }
   const json* classes = find(document, "num_classes");

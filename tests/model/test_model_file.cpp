@@ -341,7 +341,7 @@ TEST_F(ModelFile, ATimmConfigOfAnotherNetworkIsIgnored) {
   write_text(folder_ / "config.json", R"({"architecture": "resnetblur18", "pretrained_cfg": {}})");
   const Model model = load_model(path);
   ASSERT_EQ(model.warnings.size(), 1U);
-  EXPECT_NE(model.warnings[0].find("the tensors are those of a resnet18"), std::string::npos);
+  EXPECT_NE(model.warnings[0].find("'resnetblur18', the tensors are those of a resnet18"), std::string::npos);
 }
 
 TEST_F(ModelFile, ItsDescriptionChangesAndItsTensorsDoNot) {
