@@ -37,7 +37,7 @@ struct Checkpoint {
 };
 
 /// Reads a checkpoint and executes nothing of it. The policy of what is refused is in the .cpp files
-/// of each format. Wrapped state dicts and prefixes (`module.`, `_orig_mod.`) are unwrapped.
+/// of each format. Wrapped state dicts are unwrapped, and names get torchvision's (normalise_names).
 /// The whole file is read once with pread. Large tensors whose bytes stand in the file as they are needed
 /// keep its memory, the others are copied: peak memory is the file's size plus those.
 /// @throws Error not_found, read, format: naming the file, what is wrong and what was expected

@@ -57,9 +57,9 @@ void Workers::run(const std::vector<int>& units,
                   const std::function<void(int stage, int unit, int member)>& work) {
   // Between two rounds `round_` is even, and who looks at it then does not take part.
   for (Spin spin; taking_part_.load() != 0;) spin.wait();
-  ends_.resize(units.size());
-  int end = 0;
-  for (std::size_t i = 0; i < units.size(); ++i) ends_[i] = end += units[i];
+  begins_.assign(1, 0);
+  for (const int count : units) begins_.push_back(begins_.back() + count);
+  const int end = begins_.back();
   work_ = &work;
   for (Taken& taken : taken_) taken.units = 0;
   completed_ = 0;
@@ -83,10 +83,10 @@ void Workers::serve(int member) {
 }
 
 void Workers::take_part(int member) {
-  const int stages = static_cast<int>(ends_.size());
+  const int stages = static_cast<int>(begins_.size()) - 1;
   Spin spin;
   for (int stage = 0; stage < stages; ++stage) {
-    const int begin = stage == 0 ? 0 : ends_[static_cast<std::size_t>(stage) - 1];
+    const int begin = begins_[static_cast<std::size_t>(stage)];
     while (completed_.load() < begin) spin.wait();  // a unit of the stage before is still in work
     for (int unit = take_unit(stage, member); unit >= 0; unit = take_unit(stage, member)) {
       (*work_)(stage, unit, member);
@@ -107,7 +107,7 @@ int Workers::take_unit(int stage, int member) {
 
 int Workers::take_own_unit(int stage, int owner) {
   const auto at = static_cast<std::size_t>(stage);
-  const Range own = part_of(ends_[at] - (stage == 0 ? 0 : ends_[at - 1]), owner, size());
+  const Range own = part_of(begins_[at + 1] - begins_[at], owner, size());
   const std::uint64_t none = std::uint64_t{static_cast<std::uint32_t>(stage)} << 32U;
   const std::uint64_t all = none + static_cast<std::uint64_t>(own.size());
   std::atomic<std::uint64_t>& taken = taken_[static_cast<std::size_t>(owner)].units;

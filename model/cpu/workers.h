@@ -45,7 +45,7 @@ class Workers {
   };
 
   // Written by run() while nobody takes part.
-  std::vector<int> ends_;  // units of the stages up to and with this one
+  std::vector<int> begins_{0};  // units of all stages before each stage, and of all
   const std::function<void(int, int, int)>* work_ = nullptr;
 
   std::vector<Taken> taken_;         // of each member
