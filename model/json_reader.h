@@ -14,6 +14,12 @@ namespace resnet {
 /// @throws Error format
 nlohmann::ordered_json parse_json(std::string_view text, const std::string& where);
 
+/// The entry of an object, or nullptr when it is absent or null.
+inline const nlohmann::json* find_entry(const nlohmann::json& object, const char* key) {
+  const auto entry = object.find(key);
+  return entry == object.end() || entry->is_null() ? nullptr : &*entry;
+}
+
 }  // namespace resnet
 
 #endif

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "model/error.h"
+#include "model/json_reader.h"
 #include "model/labels.h"
 #include "model/quote.h"
 #include "model/shortest_double.h"
@@ -24,11 +25,7 @@ class Reader {
     if (!object.is_object()) fail("", "must be an object");
   }
 
-  /// The entry, or nullptr when it is absent or null.
-  const nlohmann::json* find(const char* key) const {
-    const auto entry = object_.find(key);
-    return entry == object_.end() || entry->is_null() ? nullptr : &*entry;
-  }
+  const nlohmann::json* find(const char* key) const { return find_entry(object_, key); }
 
   [[noreturn]] void fail(const std::string& key, const std::string& what) const {
     const std::string name = path_.empty() || key.empty() ? path_ + key : path_ + "." + key;
