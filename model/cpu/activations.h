@@ -12,6 +12,9 @@ constexpr int padded_channels(int channels) {
   return (channels + output_group - 1) / output_group * output_group;
 }
 
+/// How far behind activations reads may go whose results nobody looks at: 16 pixels at a stride of two.
+constexpr std::size_t overrun_bytes = 16 * 2 * line_bytes;
+
 /// Activations of a batch in memory, [picture][line][row][column][64 bytes]. A row has a column of zeros at
 /// both ends: a 3×3 convolution reads one pixel beyond.
 struct Activations {
@@ -21,6 +24,7 @@ struct Activations {
   int channels = 0;
   int height = 0;
   int width = 0;
+  int margin = 0;  ///< rows of zeros above and below each line's: 1 for kernels that read across rows
 
   int lines() const { return padded_channels(channels) / line_channels(format); }
   int rows() const { return pictures * height; }
@@ -28,11 +32,13 @@ struct Activations {
   std::ptrdiff_t row_stride() const {
     return (static_cast<std::ptrdiff_t>(width) + 2) * static_cast<std::ptrdiff_t>(line_bytes);
   }
-  std::ptrdiff_t line_stride() const { return height * row_stride(); }
+  std::ptrdiff_t line_stride() const { return (height + 2 * margin) * row_stride(); }
   std::size_t bytes() const { return static_cast<std::size_t>(pictures * lines() * line_stride()); }
   /// @param x −1…width
+  /// @param y −margin…height − 1 + margin
   std::byte* pixel(int picture, int line, int y, int x) const {
-    return data + (static_cast<std::ptrdiff_t>(picture) * lines() + line) * line_stride() + y * row_stride() +
+    return data + (static_cast<std::ptrdiff_t>(picture) * lines() + line) * line_stride() +
+           (std::ptrdiff_t{y} + margin) * row_stride() +
            (static_cast<std::ptrdiff_t>(x) + 1) * static_cast<std::ptrdiff_t>(line_bytes);
   }
 };

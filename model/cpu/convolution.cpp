@@ -1,7 +1,6 @@
 #include "model/cpu/convolution.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <limits>
 
@@ -20,7 +19,19 @@ void clear_ends(const Activations& output, int part, int picture, int y) {
   for (int line = part * lines; line < (part + 1) * lines; ++line) {
     std::memset(output.pixel(picture, line, y, -1), 0, line_bytes);
     std::memset(output.pixel(picture, line, y, output.width), 0, line_bytes);
+    if (output.margin == 0) continue;
+    const auto row = static_cast<std::size_t>(output.row_stride());
+    if (y == 0) std::memset(output.pixel(picture, line, -1, -1), 0, row);
+    if (y == output.height - 1) std::memset(output.pixel(picture, line, output.height, -1), 0, row);
   }
+}
+
+Activations convolved(const Activations& input, int channels, int stride) {
+  Activations output = input;
+  output.channels = channels;
+  output.height = (input.height - 1) / stride + 1;
+  output.width = (input.width - 1) / stride + 1;
+  return output;
 }
 
 Finisher::Finisher(const Step& step, const std::vector<float>& weight_scale,
@@ -32,14 +43,15 @@ Finisher::Finisher(const Step& step, const std::vector<float>& weight_scale,
   for (float& bias : factors_.bias) bias -= quantizers.residual.zero * residual_scale_;
 }
 
-Finish Finisher::at(const Call& call, int part, int picture, int y, int x) const {
+Finish Finisher::at(const Call& call, int channel, int picture, int y, int x) const {
   Finish finish;
-  finish.scale = &factors_.scale[static_cast<std::size_t>(part) * output_group];
-  finish.bias = &factors_.bias[static_cast<std::size_t>(part) * output_group];
+  finish.scale = &factors_.scale[static_cast<std::size_t>(channel)];
+  finish.bias = &factors_.bias[static_cast<std::size_t>(channel)];
   finish.least = least_;
   finish.residual_scale = residual_scale_;
-  const int line = part * output_group / line_channels(call.output.format);
-  finish.output = call.output.pixel(picture, line, y, x);
+  const int channels = line_channels(call.output.format);
+  finish.output = call.output.pixel(picture, channel / channels, y, x) +
+                  channel % channels * (static_cast<int>(line_bytes) / channels);
   if (call.residual != nullptr) finish.residual = call.residual + (finish.output - call.output.data);
   finish.line_stride = call.output.line_stride();
   return finish;
@@ -52,70 +64,17 @@ Convolution::Convolution(const Kernels& kernels, const Step& step, const Convolu
 Convolution::Convolution(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers,
                          const ScaledWeights& weights, const Parallel& parallel)
     : kernels_(kernels),
-      in_channels_(static_cast<int>(step.weight.size(1)) * step.groups),
       out_channels_(static_cast<int>(step.weight.size(0))),
-      size_(step.weight.dim() == 4 ? static_cast<int>(step.weight.size(2)) : 1),
       stride_(step.stride),
-      finisher_(step, weights.scale, quantizers, kernels.format) {
-  pack(weights.values, step.groups, parallel);
-}
-
-std::ptrdiff_t Convolution::weight_line_bytes() const {
-  return std::ptrdiff_t{size_} * size_ * static_cast<std::ptrdiff_t>(line_bytes) * output_group;
-}
-
-void Convolution::pack(const at::Tensor& weight, int groups, const Parallel& parallel) {
-  const int channels = line_channels(kernels_.format);
-  const int group_in = in_channels_ / groups, group_out = out_channels_ / groups;
-  std::ptrdiff_t lines = 0;
-  for (int first = 0; first < out_channels_; first += output_group) {
-    const int last = std::min(first + output_group, out_channels_) - 1;
-    const int first_line = first / group_out * group_in / channels;
-    const int end_line = divide_up((last / group_out + 1) * group_in, channels);
-    parts_.push_back({first_line, end_line - first_line, nullptr});
-    lines += parts_.back().lines;
-  }
-  weights_ = allocate(static_cast<std::size_t>(lines * weight_line_bytes()));
-  std::byte* place = weights_.get();
-  for (Part& part : parts_) {
-    part.weights = place;
-    place += part.lines * weight_line_bytes();
-  }
-  parallel(static_cast<int>(parts_.size()), [&](int index) { pack_part(weight, groups, index); });
-}
-
-void Convolution::pack_part(const at::Tensor& weight, int groups, int index) const {
-  const Part& part = parts_[static_cast<std::size_t>(index)];
-  const int channels = line_channels(kernels_.format);
-  const int group_in = in_channels_ / groups, group_out = out_channels_ / groups;
-  const int first = index * output_group;
-  const float* from = weight.const_data_ptr<float>();
-  const std::ptrdiff_t taps = std::ptrdiff_t{size_} * size_;
-  std::array<int, output_group> first_in{};  // of each output's group
-  for (int output = 0; output < output_group; ++output)
-    first_in[static_cast<std::size_t>(output)] = (first + output) / group_out * group_in;
-  std::byte* to = part.weights;
-  for (int line = part.first_line; line < part.first_line + part.lines; ++line) {
-    for (std::ptrdiff_t tap = 0; tap < taps; ++tap) {
-      to = write_weights(to, kernels_.weights, channels, [&](int output, int k) {
-        const int in = line * channels + k - first_in[static_cast<std::size_t>(output)];
-        if (first + output >= out_channels_ || in < 0 || in >= group_in) return 0.0F;
-        return from[(std::ptrdiff_t{first + output} * group_in + in) * taps + tap];
-      });
-    }
-  }
-}
+      weights_(kernels, weights.values, step.groups, {}, parallel),
+      finisher_(step, weights.scale, quantizers, kernels.format) {}
 
 Activations Convolution::output_of(const Activations& input) const {
-  Activations output = input;
-  output.channels = out_channels_;
-  output.height = (input.height - 1) / stride_ + 1;
-  output.width = (input.width - 1) / stride_ + 1;
-  return output;
+  return convolved(input, out_channels_, stride_);
 }
 
 void Convolution::split(Call& call, int threads) const {
-  call.parts = static_cast<int>(parts_.size());
+  call.parts = weights_.parts();
   const int wanted =
       std::max(divide_up(call.output.pixels(), strip_pixels), divide_up(3 * threads, call.parts));
   // As many strips for each thread, of the same pixels as in the step before, which are in its caches.
@@ -123,9 +82,10 @@ void Convolution::split(Call& call, int threads) const {
   call.strips = std::clamp(shared ? divide_up(wanted, threads) * threads : wanted, 1, call.output.rows());
 }
 
-int Convolution::chunk_lines(const Part& part) const {
-  const int fit = std::max(1, static_cast<int>(chunk_bytes / weight_line_bytes()));
-  return divide_up(part.lines, divide_up(part.lines, fit));
+// Lines of so many that are summed in one go.
+int Convolution::chunk_lines(int lines) const {
+  const int fit = std::max(1, static_cast<int>(chunk_bytes / weights_.line_weights(output_group)));
+  return divide_up(lines, divide_up(lines, fit));
 }
 
 std::size_t Convolution::scratch_bytes(const Call& call) const {
@@ -135,14 +95,14 @@ std::size_t Convolution::scratch_bytes(const Call& call) const {
 
 void Convolution::run(const Call& call, int unit, std::byte* scratch) const noexcept {
   const int index = unit % call.parts;
-  const Part& part = parts_[static_cast<std::size_t>(index)];
+  const int part_lines = weights_.part(index).lines;
   const Range rows = part_of(call.output.rows(), unit / call.parts, call.strips);
-  const int chunk = chunk_lines(part);
+  const int chunk = chunk_lines(part_lines);
   // What is not done in one go is kept; else each row uses the same place again.
   const std::ptrdiff_t row_sums =
-      chunk < part.lines ? std::ptrdiff_t{call.output.width} * output_group * 4 : 0;
-  for (int line = 0; line < part.lines; line += chunk) {
-    const Range lines{line, std::min(line + chunk, part.lines)};
+      chunk < part_lines ? std::ptrdiff_t{call.output.width} * output_group * 4 : 0;
+  for (int line = 0; line < part_lines; line += chunk) {
+    const Range lines{line, std::min(line + chunk, part_lines)};
     std::byte* sums = scratch;
     for (int row = rows.begin; row < rows.end; ++row, sums += row_sums)
       run_row(call, index, lines, row, row == std::min(rows.begin + 1, rows.end - 1), sums);
@@ -153,30 +113,32 @@ void Convolution::run(const Call& call, int unit, std::byte* scratch) const noex
 // sums are never in memory.
 void Convolution::run_row(const Call& call, int index, Range lines, int row, bool prefetch,
                           std::byte* sums) const {
-  const Part& part = parts_[static_cast<std::size_t>(index)];
+  const PackedWeights::Part& part = weights_.part(index);
+  const int size = weights_.size();
+  const std::ptrdiff_t line_weights = weights_.line_weights(output_group);
   const Activations& input = call.input;
   const int picture = row / call.output.height, y = row % call.output.height;
-  const int first_y = y * stride_ - size_ / 2;
+  const int first_y = y * stride_ - size / 2;
   const int skipped = std::max(0, -first_y);  // rows of the window that lie outside
-  const int first_x = -(size_ / 2);
+  const int first_x = -(size / 2);
   Tile tile;
   tile.line_stride = input.line_stride();
   tile.lines = lines.size();
   tile.row_stride = input.row_stride();
-  tile.rows = std::min(size_, input.height - first_y) - skipped;
-  tile.run = size_ * static_cast<int>(line_bytes) / 4;
-  tile.weight_line_stride = weight_line_bytes();
-  tile.weights = part.weights + lines.begin * weight_line_bytes() +
-                 std::ptrdiff_t{skipped} * size_ * static_cast<std::ptrdiff_t>(line_bytes) * output_group;
+  tile.rows = std::min(size, input.height - first_y) - skipped;
+  tile.run = size * static_cast<int>(line_bytes) / 4;
+  tile.weight_line_stride = line_weights;
+  tile.weights = part.weights + lines.begin * line_weights +
+                 std::ptrdiff_t{skipped} * size * static_cast<std::ptrdiff_t>(line_bytes) * output_group;
   const std::byte* first = input.pixel(picture, part.first_line + lines.begin, first_y + skipped, first_x);
-  Finish finish = finisher_.at(call, index, picture, y, 0);
+  Finish finish = finisher_.at(call, index * output_group, picture, y, 0);
   const bool last = lines.end == part.lines;
   const ConvolveTiles& kernels = stride_ == 1 ? kernels_.dense : kernels_.strided;
   const int tiles = divide_up(call.output.width, max_tile);
   for (int i = 0; i < tiles; ++i) {
     const Range pixels = part_of(call.output.width, i, tiles);
     tile.input = first + std::ptrdiff_t{pixels.begin} * stride_ * static_cast<std::ptrdiff_t>(line_bytes);
-    tile.prefetch = prefetch && i == 0 ? lines.size() * weight_line_bytes() : 0;
+    tile.prefetch = prefetch && i == 0 ? lines.size() * line_weights : 0;
     kernels[pixels.size() - 1](tile, sums, lines.begin > 0, last ? &finish : nullptr);
     sums += std::ptrdiff_t{pixels.size()} * output_group * 4;
     const std::ptrdiff_t done = pixels.size() * static_cast<std::ptrdiff_t>(line_bytes);

@@ -2,7 +2,7 @@
 #define RESNET_MODEL_CPU_CONVOLUTION_H
 
 #include "model/cpu/operation.h"
-#include "model/cpu/weights.h"
+#include "model/cpu/packed_weights.h"
 #include "model/lowering.h"
 
 namespace resnet::cpu {
@@ -21,8 +21,9 @@ class Finisher {
   Finisher(const Step& step, const std::vector<float>& weight_scale, const ConvolutionQuantizers& quantizers,
            Format format);
 
-  /// For pixels from (x, y) of a picture on, of 64 channels.
-  Finish at(const Call& call, int part, int picture, int y, int x) const;
+  /// For pixels from (x, y) of a picture on, of the channels from `channel` on.
+  /// @param channel a multiple of 32
+  Finish at(const Call& call, int channel, int picture, int y, int x) const;
 
  private:
   ChannelFactors factors_;
@@ -47,26 +48,20 @@ class Convolution final : public Operation {
   Convolution(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers,
               const ScaledWeights& weights, const Parallel& parallel);
 
-  /// What the 64 output channels of one part read and have as weights.
-  struct Part {
-    int first_line = 0, lines = 0;
-    std::byte* weights = nullptr;
-  };
-
-  void pack(const at::Tensor& weight, int groups, const Parallel& parallel);
-  void pack_part(const at::Tensor& weight, int groups, int index) const;
-  int chunk_lines(const Part& part) const;
+  int chunk_lines(int lines) const;
   void run_row(const Call& call, int index, Range lines, int row, bool prefetch, std::byte* sums) const;
-  std::ptrdiff_t weight_line_bytes() const;
 
   const Kernels& kernels_;
-  const int in_channels_, out_channels_, size_, stride_;
-  Bytes weights_;
-  std::vector<Part> parts_;
+  const int out_channels_, stride_;
+  const PackedWeights weights_;
   Finisher finisher_;
 };
 
-/// Zeros at both ends of a row, of the lines of 64 channels.
+/// What a convolution of such a stride makes of activations, where its window is padded to keep their size.
+Activations convolved(const Activations& input, int channels, int stride);
+
+/// Zeros at both ends of a row, of the lines of 64 channels; above the first and below the last in all
+/// columns.
 void clear_ends(const Activations& output, int part, int picture, int y);
 
 }  // namespace resnet::cpu

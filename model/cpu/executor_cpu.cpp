@@ -8,7 +8,7 @@
 #include <ATen/ops/empty.h>
 #include <c10/core/InferenceMode.h>
 
-#include "model/cpu/convolution.h"
+#include "model/cpu/block_convolution.h"
 #include "model/cpu/head.h"
 #include "model/cpu/plan.h"
 #include "model/cpu/winograd.h"
@@ -32,9 +32,9 @@ const Kernels* kernels_for(Precision precision) {
     case Precision::fp32:
       return avx512_kernels() != nullptr ? avx512_kernels() : avx2_kernels();
     case Precision::bf16:
-      return avx512_bf16_kernels();
+      return amx_bf16_kernels() != nullptr ? amx_bf16_kernels() : avx512_bf16_kernels();
     case Precision::int8:
-      return avx512_vnni_kernels();
+      return amx_int8_kernels() != nullptr ? amx_int8_kernels() : avx512_vnni_kernels();
     default:
       return nullptr;
   }
@@ -115,6 +115,11 @@ void CpuExecutor::add(const Step& step, Quantizer output) {
   }
   const ConvolutionQuantizers quantizers{quantizers_[stage.input], output, quantizers_[stage.output]};
   quantizers_[stage.output] = output;
+  if (kernels_.blocks != nullptr) {
+    stage.operation = std::make_unique<BlockConvolution>(kernels_, step, quantizers, parallel_);
+    operations_.stages.push_back(std::move(stage));
+    return;
+  }
   const bool fits = Winograd::fits(step) && step.weight.size(0) * step.weight.size(1) <= winograd_pairs;
   const std::size_t bytes = fits ? Winograd::weight_bytes(kernels_, step) : 0;
   if (fits && winograd_used_ + bytes <= winograd_bytes) {

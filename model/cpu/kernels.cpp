@@ -1,5 +1,9 @@
 #include "model/cpu/kernels.h"
 
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 namespace resnet::cpu {
 
 namespace {
@@ -17,6 +21,26 @@ bool has_avx512() {
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 
+// Tiles are 8 KB of registers that Linux saves for a process only when it has asked for them, as
+// "Using XSTATE features in user space applications" in its documentation has it.
+bool ask_for_tiles() {
+  constexpr long request_permission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long tile_data = 18;               // XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+}
+
+// g++ 12's __builtin_cpu_supports() does not know AMX.
+bool has_amx(unsigned product) {
+  constexpr unsigned tile = 1U << 24;
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
+  if ((edx & tile) == 0 || (edx & product) == 0) return false;
+  static const bool permitted = ask_for_tiles();
+  return permitted;
+}
+
+constexpr unsigned amx_bf16 = 1U << 22, amx_int8 = 1U << 25;  // of CPUID 7's EDX
+
 }  // namespace
 
 const Kernels* avx2_kernels() {
@@ -31,6 +55,14 @@ const Kernels* avx512_bf16_kernels() {
 
 const Kernels* avx512_vnni_kernels() {
   return made_where<make_avx512_vnni_kernels>(has_avx512() && __builtin_cpu_supports("avx512vnni"));
+}
+
+const Kernels* amx_bf16_kernels() {
+  return made_where<make_amx_bf16_kernels>(avx512_bf16_kernels() != nullptr && has_amx(amx_bf16));
+}
+
+const Kernels* amx_int8_kernels() {
+  return made_where<make_amx_int8_kernels>(avx512_vnni_kernels() != nullptr && has_amx(amx_int8));
 }
 
 }  // namespace resnet::cpu

@@ -1,6 +1,7 @@
 #ifndef RESNET_MODEL_CPU_KERNELS_H
 #define RESNET_MODEL_CPU_KERNELS_H
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -59,6 +60,33 @@ using SumTile = void (*)(const Tile& tile, void* sums, bool add);
 /// Or stores what becomes of them, of pixels that lie 64 bytes apart in their lines.
 using ConvolveTile = void (*)(const Tile& tile, void* sums, bool add, const Finish* finish);
 
+/// Pixels and output channels of which the sums fill the tiles of AMX: two by two tiles of 16 by 16.
+constexpr int block_pixels = 16;
+constexpr int block_outputs = 32;
+
+/// What the sums of one or two blocks of 16 pixels are made of, as a Tile is; they lie anywhere.
+struct Blocks {
+  std::array<const std::byte*, 2> input{};  ///< of each block's first pixel
+  std::ptrdiff_t line_stride = 0;
+  int lines = 0;
+  std::ptrdiff_t row_stride = 0;
+  int rows = 0;
+  int columns = 0;                     ///< pixels behind each other that a row's sum takes
+  const std::byte* weights = nullptr;  ///< [lines][rows][columns][2][16 4-byte groups][16 outputs][4 bytes]
+};
+
+/// Products by AMX's tiles. Between begin() and end() the thread has its tiles; others may use them before
+/// and after.
+struct BlockKernels {
+  /// Writes the sums, [blocks][16 pixels][32 outputs] fp32 or int32.
+  using Sum = void (*)(const Blocks& blocks, void* sums);
+  void (*begin)() = nullptr;
+  void (*end)() = nullptr;
+  std::array<Sum, 2> dense{};    ///< by the number of blocks − 1; pixels are 64 bytes apart
+  std::array<Sum, 2> strided{};  ///< 128 bytes
+  std::array<Sum, 2> stem{};     ///< two pixels of three channels; 64 sums lie from one pixel's to the next
+};
+
 /// By the number of pixels − 1.
 using SumTiles = SumTile[max_tile];
 using ConvolveTiles = ConvolveTile[max_tile];
@@ -79,10 +107,14 @@ struct Kernels {
 
   /// Stores `pixels` pixels, which lie 64 bytes apart in their lines, of sums in fp32.
   void (*finish)(const Finish& finish, const float* sums, int pixels) = nullptr;
+  /// The same of [pixels][32] sums as they are, in fp32 or int32.
+  void (*finish_block)(const Finish& finish, const void* sums, int pixels) = nullptr;
   /// relu(sum · scale + bias), [pixels][64] fp32
   void (*activate)(const void* sums, int pixels, const float* scale, const float* bias, float* to) = nullptr;
   /// The greatest of `count` pixels, [64] fp32 each.
   void (*maximum)(const float* const* pixels, int count, float* to) = nullptr;
+
+  const BlockKernels* blocks = nullptr;  ///< null: the CPU has no AMX
 
   // Winograd's F(4×4, 3×3): 36 components. Their products are of other types than a convolution's.
   WeightType winograd_weights = WeightType::fp32;
@@ -103,12 +135,16 @@ const Kernels* avx2_kernels();         ///< fp32: AVX2 and FMA
 const Kernels* avx512_kernels();       ///< fp32: AVX-512 F, BW, DQ and VL
 const Kernels* avx512_bf16_kernels();  ///< bf16: and BF16
 const Kernels* avx512_vnni_kernels();  ///< u8: and VNNI
+const Kernels* amx_bf16_kernels();     ///< bf16: and AMX
+const Kernels* amx_int8_kernels();     ///< u8: and AMX
 
 /// The same, for those above alone: a CPU that lacks the instructions must not run these.
 Kernels make_avx2_kernels();
 Kernels make_avx512_kernels();
 Kernels make_avx512_bf16_kernels();
 Kernels make_avx512_vnni_kernels();
+Kernels make_amx_bf16_kernels();
+Kernels make_amx_int8_kernels();
 
 }  // namespace resnet::cpu
 

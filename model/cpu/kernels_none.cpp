@@ -4,3 +4,5 @@ const resnet::cpu::Kernels* resnet::cpu::avx2_kernels() { return nullptr; }
 const resnet::cpu::Kernels* resnet::cpu::avx512_kernels() { return nullptr; }
 const resnet::cpu::Kernels* resnet::cpu::avx512_bf16_kernels() { return nullptr; }
 const resnet::cpu::Kernels* resnet::cpu::avx512_vnni_kernels() { return nullptr; }
+const resnet::cpu::Kernels* resnet::cpu::amx_bf16_kernels() { return nullptr; }
+const resnet::cpu::Kernels* resnet::cpu::amx_int8_kernels() { return nullptr; }

@@ -207,6 +207,16 @@ void finish(const Finish& finish, const float* sums, int pixels) {
   }
 }
 
+template <class Simd, class Storage, bool integers>
+void finish_block(const Finish& finish, const void* sums, int pixels) {
+  const auto* from = static_cast<const std::byte*>(sums);
+  for (int p = 0; p < pixels; ++p) {
+#pragma GCC unroll 4
+    for (int output = 0; output < block_outputs; output += Simd::width, from += Simd::width * 4)
+      finish_vector<Simd, Storage>(finish, p, output, load_sums<Simd, integers>(from));
+  }
+}
+
 template <class Simd, bool integers>
 void activate(const void* sums, int pixels, const float* scale, const float* bias, float* to) {
   const auto* from = static_cast<const std::byte*>(sums);
@@ -333,6 +343,7 @@ Kernels make_kernels(Format format) {
   set_tiles<Product, Storage, 128>(kernels.strided, tiles);
   set_tiles<Product, std::ptrdiff_t{2} * 3 * weight_bytes(weights)>(kernels.stem, tiles);
   kernels.finish = finish<Simd, Storage>;
+  kernels.finish_block = finish_block<Simd, Storage, integers>;
   kernels.activate = activate<Simd, integers>;
   kernels.maximum = maximum<Simd>;
   kernels.winograd_weights = winograd_weights;

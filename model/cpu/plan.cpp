@@ -109,7 +109,7 @@ void Planner::find_levels() {
 
 std::size_t Planner::reserve(std::size_t bytes) {
   const std::size_t at = plan_.memory_bytes;
-  plan_.memory_bytes += whole_pages(bytes) + line_bytes;
+  plan_.memory_bytes += whole_pages(bytes + overrun_bytes) + line_bytes;
   return at;
 }
 

@@ -42,7 +42,9 @@ Stem::Stem(const Kernels& kernels, const Step& step, const Preprocessing& prepro
       mean_(preprocessing.mean),
       std_(preprocessing.std),
       number_bytes_(weight_bytes(kernels.weights)),
-      run_(divide_up(taps * colours * weight_bytes(kernels.weights), 4)) {
+      order_(kernels.blocks == nullptr ? WeightOrder{} : block_order),
+      run_(kernels.blocks == nullptr ? divide_up(taps * colours * weight_bytes(kernels.weights), 4)
+                                     : static_cast<int>(line_bytes) / 4) {
   for (float& mean : mean_) mean *= 255.0F;
   for (float& std : std_) std *= 255.0F;
   const ScaledWeights weights = scale_weights(kernels.weights, fold_pixels(step.weight, preprocessing));
@@ -61,11 +63,14 @@ void Stem::pack(const at::Tensor& weight) {
     return from[((std::ptrdiff_t{out} * colours + colour) * taps + y) * taps + x];
   };
   std::byte* to = weights_.get();
-  for (int part = 0; part < padded / output_group; ++part) {
+  for (int panel = 0; panel < padded; panel += order_.panel) {
     for (int y = 0; y < taps; ++y) {
-      to = write_weights(to, type, taps * colours, [&](int output, int k) {
-        return value(part * output_group + output, k % colours, y, k / colours);
-      });
+      for (int tile = panel; tile < panel + order_.panel; tile += order_.tile) {
+        to = write_weights(to, type, {tile, tile + order_.tile}, run_ * 4 / weight_bytes(type),
+                           [&](int output, int k) {
+                             return k < taps * colours ? value(output, k % colours, y, k / colours) : 0.0F;
+                           });
+      }
     }
   }
   std::vector<double> sums(static_cast<std::size_t>(corners * corners * padded), 0.0);
@@ -94,6 +99,7 @@ Activations Stem::output_of(const Pixels& pixels) const {
   output.channels = out_channels_;
   output.height = halved(halved(pixels.height));
   output.width = halved(halved(pixels.width));
+  output.margin = kernels_.blocks != nullptr ? 1 : 0;
   return output;
 }
 
@@ -116,9 +122,17 @@ Range Stem::source_rows(int height, Range pooled) const {
 
 // Bytes from a widened row to the next.
 std::ptrdiff_t Stem::widened_stride(int width) const {
-  // Two pixels more: the last group of a row of taps may reach beyond.
-  const std::ptrdiff_t bytes = (width + 2 * padding + 2) * colours * number_bytes_;
+  // The last groups of a row of taps reach beyond, and so do pixels that fill up a block.
+  const int filled = kernels_.blocks == nullptr ? 0 : 2 * block_pixels;
+  const std::ptrdiff_t bytes =
+      (width + 2 * padding + filled) * colours * number_bytes_ + 4 * std::ptrdiff_t{run_};
   return (bytes + 63) / 64 * 64;
+}
+
+// Sums of a row, of whole blocks.
+std::ptrdiff_t Stem::row_floats(int width) const {
+  const int fill = kernels_.blocks == nullptr ? 1 : block_pixels;
+  return std::ptrdiff_t{divide_up(halved(width), fill)} * fill * output_group;
 }
 
 Stem::Scratch Stem::lay_out(const Pixels& pixels, Range pooled, std::byte* scratch) const {
@@ -126,7 +140,7 @@ Stem::Scratch Stem::lay_out(const Pixels& pixels, Range pooled, std::byte* scrat
   const Range rows = source_rows(pixels.height, pooled);
   s.first = rows.begin;
   s.widened_stride = widened_stride(pixels.width);
-  s.row_floats = std::ptrdiff_t{halved(pixels.width)} * output_group;
+  s.row_floats = row_floats(pixels.width);
   s.pooled = reinterpret_cast<float*>(scratch);
   s.rows = s.pooled + output_group;
   s.sums = reinterpret_cast<std::byte*>(s.rows + 3 * s.row_floats);
@@ -139,9 +153,9 @@ std::size_t Stem::scratch_bytes(const Pixels& pixels, int units) const {
   // The rows of the longest strip, wherever it lies.
   const int pooled = divide_up(height, strips);
   const std::ptrdiff_t rows = std::min(pixels.height, 4 * pooled + 2 * padding + 1);
-  const std::ptrdiff_t row_floats = std::ptrdiff_t{halved(pixels.width)} * output_group;
   // A pooled pixel, the sums of a row, three rows.
-  return static_cast<std::size_t>((output_group + 4 * row_floats) * 4 + rows * widened_stride(pixels.width));
+  return static_cast<std::size_t>((output_group + 4 * row_floats(pixels.width)) * 4 +
+                                  rows * widened_stride(pixels.width));
 }
 
 void Stem::run(const Pixels& pixels, const Activations& output, int unit, int units,
@@ -152,6 +166,7 @@ void Stem::run(const Pixels& pixels, const Activations& output, int unit, int un
   const Scratch s = lay_out(pixels, pooled, scratch);
   for (int y = rows.begin; y < rows.end; ++y)
     widen(pixels, picture, y, s.widened + (y - rows.begin) * s.widened_stride);
+  if (kernels_.blocks != nullptr) kernels_.blocks->begin();
   const int height = halved(pixels.height);
   for (int part = 0; part < padded_channels(out_channels_) / output_group; ++part) {
     int next = std::max(0, 2 * pooled.begin - 1);
@@ -164,16 +179,18 @@ void Stem::run(const Pixels& pixels, const Activations& output, int unit, int un
       clear_ends(output, part, picture, y);
     }
   }
+  if (kernels_.blocks != nullptr) kernels_.blocks->end();
 }
 
-// A row of pixels 0…255 in the kernels' type, between zeros.
+// A row of pixels 0…255 in the kernels' type, between zeros; so is what lies behind it, which may be
+// multiplied with 0.
 void Stem::widen(const Pixels& pixels, int picture, int y, std::byte* to) const {
   const int count = pixels.width * colours;
   const std::ptrdiff_t start = (static_cast<std::ptrdiff_t>(picture) * pixels.height + y) * count;
   std::byte* first = to + padding * colours * number_bytes_;
   std::memset(to, 0, static_cast<std::size_t>(padding * colours * number_bytes_));
-  std::memset(first + count * number_bytes_, 0,
-              static_cast<std::size_t>((padding + 2) * colours * number_bytes_));
+  std::byte* last = first + count * number_bytes_;
+  std::memset(last, 0, static_cast<std::size_t>(to + widened_stride(pixels.width) - last));
   if (pixels.bytes == nullptr) {
     const float* from = pixels.floats + start;
     for (int i = 0; i < count; ++i) {
@@ -201,19 +218,49 @@ void Stem::widen(const Pixels& pixels, int picture, int y, std::byte* to) const 
 
 void Stem::convolve(const Pixels& pixels, int part, int y, const Scratch& scratch) const {
   const Window down = window(y, pixels.height);
-  Tile tile;
-  tile.lines = 1;
-  tile.row_stride = scratch.widened_stride;
-  tile.rows = down.size();
-  tile.run = run_;
-  tile.weights = weights_.get() + part * part_weights_ + std::ptrdiff_t{down.begin} * run_ * 4 * output_group;
   const std::byte* row =
       scratch.widened + (2 * y - padding + down.begin - scratch.first) * scratch.widened_stride;
-  const int width = halved(pixels.width), tiles = divide_up(width, max_tile);
+  const std::ptrdiff_t tap_weights = std::ptrdiff_t{run_} * 4 * order_.panel;  // of a row of taps
+  const std::byte* weights = weights_.get() + part * part_weights_ + down.begin * tap_weights;
+  if (kernels_.blocks != nullptr) {
+    for (int output = 0; output < output_group; output += order_.panel, weights += taps * tap_weights)
+      sum_blocks(row, scratch.widened_stride, down.size(), weights, halved(pixels.width),
+                 scratch.sums + output * 4);
+  } else {
+    sum_tiles(row, scratch.widened_stride, down.size(), weights, halved(pixels.width), scratch.sums);
+  }
+}
+
+// The sums of a row, of taps in so many rows of pixels.
+void Stem::sum_tiles(const std::byte* row, std::ptrdiff_t row_stride, int rows, const std::byte* weights,
+                     int width, std::byte* sums) const {
+  Tile tile;
+  tile.lines = 1;
+  tile.row_stride = row_stride;
+  tile.rows = rows;
+  tile.run = run_;
+  tile.weights = weights;
+  const int tiles = divide_up(width, max_tile);
   for (int i = 0; i < tiles; ++i) {
     const Range range = part_of(width, i, tiles);
     tile.input = row + range.begin * 2 * colours * number_bytes_;
-    kernels_.stem[range.size() - 1](tile, scratch.sums + range.begin * pixel_sums, false);
+    kernels_.stem[range.size() - 1](tile, sums + range.begin * pixel_sums, false);
+  }
+}
+
+void Stem::sum_blocks(const std::byte* row, std::ptrdiff_t row_stride, int rows, const std::byte* weights,
+                      int width, std::byte* sums) const {
+  const std::ptrdiff_t block_bytes = block_pixels * 2 * colours * number_bytes_;
+  Blocks blocks;
+  blocks.lines = blocks.columns = 1;
+  blocks.row_stride = row_stride;
+  blocks.rows = rows;
+  blocks.weights = weights;
+  for (int left = divide_up(width, block_pixels); left > 0; left -= 2) {
+    blocks.input = {row, row + block_bytes};
+    kernels_.blocks->stem[std::min(left, 2) - 1](blocks, sums);
+    row += 2 * block_bytes;
+    sums += 2 * block_pixels * pixel_sums;
   }
 }
 

@@ -59,10 +59,15 @@ class Stem {
   Window window(int position, int size) const;
   Range source_rows(int height, Range pooled) const;
   std::ptrdiff_t widened_stride(int width) const;
+  std::ptrdiff_t row_floats(int width) const;
   Scratch lay_out(const Pixels& pixels, Range pooled, std::byte* scratch) const;
   void widen(const Pixels& pixels, int picture, int y, std::byte* to) const;
   float* row_at(const Scratch& scratch, int y) const { return scratch.rows + y % 3 * scratch.row_floats; }
   void convolve(const Pixels& pixels, int part, int y, const Scratch& scratch) const;
+  void sum_tiles(const std::byte* row, std::ptrdiff_t row_stride, int rows, const std::byte* weights,
+                 int width, std::byte* sums) const;
+  void sum_blocks(const std::byte* row, std::ptrdiff_t row_stride, int rows, const std::byte* weights,
+                  int width, std::byte* sums) const;
   void activate(const Pixels& pixels, int part, int y, const Scratch& scratch) const;
   void pool(const Activations& output, int height, int width, int picture, int part, int y,
             const Scratch& scratch) const;
@@ -72,7 +77,8 @@ class Stem {
   const int out_channels_;
   std::array<float, 3> mean_, std_;  // of pixels 0…255
   std::ptrdiff_t number_bytes_;      // of a pixel's channel, widened
-  int run_;                          // 4-byte groups of a row of taps
+  WeightOrder order_;
+  int run_;  // 4-byte groups of a row of taps
   Bytes weights_;
   std::ptrdiff_t part_weights_ = 0;  // bytes of 64 outputs' weights
   ChannelFactors factors_;

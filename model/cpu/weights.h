@@ -51,13 +51,13 @@ inline std::byte* write_weight(std::byte* to, WeightType type, float weight) {
   return to;
 }
 
-/// Writes weights as the kernels read them, [4-byte group][64 outputs][4 bytes]: value(output, k) for each of
-/// 64 outputs and `count` products, filled up with 0 to whole groups. Returns the place behind them.
+/// Writes weights as the kernels read them, [4-byte group][outputs][4 bytes]: value(output, k) for each of
+/// the outputs and `count` products, filled up with 0 to whole groups. Returns the place behind them.
 template <typename Value>
-std::byte* write_weights(std::byte* to, WeightType type, int count, const Value& value) {
+std::byte* write_weights(std::byte* to, WeightType type, Range outputs, int count, const Value& value) {
   const int in_group = 4 / weight_bytes(type);
   for (int group = 0; group < count; group += in_group) {
-    for (int output = 0; output < output_group; ++output) {
+    for (int output = outputs.begin; output < outputs.end; ++output) {
       for (int k = group; k < group + in_group; ++k)
         to = write_weight(to, type, k < count ? value(output, k) : 0.0F);
     }

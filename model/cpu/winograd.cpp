@@ -311,7 +311,7 @@ void Winograd::finish(const Call& call, Range tiles, int part, const Scratch& sc
                              results);
     const int columns = std::min(winograd_tile, output.width - corner.x);
     for (int y = 0; y < std::min(winograd_tile, output.height - corner.y); ++y) {
-      const Finish finish = finisher_.at(call, part, corner.picture, corner.y + y, corner.x);
+      const Finish finish = finisher_.at(call, part * output_group, corner.picture, corner.y + y, corner.x);
       kernels_.finish(finish, results + y * winograd_tile * output_group, columns);
       if (corner.x == 0) clear_ends(output, part, corner.picture, corner.y + y);
     }

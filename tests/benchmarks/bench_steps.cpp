@@ -15,7 +15,7 @@
 #include <ATen/ops/randn.h>
 #include <benchmark/benchmark.h>
 
-#include "model/cpu/convolution.h"
+#include "model/cpu/block_convolution.h"
 #include "model/cpu/stem.h"
 #include "model/cpu/winograd.h"
 
@@ -63,8 +63,9 @@ void run_convolution(benchmark::State& state, const Kernels* kernels, const Shap
   const Kind operation(*kernels, make_step(shape), quantizers, one_by_one);
   Call call;
   call.input = {nullptr, kernels->format, batch, shape.in_channels, shape.side, shape.side};
+  call.input.margin = kernels->blocks == nullptr ? 0 : 1;
   call.output = operation.output_of(call.input);
-  const Bytes input = allocate(call.input.bytes()), output = allocate(call.output.bytes());
+  const Bytes input = allocate(call.input.bytes() + overrun_bytes), output = allocate(call.output.bytes());
   std::fill_n(input.get(), call.input.bytes(), std::byte{0});
   call.input.data = input.get();
   call.output.data = output.get();
@@ -108,14 +109,17 @@ void add(const std::string& kernels_name, const Kernels* kernels, const std::str
 
 int main(int argc, char** argv) {
   using namespace resnet::cpu;
-  const std::vector<std::pair<std::string, const Kernels*>> sets{{"fp32-avx2", avx2_kernels()},
-                                                                 {"fp32", avx512_kernels()},
-                                                                 {"bf16", avx512_bf16_kernels()},
-                                                                 {"int8", avx512_vnni_kernels()}};
+  const std::vector<std::pair<std::string, const Kernels*>> sets{
+      {"fp32-avx2", avx2_kernels()},   {"fp32", avx512_kernels()},       {"bf16", avx512_bf16_kernels()},
+      {"int8", avx512_vnni_kernels()}, {"bf16-amx", amx_bf16_kernels()}, {"int8-amx", amx_int8_kernels()}};
   for (const auto& [name, kernels] : sets) {
     if (kernels == nullptr) continue;  // this CPU lacks the instructions
     add(name, kernels, "stem", run_stem, stem_shape);
     for (const Shape& shape : shapes) {
+      if (kernels->blocks != nullptr) {
+        add(name, kernels, "blocks", run_convolution<BlockConvolution>, shape);
+        continue;
+      }
       add(name, kernels, "direct", run_convolution<Convolution>, shape);
       if (shape.stride == 1 && shape.size == 3)
         add(name, kernels, "winograd", run_convolution<Winograd>, shape);

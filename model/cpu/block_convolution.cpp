@@ -1,0 +1,137 @@
+#include "model/cpu/block_convolution.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace resnet::cpu {
+
+namespace {
+
+constexpr std::ptrdiff_t line_size = line_bytes;
+
+/// Rows of an output whose pixels lie behind each other.
+struct Segment {
+  int picture = 0, y = 0;
+  int rows = 0;
+};
+
+/// The next of `rows`; takes it from them.
+Segment take_segment(const Activations& output, int stride, Range& rows) {
+  Segment segment;
+  segment.picture = rows.begin / output.height;
+  segment.y = rows.begin % output.height;
+  segment.rows = stride == 1 ? std::min(rows.size(), output.height - segment.y) : 1;
+  rows.begin += segment.rows;
+  return segment;
+}
+
+/// Its pixels, with the zeros between rows.
+int pixels_of(const Activations& output, const Segment& segment) {
+  return segment.rows * (output.width + 2) - 2;
+}
+
+}  // namespace
+
+/// Pixels of a segment, from one of its first row on.
+struct BlockConvolution::Block {
+  Segment segment;
+  int first = 0;
+  int pixels = 0;
+};
+
+BlockConvolution::BlockConvolution(const Kernels& kernels, const Step& step,
+                                   const ConvolutionQuantizers& quantizers, const Parallel& parallel)
+    : BlockConvolution(kernels, step, quantizers, scale_weights(kernels.weights, step.weight), parallel) {}
+
+BlockConvolution::BlockConvolution(const Kernels& kernels, const Step& step,
+                                   const ConvolutionQuantizers& quantizers, const ScaledWeights& weights,
+                                   const Parallel& parallel)
+    : kernels_(kernels),
+      out_channels_(static_cast<int>(step.weight.size(0))),
+      stride_(step.stride),
+      weights_(kernels, weights.values, step.groups, block_order, parallel),
+      finisher_(step, weights.scale, quantizers, kernels.format) {}
+
+Activations BlockConvolution::output_of(const Activations& input) const {
+  return convolved(input, out_channels_, stride_);
+}
+
+int BlockConvolution::blocks_of(const Activations& output, Range rows) const {
+  int blocks = 0;
+  while (rows.size() > 0)
+    blocks += divide_up(pixels_of(output, take_segment(output, stride_, rows)), block_pixels);
+  return blocks;
+}
+
+// The strips with which the thread that has most to do has the fewest pairs of blocks to sum.
+void BlockConvolution::split(Call& call, int threads) const {
+  call.parts = weights_.parts();
+  int least = std::numeric_limits<int>::max();
+  const int most = std::min(call.output.rows(), 4 * threads * std::max(1, call.output.pictures));
+  for (int strips = 1; strips <= most; ++strips) {
+    const int pairs = divide_up(blocks_of(call.output, part_of(call.output.rows(), strips - 1, strips)), 2);
+    const int cost = divide_up(strips * call.parts, threads) * pairs;
+    if (cost >= least) continue;
+    least = cost;
+    call.strips = strips;
+  }
+}
+
+std::size_t BlockConvolution::scratch_bytes(const Call& /*call*/) const {
+  return std::size_t{2} * block_pixels * block_outputs * 4;
+}
+
+void BlockConvolution::run(const Call& call, int unit, std::byte* scratch) const noexcept {
+  const int index = unit % call.parts;
+  const PackedWeights::Part& part = weights_.part(index);
+  const Range rows = part_of(call.output.rows(), unit / call.parts, call.strips);
+  Panel panel;
+  panel.blocks.lines = part.lines;
+  panel.blocks.line_stride = call.input.line_stride();
+  panel.blocks.rows = panel.blocks.columns = weights_.size();
+  panel.blocks.row_stride = call.input.row_stride();
+  panel.blocks.weights = part.weights;
+  panel.first_line = part.first_line;
+  kernels_.blocks->begin();
+  for (int first = 0; first < output_group; first += block_outputs) {
+    panel.channel = index * output_group + first;
+    run_panel(call, rows, panel, scratch);
+    panel.blocks.weights += part.lines * weights_.line_weights(block_outputs);
+  }
+  kernels_.blocks->end();
+  for (int row = rows.begin; row < rows.end; ++row)
+    clear_ends(call.output, index, row / call.output.height, row % call.output.height);
+}
+
+void BlockConvolution::run_panel(const Call& call, Range rows, Panel& panel, std::byte* sums) const {
+  std::array<Block, 2> pair;
+  std::size_t waiting = 0;  // of the pair
+  while (rows.size() > 0) {
+    const Segment segment = take_segment(call.output, stride_, rows);
+    const int pixels = pixels_of(call.output, segment);
+    for (int first = 0; first < pixels; first += block_pixels) {
+      pair[waiting] = {segment, first, std::min(block_pixels, pixels - first)};
+      const std::byte* row =
+          call.input.pixel(segment.picture, panel.first_line, segment.y * stride_ - weights_.size() / 2,
+                           -(weights_.size() / 2));
+      panel.blocks.input[waiting++] = row + first * stride_ * line_size;
+      if (waiting < pair.size()) continue;
+      finish(call, pair.data(), pair.size(), panel, sums);
+      waiting = 0;
+    }
+  }
+  if (waiting > 0) finish(call, pair.data(), waiting, panel, sums);
+}
+
+// The sums of one or two blocks, and what becomes of them.
+void BlockConvolution::finish(const Call& call, const Block* blocks, std::size_t count, const Panel& panel,
+                              std::byte* sums) const {
+  (stride_ == 1 ? kernels_.blocks->dense : kernels_.blocks->strided)[count - 1](panel.blocks, sums);
+  for (std::size_t i = 0; i < count; ++i, sums += block_pixels * block_outputs * 4) {
+    const Block& block = blocks[i];
+    Finish finish = finisher_.at(call, panel.channel, block.segment.picture, block.segment.y, block.first);
+    kernels_.finish_block(finish, sums, block.pixels);
+  }
+}
+
+}  // namespace resnet::cpu
