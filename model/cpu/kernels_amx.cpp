@@ -10,6 +10,10 @@ constexpr int tile_bytes = 1024;
 // Tiles 0 to 3 are sums, of two blocks by two groups of 16 outputs; 4 and 5 the blocks' pixels, 6 and 7 the
 // groups' weights. g++'s intrinsics take no names for them. Tiles are whole whatever there is to do: who has
 // fewer pixels reads beyond.
+// Where no tile has been stored for 0.6 µs the next store takes 0.3 µs longer (measured on a Granite Rapids Xeon):
+// a tile of no interest is stored before.
+constexpr int steps_between_stores = 14;
+
 struct alignas(64) Configuration {
   std::uint8_t palette = 1;
   std::uint8_t start_row = 0;
@@ -49,12 +53,19 @@ void sum_blocks(const Blocks& blocks, void* sums) {
     _tile_zero(2);
     _tile_zero(3);
   }
+  auto* to = static_cast<std::byte*>(sums);
+  int steps = 0;  // since tiles were stored
   const std::byte* weights = blocks.weights;
   const std::ptrdiff_t between = blocks.input[count - 1] - blocks.input[0];
   const std::byte* line = blocks.input[0];
   for (int l = 0; l < blocks.lines; ++l, line += blocks.line_stride) {
     const std::byte* row = line;
     for (int r = 0; r < blocks.rows; ++r, row += blocks.row_stride) {
+      if (steps >= steps_between_stores) {
+        _tile_stored(4, to, line_bytes);
+        steps = 0;
+      }
+      steps += blocks.columns;
       const std::byte* pixels = row;
       for (int c = 0; c < blocks.columns; ++c, pixels += line_bytes, weights += 2 * tile_bytes) {
         _tile_loadd(4, pixels, stride);
@@ -70,7 +81,6 @@ void sum_blocks(const Blocks& blocks, void* sums) {
       }
     }
   }
-  auto* to = static_cast<std::byte*>(sums);
   constexpr int row_bytes = outputs * 4;
   _tile_stored(0, to, row_bytes);
   _tile_stored(1, to + 64, row_bytes);
