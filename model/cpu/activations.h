@@ -41,6 +41,11 @@ struct Activations {
            (std::ptrdiff_t{y} + margin) * row_stride() +
            (static_cast<std::ptrdiff_t>(x) + 1) * static_cast<std::ptrdiff_t>(line_bytes);
   }
+  /// @param c a channel, the first of those that are meant
+  std::byte* channel(int picture, int c, int y, int x) const {
+    const int in_line = line_channels(format);
+    return pixel(picture, c / in_line, y, x) + c % in_line * (static_cast<int>(line_bytes) / in_line);
+  }
 };
 
 }  // namespace resnet::cpu

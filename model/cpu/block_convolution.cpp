@@ -86,6 +86,7 @@ void BlockConvolution::run(const Call& call, int unit, std::byte* scratch) const
   const PackedWeights::Part& part = weights_.part(index);
   const Range rows = part_of(call.output.rows(), unit / call.parts, call.strips);
   Panel panel;
+  panel.blocks.pixel_stride = stride_ * line_size;
   panel.blocks.lines = part.lines;
   panel.blocks.line_stride = call.input.line_stride();
   panel.blocks.rows = panel.blocks.columns = weights_.size();
@@ -126,7 +127,7 @@ void BlockConvolution::run_panel(const Call& call, Range rows, Panel& panel, std
 // The sums of one or two blocks, and what becomes of them.
 void BlockConvolution::finish(const Call& call, const Block* blocks, std::size_t count, const Panel& panel,
                               std::byte* sums) const {
-  (stride_ == 1 ? kernels_.blocks->dense : kernels_.blocks->strided)[count - 1](panel.blocks, sums);
+  kernels_.blocks->sum[count - 1](panel.blocks, sums);
   for (std::size_t i = 0; i < count; ++i, sums += block_pixels * block_outputs * 4) {
     const Block& block = blocks[i];
     Finish finish = finisher_.at(call, panel.channel, block.segment.picture, block.segment.y, block.first);

@@ -49,9 +49,7 @@ Finish Finisher::at(const Call& call, int channel, int picture, int y, int x) co
   finish.bias = &factors_.bias[static_cast<std::size_t>(channel)];
   finish.least = least_;
   finish.residual_scale = residual_scale_;
-  const int channels = line_channels(call.output.format);
-  finish.output = call.output.pixel(picture, channel / channels, y, x) +
-                  channel % channels * (static_cast<int>(line_bytes) / channels);
+  finish.output = call.output.channel(picture, channel, y, x);
   if (call.residual != nullptr) finish.residual = call.residual + (finish.output - call.output.data);
   finish.line_stride = call.output.line_stride();
   return finish;

@@ -15,6 +15,9 @@ namespace resnet::cpu {
 constexpr std::size_t line_bytes = 64;
 constexpr int output_group = 64;  ///< output channels that are computed together
 constexpr int max_tile = 7;       ///< pixels that are computed together
+// The tiles of AMX hold the sums of two blocks of pixels by two of 16 channels.
+constexpr int block_pixels = 16;
+constexpr int block_outputs = 32;
 constexpr int winograd_tile = 4;  ///< width and height of the outputs of a Winograd tile: F(4×4, 3×3)
 constexpr int winograd_input = winograd_tile + 2;
 constexpr int winograd_components = winograd_input * winograd_input;
@@ -46,7 +49,7 @@ struct Tile {
 
 /// What becomes of sums: stored is max(sum · scale + bias + residual · residual_scale, least).
 struct Finish {
-  const float* scale = nullptr;  ///< [64]
+  const float* scale = nullptr;  ///< [64], ≥ 0
   const float* bias = nullptr;   ///< [64]
   float least = 0.0F;            ///< ≥ 0 for u8
   float residual_scale = 1.0F;
@@ -55,18 +58,23 @@ struct Finish {
   std::ptrdiff_t line_stride = 0;  ///< of both
 };
 
+/// Whose 32 sums those of a pooled pixel are the greatest of.
+struct Pool {
+  int count = 0;
+  std::array<const std::byte*, 9> sums{};
+  std::ptrdiff_t stride = 0;             ///< from a pooled pixel's sums to the next one's
+  std::array<const float*, 9> biases{};  ///< [32] each, in place of the Finish's; the first null: none
+};
+
 /// Writes the sums of a number of pixels, [pixels][64] fp32 or int32, or adds to them.
 using SumTile = void (*)(const Tile& tile, void* sums, bool add);
 /// Or stores what becomes of them, of pixels that lie 64 bytes apart in their lines.
 using ConvolveTile = void (*)(const Tile& tile, void* sums, bool add, const Finish* finish);
 
-/// Pixels and output channels of which the sums fill the tiles of AMX: two by two tiles of 16 by 16.
-constexpr int block_pixels = 16;
-constexpr int block_outputs = 32;
-
 /// What the sums of one or two blocks of 16 pixels are made of, as a Tile is; they lie anywhere.
 struct Blocks {
   std::array<const std::byte*, 2> input{};  ///< of each block's first pixel
+  std::ptrdiff_t pixel_stride = line_bytes;
   std::ptrdiff_t line_stride = 0;
   int lines = 0;
   std::ptrdiff_t row_stride = 0;
@@ -82,9 +90,7 @@ struct BlockKernels {
   using Sum = void (*)(const Blocks& blocks, void* sums);
   void (*begin)() = nullptr;
   void (*end)() = nullptr;
-  std::array<Sum, 2> dense{};    ///< by the number of blocks − 1; pixels are 64 bytes apart
-  std::array<Sum, 2> strided{};  ///< 128 bytes
-  std::array<Sum, 2> stem{};     ///< two pixels of three channels; 64 sums lie from one pixel's to the next
+  std::array<Sum, 2> sum{};  ///< by the number of blocks − 1
 };
 
 /// By the number of pixels − 1.
@@ -109,11 +115,8 @@ struct Kernels {
   void (*finish)(const Finish& finish, const float* sums, int pixels) = nullptr;
   /// The same of [pixels][32] sums as they are, in fp32 or int32.
   void (*finish_block)(const Finish& finish, const void* sums, int pixels) = nullptr;
-  /// relu(sum · scale + bias), [pixels][64] fp32
-  void (*activate)(const void* sums, int pixels, const float* scale, const float* bias, float* to) = nullptr;
-  /// The greatest of `count` pixels, [64] fp32 each.
-  void (*maximum)(const float* const* pixels, int count, float* to) = nullptr;
-
+  /// Stores `pixels` pixels, which lie 64 bytes apart, of what is greatest of others' sums.
+  void (*pool)(const Pool& pool, const Finish& finish, int pixels) = nullptr;
   const BlockKernels* blocks = nullptr;  ///< null: the CPU has no AMX
 
   // Winograd's F(4×4, 3×3): 36 components. Their products are of other types than a convolution's.

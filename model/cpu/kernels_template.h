@@ -1,6 +1,7 @@
 #ifndef RESNET_MODEL_CPU_KERNELS_TEMPLATE_H
 #define RESNET_MODEL_CPU_KERNELS_TEMPLATE_H
 
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -217,27 +218,45 @@ void finish_block(const Finish& finish, const void* sums, int pixels) {
   }
 }
 
-template <class Simd, bool integers>
-void activate(const void* sums, int pixels, const float* scale, const float* bias, float* to) {
-  const auto* from = static_cast<const std::byte*>(sums);
-  for (int p = 0; p < pixels; ++p) {
-#pragma GCC unroll 4
-    for (int output = 0; output < output_group; output += Simd::width) {
-      const auto value = Simd::muladd(load_sums<Simd, integers>(from), Simd::load(scale + output),
-                                      Simd::load(bias + output));
-      Simd::store(to, Simd::max(Simd::zero(), value));
-      from += Simd::width * 4;
-      to += Simd::width;
+// A pixel of pool(). With one bias for all the greatest sum is the greatest result.
+template <class Simd, class Storage, bool integers, bool biases>
+RESNET_INLINE void pool_pixel(const Pool& pool, std::ptrdiff_t place, const Finish& finish, int pixel) {
+  constexpr int vectors = block_outputs / Simd::width;
+  typename Simd::Vector greatest[vectors];
+#pragma GCC unroll 8
+  for (int v = 0; v < vectors; ++v)
+    greatest[v] = Simd::all(biases ? finish.least : std::numeric_limits<float>::lowest());
+  for (std::size_t i = 0; i < static_cast<std::size_t>(pool.count); ++i) {
+    const std::byte* sums = pool.sums[i] + place;
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; ++v) {
+      auto value = load_sums<Simd, integers>(sums + v * Simd::width * 4);
+      if constexpr (biases) {
+        value = Simd::muladd(value, Simd::load(finish.scale + v * Simd::width),
+                             Simd::load(pool.biases[i] + v * Simd::width));
+      }
+      greatest[v] = Simd::max(greatest[v], value);
+    }
+  }
+#pragma GCC unroll 8
+  for (int v = 0; v < vectors; ++v) {
+    if constexpr (biases) {
+      Storage::store(finish.output + pixel * std::ptrdiff_t{line_bytes}, finish.line_stride, v * Simd::width,
+                     greatest[v]);
+    } else {
+      finish_vector<Simd, Storage>(finish, pixel, v * Simd::width, greatest[v]);
     }
   }
 }
 
-template <class Simd>
-void maximum(const float* const* pixels, int count, float* to) {
-  for (int output = 0; output < output_group; output += Simd::width) {
-    auto greatest = Simd::load(pixels[0] + output);
-    for (int i = 1; i < count; ++i) greatest = Simd::max(greatest, Simd::load(pixels[i] + output));
-    Simd::store(to + output, greatest);
+template <class Simd, class Storage, bool integers>
+void pool(const Pool& pool, const Finish& finish, int pixels) {
+  for (int p = 0; p < pixels; ++p) {
+    if (pool.biases[0] == nullptr) {
+      pool_pixel<Simd, Storage, integers, false>(pool, p * pool.stride, finish, p);
+    } else {
+      pool_pixel<Simd, Storage, integers, true>(pool, p * pool.stride, finish, p);
+    }
   }
 }
 
@@ -344,8 +363,7 @@ Kernels make_kernels(Format format) {
   set_tiles<Product, std::ptrdiff_t{2} * 3 * weight_bytes(weights)>(kernels.stem, tiles);
   kernels.finish = finish<Simd, Storage>;
   kernels.finish_block = finish_block<Simd, Storage, integers>;
-  kernels.activate = activate<Simd, integers>;
-  kernels.maximum = maximum<Simd>;
+  kernels.pool = pool<Simd, Storage, integers>;
   kernels.winograd_weights = winograd_weights;
   // A line is as many channels of activations as it is of weights; of components, of their weights.
   kernels.winograd_lines = weight_bytes(winograd_weights) / weight_bytes(weights);

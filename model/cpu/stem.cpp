@@ -12,7 +12,8 @@ namespace {
 
 constexpr int taps = 7, padding = 3, colours = 3;
 constexpr int corners = taps + 1;
-constexpr std::ptrdiff_t pixel_sums = output_group * 4;  // bytes
+constexpr int borders = 5;  // kinds of windows in one dimension
+constexpr std::ptrdiff_t bias_bytes = borders * borders * output_group * 4;
 
 int halved(int size) { return (size - 1) / 2 + 1; }
 
@@ -66,10 +67,10 @@ void Stem::pack(const at::Tensor& weight) {
   for (int panel = 0; panel < padded; panel += order_.panel) {
     for (int y = 0; y < taps; ++y) {
       for (int tile = panel; tile < panel + order_.panel; tile += order_.tile) {
-        to = write_weights(to, type, {tile, tile + order_.tile}, run_ * 4 / weight_bytes(type),
-                           [&](int output, int k) {
-                             return k < taps * colours ? value(output, k % colours, y, k / colours) : 0.0F;
-                           });
+        const Range outputs{tile, tile + order_.tile};
+        to = write_weights(to, type, outputs, run_ * 4 / weight_bytes(type), [&](int output, int k) {
+          return k < taps * colours ? value(output, k % colours, y, k / colours) : 0.0F;
+        });
       }
     }
   }
@@ -123,28 +124,29 @@ Range Stem::source_rows(int height, Range pooled) const {
 // Bytes from a widened row to the next.
 std::ptrdiff_t Stem::widened_stride(int width) const {
   // The last groups of a row of taps reach beyond, and so do pixels that fill up a block.
-  const int filled = kernels_.blocks == nullptr ? 0 : 2 * block_pixels;
-  const std::ptrdiff_t bytes =
-      (width + 2 * padding + filled) * colours * number_bytes_ + 4 * std::ptrdiff_t{run_};
+  const int read = std::max(width, 2 * (columns(width) - 1) + 1) + 2 * padding;
+  const std::ptrdiff_t bytes = read * colours * number_bytes_ + 4 * std::ptrdiff_t{run_};
   return (bytes + 63) / 64 * 64;
 }
 
-// Sums of a row, of whole blocks.
-std::ptrdiff_t Stem::row_floats(int width) const {
+// Of the convolution, in whole blocks.
+int Stem::columns(int width) const {
   const int fill = kernels_.blocks == nullptr ? 1 : block_pixels;
-  return std::ptrdiff_t{divide_up(halved(width), fill)} * fill * output_group;
+  return divide_up(halved(width), fill) * fill;
 }
+
+// Bytes of a row of sums.
+std::ptrdiff_t Stem::row_bytes(int width) const { return std::ptrdiff_t{columns(width)} * output_group * 4; }
 
 Stem::Scratch Stem::lay_out(const Pixels& pixels, Range pooled, std::byte* scratch) const {
   Scratch s;
   const Range rows = source_rows(pixels.height, pooled);
   s.first = rows.begin;
   s.widened_stride = widened_stride(pixels.width);
-  s.row_floats = row_floats(pixels.width);
-  s.pooled = reinterpret_cast<float*>(scratch);
-  s.rows = s.pooled + output_group;
-  s.sums = reinterpret_cast<std::byte*>(s.rows + 3 * s.row_floats);
-  s.widened = s.sums + s.row_floats * 4;
+  s.row_bytes = row_bytes(pixels.width);
+  s.biases = reinterpret_cast<float*>(scratch);
+  s.rows = scratch + bias_bytes;
+  s.widened = s.rows + 3 * s.row_bytes;
   return s;
 }
 
@@ -153,8 +155,7 @@ std::size_t Stem::scratch_bytes(const Pixels& pixels, int units) const {
   // The rows of the longest strip, wherever it lies.
   const int pooled = divide_up(height, strips);
   const std::ptrdiff_t rows = std::min(pixels.height, 4 * pooled + 2 * padding + 1);
-  // A pooled pixel, the sums of a row, three rows.
-  return static_cast<std::size_t>((output_group + 4 * row_floats(pixels.width)) * 4 +
+  return static_cast<std::size_t>(bias_bytes + 3 * row_bytes(pixels.width) +
                                   rows * widened_stride(pixels.width));
 }
 
@@ -167,15 +168,19 @@ void Stem::run(const Pixels& pixels, const Activations& output, int unit, int un
   for (int y = rows.begin; y < rows.end; ++y)
     widen(pixels, picture, y, s.widened + (y - rows.begin) * s.widened_stride);
   if (kernels_.blocks != nullptr) kernels_.blocks->begin();
-  const int height = halved(pixels.height);
   for (int part = 0; part < padded_channels(out_channels_) / output_group; ++part) {
+    find_biases(pixels, part, s.biases);
     int next = std::max(0, 2 * pooled.begin - 1);
     for (int y = pooled.begin; y < pooled.end; ++y) {
-      for (; next < std::min(height, 2 * y + 2); ++next) {
-        convolve(pixels, part, next, s);
-        activate(pixels, part, next, s);
+      for (; next < std::min(halved(pixels.height), 2 * y + 2); ++next) {
+        if (kernels_.blocks == nullptr) {
+          sum_tiles(pixels, part, next, s);
+        } else {
+          sum_blocks(pixels, part, next, s);
+        }
       }
-      pool(output, height, halved(pixels.width), picture, part, y, s);
+      for (int first = 0; first < output_group; first += block_outputs)
+        pool(pixels, output, picture, part * output_group + first, y, s);
       clear_ends(output, part, picture, y);
     }
   }
@@ -216,51 +221,50 @@ void Stem::widen(const Pixels& pixels, int picture, int y, std::byte* to) const 
   }
 }
 
-void Stem::convolve(const Pixels& pixels, int part, int y, const Scratch& scratch) const {
+// The sums of a row, [width][64].
+void Stem::sum_tiles(const Pixels& pixels, int part, int y, const Scratch& scratch) const {
   const Window down = window(y, pixels.height);
-  const std::byte* row =
-      scratch.widened + (2 * y - padding + down.begin - scratch.first) * scratch.widened_stride;
-  const std::ptrdiff_t tap_weights = std::ptrdiff_t{run_} * 4 * order_.panel;  // of a row of taps
-  const std::byte* weights = weights_.get() + part * part_weights_ + down.begin * tap_weights;
-  if (kernels_.blocks != nullptr) {
-    for (int output = 0; output < output_group; output += order_.panel, weights += taps * tap_weights)
-      sum_blocks(row, scratch.widened_stride, down.size(), weights, halved(pixels.width),
-                 scratch.sums + output * 4);
-  } else {
-    sum_tiles(row, scratch.widened_stride, down.size(), weights, halved(pixels.width), scratch.sums);
-  }
-}
-
-// The sums of a row, of taps in so many rows of pixels.
-void Stem::sum_tiles(const std::byte* row, std::ptrdiff_t row_stride, int rows, const std::byte* weights,
-                     int width, std::byte* sums) const {
   Tile tile;
   tile.lines = 1;
-  tile.row_stride = row_stride;
-  tile.rows = rows;
+  tile.row_stride = scratch.widened_stride;
+  tile.rows = down.size();
   tile.run = run_;
-  tile.weights = weights;
-  const int tiles = divide_up(width, max_tile);
+  tile.weights = weights_.get() + part * part_weights_ + std::ptrdiff_t{down.begin} * run_ * 4 * output_group;
+  const std::byte* row =
+      scratch.widened + (2 * y - padding + down.begin - scratch.first) * scratch.widened_stride;
+  const int width = halved(pixels.width), tiles = divide_up(width, max_tile);
   for (int i = 0; i < tiles; ++i) {
     const Range range = part_of(width, i, tiles);
     tile.input = row + range.begin * 2 * colours * number_bytes_;
-    kernels_.stem[range.size() - 1](tile, sums + range.begin * pixel_sums, false);
+    kernels_.stem[range.size() - 1](tile, row_at(scratch, y) + range.begin * output_group * 4, false);
   }
 }
 
-void Stem::sum_blocks(const std::byte* row, std::ptrdiff_t row_stride, int rows, const std::byte* weights,
-                      int width, std::byte* sums) const {
-  const std::ptrdiff_t block_bytes = block_pixels * 2 * colours * number_bytes_;
+// The sums of a row, [2][columns][32].
+void Stem::sum_blocks(const Pixels& pixels, int part, int y, const Scratch& scratch) const {
+  const Window down = window(y, pixels.height);
   Blocks blocks;
+  blocks.pixel_stride = 2 * colours * number_bytes_;
   blocks.lines = blocks.columns = 1;
-  blocks.row_stride = row_stride;
-  blocks.rows = rows;
-  blocks.weights = weights;
-  for (int left = divide_up(width, block_pixels); left > 0; left -= 2) {
-    blocks.input = {row, row + block_bytes};
-    kernels_.blocks->stem[std::min(left, 2) - 1](blocks, sums);
-    row += 2 * block_bytes;
-    sums += 2 * block_pixels * pixel_sums;
+  blocks.row_stride = scratch.widened_stride;
+  blocks.rows = down.size();
+  const std::byte* row =
+      scratch.widened + (2 * y - padding + down.begin - scratch.first) * scratch.widened_stride;
+  const std::ptrdiff_t panel_weights = part_weights_ / 2;
+  const std::byte* weights =
+      weights_.get() + part * part_weights_ + down.begin * std::ptrdiff_t{line_bytes} * block_outputs;
+  const int count = columns(pixels.width) / block_pixels;
+  constexpr std::ptrdiff_t block_sums = block_pixels * block_outputs * 4;  // bytes
+  std::byte* sums = row_at(scratch, y);
+  for (int panel = 0; panel < output_group; panel += block_outputs) {
+    blocks.weights = weights;
+    for (int i = 0; i < count; i += 2) {
+      const std::byte* first = row + i * block_pixels * blocks.pixel_stride;
+      blocks.input = {first, first + block_pixels * blocks.pixel_stride};
+      kernels_.blocks->sum[std::min(count - i, 2) - 1](blocks, sums + i * block_sums);
+    }
+    weights += panel_weights;
+    sums += count * block_sums;
   }
 }
 
@@ -277,46 +281,63 @@ void Stem::bias(int part, Window down, Window across, float* to) const {
     to[i] = factors_.bias[first + i] - (a[i] - b[i] - c[i] + d[i]);
 }
 
-void Stem::activate(const Pixels& pixels, int part, int y, const Scratch& scratch) const {
-  const Window down = window(y, pixels.height);
-  const int width = halved(pixels.width);
-  const float* scale = &factors_.scale[static_cast<std::size_t>(part * output_group)];
-  float biases[output_group];
-  for (int x = 0, end = 0; x < width; x = end) {
-    const Window across = window(x, pixels.width);
-    end = x + 1;
-    if (across.size() == taps) {  // so is what follows, up to the right border
-      while (end < width && window(end, pixels.width).size() == taps) ++end;
+// Windows at the borders: of the first two positions, of those between, of the last and of the last but one.
+int Stem::border(int position, int size) const {
+  const Window taken = window(position, size);
+  if (taken.begin > 0) return position;
+  return taken.end == taps ? 2 : 2 + halved(size) - position;
+}
+
+// What to add to the sums of each kind of window, [5][5][64].
+void Stem::find_biases(const Pixels& pixels, int part, float* biases) const {
+  const auto windows = [&](int size) {
+    const int last = halved(size) - 1;
+    return std::array{window(0, size), window(std::min(1, last), size), Window{0, taps}, window(last, size),
+                      window(std::max(0, last - 1), size)};
+  };
+  for (const Window& down : windows(pixels.height)) {
+    for (const Window& across : windows(pixels.width)) {
+      bias(part, down, across, biases);
+      biases += output_group;
     }
-    bias(part, down, across, biases);
-    kernels_.activate(scratch.sums + x * pixel_sums, end - x, scale, biases,
-                      row_at(scratch, y) + std::ptrdiff_t{x} * output_group);
   }
 }
 
-void Stem::pool(const Activations& output, int height, int width, int picture, int part, int y,
+// 32 channels of a row.
+void Stem::pool(const Pixels& pixels, const Activations& output, int picture, int channel, int y,
                 const Scratch& scratch) const {
-  static constexpr auto ones = [] {
-    std::array<float, output_group> values{};
-    values.fill(1.0F);
-    return values;
-  }();
-  static constexpr std::array<float, output_group> zeros{};
+  const int height = halved(pixels.height), width = halved(pixels.width);
+  const Range rows{std::max(0, 2 * y - 1), std::min(height, 2 * y + 2)};
+  const auto window_of = [width](int x) { return Range{std::max(0, 2 * x - 1), std::min(width, 2 * x + 2)}; };
+  const auto inside = [&](Range range, int size) {
+    return range.size() == 3 && border(range.begin, size) == 2 && border(range.end - 1, size) == 2;
+  };
+  const auto bias_at = [&](int row, int column) {
+    const int kind = border(row, pixels.height) * borders + border(column, pixels.width);
+    return scratch.biases + kind * output_group + channel % output_group;
+  };
+  const std::ptrdiff_t pixel_sums = order_.panel * 4;
+  const std::ptrdiff_t first_sums =
+      channel % output_group * (kernels_.blocks == nullptr ? 4 : std::ptrdiff_t{4} * columns(pixels.width));
   Finish finish;
-  finish.scale = ones.data();
-  finish.bias = zeros.data();
+  finish.scale = &factors_.scale[static_cast<std::size_t>(channel)];
+  finish.bias = scratch.biases + (2 * borders + 2) * output_group + channel % output_group;
   finish.line_stride = output.line_stride();
-  const int line = part * output_group / line_channels(output.format);
-  for (int x = 0; x < output.width; ++x) {
-    const float* pixels[9];
-    int count = 0;
-    for (int row = std::max(0, 2 * y - 1); row < std::min(height, 2 * y + 2); ++row) {
-      for (int column = std::max(0, 2 * x - 1); column < std::min(width, 2 * x + 2); ++column)
-        pixels[count++] = row_at(scratch, row) + std::ptrdiff_t{column} * output_group;
+  for (int x = 0, end = 0; x < output.width; x = end) {
+    end = x + 1;
+    const bool run = inside(window_of(x), pixels.width);
+    while (run && end < output.width && inside(window_of(end), pixels.width)) ++end;
+    Pool pool;
+    pool.stride = 2 * pixel_sums;
+    for (int row = rows.begin; row < rows.end; ++row) {
+      for (int column = window_of(x).begin; column < window_of(x).end; ++column) {
+        const auto i = static_cast<std::size_t>(pool.count++);
+        pool.sums[i] = row_at(scratch, row) + first_sums + column * pixel_sums;
+        if (!run || !inside(rows, pixels.height)) pool.biases[i] = bias_at(row, column);
+      }
     }
-    kernels_.maximum(pixels, count, scratch.pooled);
-    finish.output = output.pixel(picture, line, y, x);
-    kernels_.finish(finish, scratch.pooled, 1);
+    finish.output = output.channel(picture, channel, y, x);
+    kernels_.pool(pool, finish, end - x);
   }
 }
 

@@ -49,27 +49,25 @@ class Stem {
     std::byte* widened = nullptr;  // rows of the picture from `first` on
     std::ptrdiff_t widened_stride = 0;
     int first = 0;
-    std::byte* sums = nullptr;  // of one row
-    float* rows = nullptr;      // the last three of the convolution
-    std::ptrdiff_t row_floats = 0;
-    float* pooled = nullptr;
+    std::byte* rows = nullptr;  // sums of the convolution's last three
+    std::ptrdiff_t row_bytes = 0;
+    float* biases = nullptr;
   };
 
   void pack(const at::Tensor& weight);
   Window window(int position, int size) const;
   Range source_rows(int height, Range pooled) const;
   std::ptrdiff_t widened_stride(int width) const;
-  std::ptrdiff_t row_floats(int width) const;
+  int columns(int width) const;
+  std::ptrdiff_t row_bytes(int width) const;
   Scratch lay_out(const Pixels& pixels, Range pooled, std::byte* scratch) const;
   void widen(const Pixels& pixels, int picture, int y, std::byte* to) const;
-  float* row_at(const Scratch& scratch, int y) const { return scratch.rows + y % 3 * scratch.row_floats; }
-  void convolve(const Pixels& pixels, int part, int y, const Scratch& scratch) const;
-  void sum_tiles(const std::byte* row, std::ptrdiff_t row_stride, int rows, const std::byte* weights,
-                 int width, std::byte* sums) const;
-  void sum_blocks(const std::byte* row, std::ptrdiff_t row_stride, int rows, const std::byte* weights,
-                  int width, std::byte* sums) const;
-  void activate(const Pixels& pixels, int part, int y, const Scratch& scratch) const;
-  void pool(const Activations& output, int height, int width, int picture, int part, int y,
+  std::byte* row_at(const Scratch& scratch, int y) const { return scratch.rows + y % 3 * scratch.row_bytes; }
+  void sum_tiles(const Pixels& pixels, int part, int y, const Scratch& scratch) const;
+  void sum_blocks(const Pixels& pixels, int part, int y, const Scratch& scratch) const;
+  int border(int position, int size) const;
+  void find_biases(const Pixels& pixels, int part, float* biases) const;
+  void pool(const Pixels& pixels, const Activations& output, int picture, int channel, int y,
             const Scratch& scratch) const;
   void bias(int part, Window down, Window across, float* to) const;
 

@@ -40,14 +40,13 @@ Sum multiply(const std::byte* pixel, const std::byte* weights, int output) {
   return sum;
 }
 
-template <typename Pixel, typename Weight, typename Sum, int count, std::ptrdiff_t stride,
-          int row_outputs = block_outputs>
+template <typename Pixel, typename Weight, typename Sum, int count>
 void sum_blocks(const Blocks& blocks, void* sums) {
   EXPECT_TRUE(begun);
   auto* to = static_cast<std::byte*>(sums);
   for (int p = 0; p < count * block_pixels; ++p) {
     const std::byte* first =
-        blocks.input[static_cast<std::size_t>(p / block_pixels)] + p % block_pixels * stride;
+        blocks.input[static_cast<std::size_t>(p / block_pixels)] + p % block_pixels * blocks.pixel_stride;
     for (int output = 0; output < block_outputs; ++output) {
       Sum sum = 0;
       const std::byte* weights = blocks.weights + output / 16 * 1024;
@@ -58,7 +57,7 @@ void sum_blocks(const Blocks& blocks, void* sums) {
                 first + l * blocks.line_stride + r * blocks.row_stride + c * 64, weights, output % 16);
         }
       }
-      std::memcpy(to + (p * row_outputs + output) * 4, &sum, 4);
+      std::memcpy(to + (p * block_outputs + output) * 4, &sum, 4);
     }
   }
 }
@@ -66,14 +65,8 @@ void sum_blocks(const Blocks& blocks, void* sums) {
 // A set with such blocks in place of its own.
 template <typename Pixel, typename Weight, typename Sum>
 const Kernels* with_blocks(const Kernels* kernels) {
-  constexpr std::ptrdiff_t stem_stride = 6 * sizeof(Pixel);
   static constexpr BlockKernels blocks{
-      begin,
-      end,
-      {sum_blocks<Pixel, Weight, Sum, 1, 64>, sum_blocks<Pixel, Weight, Sum, 2, 64>},
-      {sum_blocks<Pixel, Weight, Sum, 1, 128>, sum_blocks<Pixel, Weight, Sum, 2, 128>},
-      {sum_blocks<Pixel, Weight, Sum, 1, stem_stride, output_group>,
-       sum_blocks<Pixel, Weight, Sum, 2, stem_stride, output_group>}};
+      begin, end, {sum_blocks<Pixel, Weight, Sum, 1>, sum_blocks<Pixel, Weight, Sum, 2>}};
   if (kernels == nullptr) return nullptr;
   static Kernels with = *kernels;
   with.blocks = &blocks;
