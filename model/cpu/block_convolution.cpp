@@ -1,7 +1,9 @@
 #include "model/cpu/block_convolution.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <vector>
 
 namespace resnet::cpu {
 
@@ -50,7 +52,9 @@ BlockConvolution::BlockConvolution(const Kernels& kernels, const Step& step,
       out_channels_(static_cast<int>(step.weight.size(0))),
       stride_(step.stride),
       weights_(kernels, weights.values, step.groups, block_order, parallel),
-      finisher_(step, weights.scale, quantizers, kernels.format) {}
+      finisher_(step, weights.scale, quantizers, kernels.format) {
+  for (int index = 0; index < weights_.parts(); ++index) total_lines_ += weights_.part(index).lines;
+}
 
 Activations BlockConvolution::output_of(const Activations& input) const {
   return convolved(input, out_channels_, stride_);
@@ -63,18 +67,44 @@ int BlockConvolution::blocks_of(const Activations& output, Range rows) const {
   return blocks;
 }
 
-// The strips with which the thread that has most to do has the fewest pairs of blocks to sum.
+// As many strips as take the least time, by a rough model; some more where that costs little, so that threads
+// can take over from each other.
 void BlockConvolution::split(Call& call, int threads) const {
   call.parts = weights_.parts();
-  int least = std::numeric_limits<int>::max();
-  const int most = std::min(call.output.rows(), 4 * threads * std::max(1, call.output.pictures));
+  const int most = std::min(call.output.rows(), 8 * threads * call.output.pictures);
+  std::vector<double> cost(static_cast<std::size_t>(most) + 1, std::numeric_limits<double>::max());
+  for (int strips = 1; strips <= most; ++strips)
+    cost[static_cast<std::size_t>(strips)] = cycles(call, strips, threads);
+  const double least = *std::min_element(cost.begin(), cost.end());
+  call.strips = 0;
   for (int strips = 1; strips <= most; ++strips) {
-    const int pairs = divide_up(blocks_of(call.output, part_of(call.output.rows(), strips - 1, strips)), 2);
-    const int cost = divide_up(strips * call.parts, threads) * pairs;
-    if (cost >= least) continue;
-    least = cost;
-    call.strips = strips;
+    if (call.strips > 0 && strips * call.parts > 4 * threads) break;
+    if (cost[static_cast<std::size_t>(strips)] <= 1.03 * least) call.strips = strips;
   }
+}
+
+// Of the thread that has most to do: sums, and what comes from farther away than its own caches. Those are
+// weights, which all layers' do not fit, and activations that another thread has made.
+double BlockConvolution::cycles(const Call& call, int strips, int threads) const {
+  constexpr double far_bytes = 7;  // a cycle
+  constexpr double near_cache = 1 << 20;
+  constexpr double block_step = 2 * 16 / 0.8, block_finish = 150;
+  const double parts = call.parts, steps = total_lines_ / parts * weights_.size() * weights_.size();
+  const int blocks = blocks_of(call.output, part_of(call.output.rows(), strips - 1, strips));
+  const double units = divide_up(strips * call.parts, threads);
+  const double panels = output_group / block_outputs;
+  const double compute = units * blocks * panels * (steps * block_step + block_finish);
+  const double weights = static_cast<double>(total_lines_ * weights_.line_weights(output_group));
+  const double input = static_cast<double>(call.input.bytes());
+  double far = 0;
+  if (strips % threads == 0) {
+    far = weights * (weights < near_cache ? 1 : strips / threads);
+  } else {
+    const double taken = std::min(1.0, units / parts), passes = std::ceil(units / parts);
+    far = weights * taken * passes + input * passes / strips * (threads - 1) / threads;
+  }
+  if (input / strips > near_cache) far += input / strips * panels * units;
+  return compute + far / far_bytes;
 }
 
 std::size_t BlockConvolution::scratch_bytes(const Call& /*call*/) const {

@@ -33,6 +33,7 @@ class BlockConvolution final : public Operation {
   };
   struct Block;
 
+  double cycles(const Call& call, int strips, int threads) const;
   int blocks_of(const Activations& output, Range rows) const;
   void run_panel(const Call& call, Range rows, Panel& panel, std::byte* sums) const;
   void finish(const Call& call, const Block* blocks, std::size_t count, const Panel& panel,
@@ -41,6 +42,7 @@ class BlockConvolution final : public Operation {
   const Kernels& kernels_;
   const int out_channels_, stride_;
   const PackedWeights weights_;
+  int total_lines_ = 0;  // that the parts read
   Finisher finisher_;
 };
 

@@ -208,13 +208,37 @@ void finish(const Finish& finish, const float* sums, int pixels) {
   }
 }
 
+template <class Simd, class Storage, bool integers, bool residual>
+RESNET_INLINE void finish_pixels(const Finish finish, const std::byte* sums, int pixels) {
+  constexpr int vectors = block_outputs / Simd::width;
+  typename Simd::Vector scale[vectors], bias[vectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < vectors; ++v) {
+    scale[v] = Simd::load(finish.scale + v * Simd::width);
+    bias[v] = Simd::load(finish.bias + v * Simd::width);
+  }
+  const auto least = Simd::all(finish.least), residual_scale = Simd::all(finish.residual_scale);
+  for (int p = 0; p < pixels; ++p) {
+    const std::ptrdiff_t place = p * std::ptrdiff_t{line_bytes};
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v, sums += Simd::width * 4) {
+      auto value = Simd::muladd(load_sums<Simd, integers>(sums), scale[v], bias[v]);
+      if constexpr (residual) {
+        const auto added = Storage::load(finish.residual + place, finish.line_stride, v * Simd::width);
+        value = Simd::muladd(added, residual_scale, value);
+      }
+      Storage::store(finish.output + place, finish.line_stride, v * Simd::width, Simd::max(least, value));
+    }
+  }
+}
+
 template <class Simd, class Storage, bool integers>
 void finish_block(const Finish& finish, const void* sums, int pixels) {
   const auto* from = static_cast<const std::byte*>(sums);
-  for (int p = 0; p < pixels; ++p) {
-#pragma GCC unroll 4
-    for (int output = 0; output < block_outputs; output += Simd::width, from += Simd::width * 4)
-      finish_vector<Simd, Storage>(finish, p, output, load_sums<Simd, integers>(from));
+  if (finish.residual == nullptr) {
+    finish_pixels<Simd, Storage, integers, false>(finish, from, pixels);
+  } else {
+    finish_pixels<Simd, Storage, integers, true>(finish, from, pixels);
   }
 }
 
