@@ -98,7 +98,8 @@ double BlockConvolution::cycles(const Call& call, int strips, int threads) const
   const double input = static_cast<double>(call.input.bytes());
   double far = 0;
   if (strips % threads == 0) {
-    far = weights * (weights < near_cache ? 1 : strips / threads);
+    const int each = strips / threads;
+    far = weights < near_cache ? weights : weights * each;
   } else {
     const double taken = std::min(1.0, units / parts), passes = std::ceil(units / parts);
     far = weights * taken * passes + input * passes / strips * (threads - 1) / threads;

@@ -1,7 +1,6 @@
 #ifndef RESNET_MODEL_CPU_KERNELS_H
 #define RESNET_MODEL_CPU_KERNELS_H
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -61,9 +60,9 @@ struct Finish {
 /// Whose 32 sums those of a pooled pixel are the greatest of.
 struct Pool {
   int count = 0;
-  std::array<const std::byte*, 9> sums{};
-  std::ptrdiff_t stride = 0;             ///< from a pooled pixel's sums to the next one's
-  std::array<const float*, 9> biases{};  ///< [32] each, in place of the Finish's; the first null: none
+  const std::byte* sums[9] = {};
+  std::ptrdiff_t stride = 0;    ///< from a pooled pixel's sums to the next one's
+  const float* biases[9] = {};  ///< [32] each, in place of the Finish's; the first null: none
 };
 
 /// Writes the sums of a number of pixels, [pixels][64] fp32 or int32, or adds to them.
@@ -73,7 +72,7 @@ using ConvolveTile = void (*)(const Tile& tile, void* sums, bool add, const Fini
 
 /// What the sums of one or two blocks of 16 pixels are made of, as a Tile is; they lie anywhere.
 struct Blocks {
-  std::array<const std::byte*, 2> input{};  ///< of each block's first pixel
+  const std::byte* input[2] = {};  ///< of each block's first pixel
   std::ptrdiff_t pixel_stride = line_bytes;
   std::ptrdiff_t line_stride = 0;
   int lines = 0;
@@ -90,7 +89,7 @@ struct BlockKernels {
   using Sum = void (*)(const Blocks& blocks, void* sums);
   void (*begin)() = nullptr;
   void (*end)() = nullptr;
-  std::array<Sum, 2> sum{};  ///< by the number of blocks − 1
+  Sum sum[2] = {};  ///< by the number of blocks − 1
 };
 
 /// By the number of pixels − 1.

@@ -260,7 +260,8 @@ void Stem::sum_blocks(const Pixels& pixels, int part, int y, const Scratch& scra
     blocks.weights = weights;
     for (int i = 0; i < count; i += 2) {
       const std::byte* first = row + i * block_pixels * blocks.pixel_stride;
-      blocks.input = {first, first + block_pixels * blocks.pixel_stride};
+      blocks.input[0] = first;
+      blocks.input[1] = first + block_pixels * blocks.pixel_stride;
       kernels_.blocks->sum[std::min(count - i, 2) - 1](blocks, sums + i * block_sums);
     }
     weights += panel_weights;
