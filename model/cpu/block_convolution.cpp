@@ -1,6 +1,7 @@
 #include "model/cpu/block_convolution.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -32,13 +33,20 @@ int pixels_of(const Activations& output, const Segment& segment) {
   return segment.rows * (output.width + 2) - 2;
 }
 
-}  // namespace
-
 /// Pixels of a segment, from one of its first row on.
-struct BlockConvolution::Block {
+struct Block {
+  const std::byte* input = nullptr;
   Segment segment;
   int first = 0;
   int pixels = 0;
+};
+
+}  // namespace
+
+/// Blocks that are summed together, one or two.
+struct BlockConvolution::Pair {
+  std::array<Block, 2> blocks;
+  std::size_t count = 0;
 };
 
 BlockConvolution::BlockConvolution(const Kernels& kernels, const Step& step,
@@ -67,8 +75,8 @@ int BlockConvolution::blocks_of(const Activations& output, Range rows) const {
   return blocks;
 }
 
-// As many strips as take the least time, by a rough model; some more where that costs little, so that threads
-// can take over from each other.
+// The strips that take the least time, by a rough model; more where that costs little, so that threads can
+// take over from each other.
 void BlockConvolution::split(Call& call, int threads) const {
   call.parts = weights_.parts();
   const int most = std::min(call.output.rows(), 8 * threads * call.output.pictures);
@@ -83,16 +91,17 @@ void BlockConvolution::split(Call& call, int threads) const {
   }
 }
 
-// Of the thread that has most to do: sums, and what comes from farther away than its own caches. Those are
-// weights, which all layers' do not fit, and activations that another thread has made.
+// Of the thread that has most to do: for its sums, and for what is not in its own caches. That are weights,
+// as those of all layers do not fit, and activations that another thread has made. The constants are of an
+// Intel Xeon with AMX; what matters is which of two ways reads less.
 double BlockConvolution::cycles(const Call& call, int strips, int threads) const {
-  constexpr double far_bytes = 7;  // a cycle
-  constexpr double near_cache = 1 << 20;
+  constexpr double far_bytes = 7;         // a cycle
+  constexpr double near_cache = 1 << 20;  // bytes
   constexpr double block_step = 2 * 16 / 0.8, block_finish = 150;
   const double parts = call.parts, steps = total_lines_ / parts * weights_.size() * weights_.size();
   const int blocks = blocks_of(call.output, part_of(call.output.rows(), strips - 1, strips));
   const double units = divide_up(strips * call.parts, threads);
-  const double panels = output_group / block_outputs;
+  constexpr int panels = output_group / block_outputs;
   const double compute = units * blocks * panels * (steps * block_step + block_finish);
   const double weights = static_cast<double>(total_lines_ * weights_.line_weights(output_group));
   const double input = static_cast<double>(call.input.bytes());
@@ -135,34 +144,35 @@ void BlockConvolution::run(const Call& call, int unit, std::byte* scratch) const
     clear_ends(call.output, index, row / call.output.height, row % call.output.height);
 }
 
+// Sums the blocks of so many rows, two together.
 void BlockConvolution::run_panel(const Call& call, Range rows, Panel& panel, std::byte* sums) const {
-  std::array<Block, 2> pair;
-  std::size_t waiting = 0;  // of the pair
+  const int padding = weights_.size() / 2;
+  Pair pair;
   while (rows.size() > 0) {
     const Segment segment = take_segment(call.output, stride_, rows);
     const int pixels = pixels_of(call.output, segment);
+    const std::byte* input =
+        call.input.pixel(segment.picture, panel.first_line, segment.y * stride_ - padding, -padding);
     for (int first = 0; first < pixels; first += block_pixels) {
-      pair[waiting] = {segment, first, std::min(block_pixels, pixels - first)};
-      const std::byte* row =
-          call.input.pixel(segment.picture, panel.first_line, segment.y * stride_ - weights_.size() / 2,
-                           -(weights_.size() / 2));
-      panel.blocks.input[waiting++] = row + first * stride_ * line_size;
-      if (waiting < pair.size()) continue;
-      finish(call, pair.data(), pair.size(), panel, sums);
-      waiting = 0;
+      pair.blocks.at(pair.count++) = {input + first * panel.blocks.pixel_stride, segment, first,
+                                      std::min(block_pixels, pixels - first)};
+      if (pair.count < pair.blocks.size()) continue;
+      convolve(call, pair, panel, sums);
+      pair.count = 0;
     }
   }
-  if (waiting > 0) finish(call, pair.data(), waiting, panel, sums);
+  if (pair.count > 0) convolve(call, pair, panel, sums);
 }
 
 // The sums of one or two blocks, and what becomes of them.
-void BlockConvolution::finish(const Call& call, const Block* blocks, std::size_t count, const Panel& panel,
-                              std::byte* sums) const {
-  kernels_.blocks->sum[count - 1](panel.blocks, sums);
-  for (std::size_t i = 0; i < count; ++i, sums += block_pixels * block_outputs * 4) {
-    const Block& block = blocks[i];
-    Finish finish = finisher_.at(call, panel.channel, block.segment.picture, block.segment.y, block.first);
-    kernels_.finish_block(finish, sums, block.pixels);
+void BlockConvolution::convolve(const Call& call, const Pair& pair, Panel& panel, std::byte* sums) const {
+  for (std::size_t i = 0; i < pair.blocks.size(); ++i) panel.blocks.input[i] = pair.blocks[i].input;
+  kernels_.blocks->sum[pair.count - 1](panel.blocks, sums);
+  for (std::size_t i = 0; i < pair.count; ++i, sums += block_pixels * block_outputs * 4) {
+    const Block& block = pair.blocks.at(i);
+    kernels_.finish_block(
+        finisher_.at(call, panel.channel, block.segment.picture, block.segment.y, block.first), sums,
+        block.pixels);
   }
 }
 

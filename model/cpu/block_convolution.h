@@ -31,13 +31,12 @@ class BlockConvolution final : public Operation {
     int first_line = 0;  ///< of the input
     int channel = 0;     ///< the first of the output
   };
-  struct Block;
+  struct Pair;
 
   double cycles(const Call& call, int strips, int threads) const;
   int blocks_of(const Activations& output, Range rows) const;
   void run_panel(const Call& call, Range rows, Panel& panel, std::byte* sums) const;
-  void finish(const Call& call, const Block* blocks, std::size_t count, const Panel& panel,
-              std::byte* sums) const;
+  void convolve(const Call& call, const Pair& pair, Panel& panel, std::byte* sums) const;
 
   const Kernels& kernels_;
   const int out_channels_, stride_;
