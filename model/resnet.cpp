@@ -66,10 +66,8 @@ BasicBlockImpl::BasicBlockImpl(int in_channels, int channels, int stride, torch:
 }
 
 torch::Tensor BasicBlockImpl::forward(const torch::Tensor& x) {
-  torch::Tensor out = bn1(conv1(x)).relu_();
-  out = bn2(conv2(out));
-  out += downsample ? downsample->forward(x) : x;
-  return out.relu_();
+  const torch::Tensor out = bn1->forward_relu(conv1(x));
+  return bn2->forward_relu(conv2(out), downsample ? downsample->forward(x) : x);
 }
 
 BottleneckImpl::BottleneckImpl(int in_channels, int channels, int inner_channels, int stride, int groups,
@@ -85,11 +83,9 @@ BottleneckImpl::BottleneckImpl(int in_channels, int channels, int inner_channels
 }
 
 torch::Tensor BottleneckImpl::forward(const torch::Tensor& x) {
-  torch::Tensor out = bn1(conv1(x)).relu_();
-  out = bn2(conv2(out)).relu_();
-  out = bn3(conv3(out));
-  out += downsample ? downsample->forward(x) : x;
-  return out.relu_();
+  torch::Tensor out = bn1->forward_relu(conv1(x));
+  out = bn2->forward_relu(conv2(out));
+  return bn3->forward_relu(conv3(out), downsample ? downsample->forward(x) : x);
 }
 
 ResNetImpl::ResNetImpl(const Architecture& architecture, int num_classes, InitialWeights weights)
@@ -129,7 +125,7 @@ torch::nn::Sequential ResNetImpl::make_layer(int& in_channels, int stage, Initia
 }
 
 torch::Tensor ResNetImpl::forward_features(const torch::Tensor& x) {
-  torch::Tensor out = bn1(conv1(x)).relu_();
+  torch::Tensor out = bn1->forward_relu(conv1(x));
   out = at::max_pool2d(out, 3, 2, 1);
   out = layer1->forward(out);
   out = layer2->forward(out);

@@ -19,7 +19,8 @@ namespace resnet {
 /// been written to yet, which costs nothing.
 enum class InitialWeights : std::uint8_t { random, unset };
 
-/// torch::nn::BatchNorm2d, of which training can say how the statistics of a batch are found.
+/// torch::nn::BatchNorm2d, of which training can say how the statistics of a batch are found, and how what
+/// follows is done with it.
 class BatchNorm2dImpl : public torch::nn::BatchNorm2dImpl {
  public:
   using torch::nn::BatchNorm2dImpl::BatchNorm2dImpl;
@@ -30,7 +31,22 @@ class BatchNorm2dImpl : public torch::nn::BatchNorm2dImpl {
     return is_training() && train_forward ? train_forward(*this, x) : torch::nn::BatchNorm2dImpl::forward(x);
   }
 
+  /// relu(forward(x) + added).
+  /// @param added of the same shape; undefined: nothing
+  torch::Tensor forward_relu(const torch::Tensor& x, const torch::Tensor& added = {}) {
+    return is_training() && train_forward_relu ? train_forward_relu(*this, x, added)
+                                               : plain_forward_relu(x, added);
+  }
+  /// The same, step by step.
+  torch::Tensor plain_forward_relu(const torch::Tensor& x, const torch::Tensor& added) {
+    torch::Tensor out = forward(x);
+    if (added.defined()) out += added;
+    return out.relu_();
+  }
+
   std::function<torch::Tensor(torch::nn::BatchNorm2dImpl& norm, const torch::Tensor& x)> train_forward;
+  std::function<torch::Tensor(BatchNorm2dImpl& norm, const torch::Tensor& x, const torch::Tensor& added)>
+      train_forward_relu;
 };
 TORCH_MODULE(BatchNorm2d);
 

@@ -16,6 +16,7 @@
 #include "model/cpu/executor_cpu.h"
 #include "model/error.h"
 #include "training/autocast.h"
+#include "training/norm_relu.h"
 #include "training/sync_batch_norm.h"
 
 namespace resnet {
@@ -144,14 +145,18 @@ Learner::Learner(const Recipe& recipe, const Preprocessing& preprocessing, const
     for (std::size_t i = 0; i < replica.parameters.size(); ++i)
       replica.parameters[i].set_data(replicas_.front().parameters[i].data());
   }
+  for (const Replica& replica : replicas_) {
+    if (synchronised_) {
+      synchronise_batch_norms(replica.network, group);
+    } else {
+      fuse_norms(replica.network);
+    }
+  }
   if (recipe.ema > 0) average_ = make_replica(network);
   share_out(members);
   if (group.alone()) return;
   std::vector<Tensors> parameters;
-  for (const Replica& replica : replicas_) {
-    parameters.push_back(replica.parameters);
-    if (synchronised_) synchronise_batch_norms(replica.network, group);
-  }
+  for (const Replica& replica : replicas_) parameters.push_back(replica.parameters);
   buckets_ = std::make_unique<GradientBuckets>(std::move(parameters), group);
 }
 

@@ -1,0 +1,101 @@
+// Batch norm, addition and ReLU in one go beside LibTorch's operators one after another, in fp32.
+#include <limits>
+
+#include <ATen/ops/rand.h>
+#include <ATen/ops/randn.h>
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "training/norm_relu.h"
+
+namespace resnet {
+namespace {
+
+double error_of(const at::Tensor& value, const at::Tensor& expected) {
+  return ((value.to(at::kDouble) - expected.to(at::kDouble)).norm() / expected.to(at::kDouble).norm())
+      .item<double>();
+}
+
+struct Results {
+  at::Tensor y, of_x, of_added, of_weight, of_bias, running_mean, running_var;
+};
+
+/// The first norm of a network that is trained, on such numbers.
+Results run(BatchNorm2d norm, const at::Tensor& x, const at::Tensor& added, const at::Tensor& gradient) {
+  const at::Tensor input = x.detach().clone().set_requires_grad(true);
+  const at::Tensor summand = added.defined() ? added.detach().clone().set_requires_grad(true) : added;
+  norm->zero_grad();
+  const at::Tensor y = norm->forward_relu(input, summand);
+  y.backward(gradient.to(y.scalar_type()));
+  return {y.detach(),
+          input.grad(),
+          summand.defined() ? summand.grad() : summand,
+          norm->weight.grad().clone(),
+          norm->bias.grad().clone(),
+          norm->running_mean.clone(),
+          norm->running_var.clone()};
+}
+
+class NormRelu : public testing::TestWithParam<bool> {
+ protected:
+  /// A network's first norm, with weights that differ.
+  static BatchNorm2d make_norm(bool fused) {
+    ResNet network(Architecture{BlockType::basic, {1, 1, 1, 1}, 24}, 3);
+    at::manual_seed(1);
+    network->bn1->weight.set_data(at::rand(24) + 0.5);
+    network->bn1->bias.set_data(at::randn(24));
+    network->train();
+    if (fused) fuse_norms(network);
+    return network->bn1;
+  }
+};
+
+TEST_P(NormRelu, EqualsTheSteps) {
+  at::manual_seed(2);
+  // A mean that is large beside the deviation: sums must not lose it.
+  const auto picture = [] {
+    return (at::randn({3, 24, 17, 15}) + 5).to(at::kBFloat16).contiguous(at::MemoryFormat::ChannelsLast);
+  };
+  const at::Tensor x = picture(), gradient = at::randn(x.sizes()).to(at::kBFloat16);
+  const at::Tensor added = GetParam() ? picture() - 5 : at::Tensor();
+  const Results fused = run(make_norm(true), x, added, gradient);
+  const Results steps = run(make_norm(false), x.to(at::kFloat), GetParam() ? added.to(at::kFloat) : added,
+                            gradient.to(at::kFloat));
+  EXPECT_EQ(fused.y.scalar_type(), at::kBFloat16);
+  EXPECT_LE(error_of(fused.y, steps.y), 0.003);  // of rounding to 8 bits
+  EXPECT_LE(error_of(fused.of_x, steps.of_x), 0.003);
+  EXPECT_LE(error_of(fused.of_weight, steps.of_weight), 1e-4);
+  EXPECT_LE(error_of(fused.of_bias, steps.of_bias), 1e-4);
+  EXPECT_LE(error_of(fused.running_mean, steps.running_mean), 1e-5);
+  EXPECT_LE(error_of(fused.running_var, steps.running_var), 1e-5);
+  if (GetParam()) {
+    EXPECT_TRUE(fused.of_added.equal(steps.of_added.to(at::kBFloat16)));
+  }
+}
+
+TEST_P(NormRelu, TakesAnyLayout) {
+  at::manual_seed(3);
+  const at::Tensor x = at::randn({2, 24, 5, 3}).to(at::kBFloat16);  // contiguous by channel
+  const at::Tensor added = GetParam() ? at::randn(x.sizes()).to(at::kBFloat16) : at::Tensor();
+  const at::Tensor gradient = at::randn(x.sizes()).to(at::kBFloat16);
+  const auto last = [](const at::Tensor& tensor) {
+    return tensor.defined() ? tensor.contiguous(at::MemoryFormat::ChannelsLast) : tensor;
+  };
+  const Results one = run(make_norm(true), x, added, gradient);
+  const Results other = run(make_norm(true), last(x), last(added), last(gradient));
+  EXPECT_TRUE(one.y.equal(other.y));
+  EXPECT_LE(error_of(one.of_x, other.of_x), 1e-3);
+}
+
+TEST_P(NormRelu, KeepsNaN) {
+  const at::Tensor x = at::randn({2, 24, 4, 4}).to(at::kBFloat16).contiguous(at::MemoryFormat::ChannelsLast);
+  x[0][3][1][1] = std::numeric_limits<float>::quiet_NaN();
+  const Results fused =
+      run(make_norm(true), x, GetParam() ? at::zeros_like(x) : at::Tensor(), at::ones_like(x));
+  EXPECT_TRUE(fused.y.select(1, 3).isnan().any().item<bool>());
+}
+
+INSTANTIATE_TEST_SUITE_P(Added, NormRelu, testing::Bool());
+
+}  // namespace
+}  // namespace resnet
