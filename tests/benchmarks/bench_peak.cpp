@@ -1,6 +1,5 @@
-// bench-peak: multiplications with addition (MAC) a second that this processor's vector units can do at all,
-// by number format: independent accumulators in registers, nothing from memory. In turns as turns.h says
-// them.
+// bench-peak: multiplications with addition (MAC) a second that this processor can do at all, by number
+// format: independent accumulators in registers, nothing from memory. In turns as turns.h says them.
 //
 //   echo go 1 | bench-peak --precision int8 --threads 2
 #include <map>
@@ -10,6 +9,7 @@
 #include <CLI/CLI.hpp>
 #include <immintrin.h>
 
+#include "model/cpu/kernels.h"
 #include "tests/benchmarks/turns.h"
 
 namespace resnet {
@@ -72,6 +72,31 @@ __attribute__((target("avx2"))) void int8_avx2() {
                    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(b, a), a)));
 }
 
+// Four sums of 16 by 16 numbers, each of 64 bytes of factors.
+__attribute__((target("amx-tile,amx-bf16"))) void bf16_amx() {
+  cpu::amx_bf16_kernels()->blocks->begin();
+  for (int i = 0; i < rounds; ++i) {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  cpu::amx_bf16_kernels()->blocks->end();
+}
+
+__attribute__((target("amx-tile,amx-int8"))) void int8_amx() {
+  cpu::amx_int8_kernels()->blocks->begin();
+  for (int i = 0; i < rounds; ++i) {
+    _tile_dpbusd(0, 4, 6);
+    _tile_dpbusd(1, 4, 7);
+    _tile_dpbusd(2, 5, 6);
+    _tile_dpbusd(3, 5, 7);
+  }
+  cpu::amx_int8_kernels()->blocks->end();
+}
+constexpr int sums = 4;
+constexpr int tile_macs = 16 * 16 * 32;  // of bf16; of int8 twice as many
+
 Kernel find_kernel(const std::string& precision) {
   if (precision == "fp32") {
     if (__builtin_cpu_supports("avx512f")) return {"AVX-512 FMA", many, 16, fma_avx512};
@@ -80,9 +105,11 @@ Kernel find_kernel(const std::string& precision) {
     throw std::runtime_error("this CPU lacks FMA");
   }
   if (precision == "bf16") {
+    if (cpu::amx_bf16_kernels() != nullptr) return {"AMX TDPBF16PS", sums, tile_macs, bf16_amx};
     if (__builtin_cpu_supports("avx512bf16")) return {"AVX-512 VDPBF16PS", many, 32, bf16_avx512};
     throw std::runtime_error("this CPU lacks AVX-512 BF16");
   }
+  if (cpu::amx_int8_kernels() != nullptr) return {"AMX TDPBUSD", sums, 2 * tile_macs, int8_amx};
   if (__builtin_cpu_supports("avx512vnni")) return {"AVX-512 VPDPBUSD", many, 64, int8_avx512};
   if (__builtin_cpu_supports("avx2")) return {"AVX2 VPMADDUBSW, VPMADDWD, VPADDD", few, 32, int8_avx2};
   throw std::runtime_error("this CPU lacks AVX2");
@@ -113,7 +140,7 @@ Turn prepare(const std::string& precision, int threads, nlohmann::json& descript
 int main(int argc, char** argv) {
   std::string precision;
   int threads = 1;
-  CLI::App app("MAC/s of this processor's vector units; reads lines \"go SECONDS\"", "bench-peak");
+  CLI::App app("MAC/s of this processor; reads lines \"go SECONDS\"", "bench-peak");
   app.add_option("--precision", precision)->required()->check(CLI::IsMember({"fp32", "bf16", "int8"}));
   app.add_option("--threads", threads)->check(CLI::Range(1, 1024));
   CLI11_PARSE(app, argc, argv);
