@@ -37,9 +37,11 @@ struct Activations {
   /// @param x −1…width
   /// @param y −margin…height − 1 + margin
   std::byte* pixel(int picture, int line, int y, int x) const {
-    return data + (static_cast<std::ptrdiff_t>(picture) * lines() + line) * line_stride() +
-           (std::ptrdiff_t{y} + margin) * row_stride() +
-           (static_cast<std::ptrdiff_t>(x) + 1) * static_cast<std::ptrdiff_t>(line_bytes);
+    const std::ptrdiff_t lines_before = static_cast<std::ptrdiff_t>(picture) * lines() + line;
+    const std::ptrdiff_t rows_before = static_cast<std::ptrdiff_t>(y) + margin;
+    const std::ptrdiff_t pixels_before = static_cast<std::ptrdiff_t>(x) + 1;
+    return data + (lines_before * line_stride() + rows_before * row_stride() +
+                   pixels_before * static_cast<std::ptrdiff_t>(line_bytes));
   }
   /// @param c a channel, the first of those that are meant
   std::byte* channel(int picture, int c, int y, int x) const {

@@ -154,8 +154,8 @@ void BlockConvolution::run_panel(const Call& call, Range rows, Panel& panel, std
     const std::byte* input =
         call.input.pixel(segment.picture, panel.first_line, segment.y * stride_ - padding, -padding);
     for (int first = 0; first < pixels; first += block_pixels) {
-      pair.blocks.at(pair.count++) = {input + first * panel.blocks.pixel_stride, segment, first,
-                                      std::min(block_pixels, pixels - first)};
+      pair.blocks[pair.count++] = {input + first * panel.blocks.pixel_stride, segment, first,
+                                   std::min(block_pixels, pixels - first)};
       if (pair.count < pair.blocks.size()) continue;
       convolve(call, pair, panel, sums);
       pair.count = 0;
@@ -169,7 +169,7 @@ void BlockConvolution::convolve(const Call& call, const Pair& pair, Panel& panel
   for (std::size_t i = 0; i < pair.blocks.size(); ++i) panel.blocks.input[i] = pair.blocks[i].input;
   kernels_.blocks->sum[pair.count - 1](panel.blocks, sums);
   for (std::size_t i = 0; i < pair.count; ++i, sums += block_pixels * block_outputs * 4) {
-    const Block& block = pair.blocks.at(i);
+    const Block& block = pair.blocks[i];
     kernels_.finish_block(
         finisher_.at(call, panel.channel, block.segment.picture, block.segment.y, block.first), sums,
         block.pixels);

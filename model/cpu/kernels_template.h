@@ -209,8 +209,9 @@ void finish(const Finish& finish, const float* sums, int pixels) {
 }
 
 template <class Simd, class Storage, bool integers, bool residual>
-RESNET_INLINE void finish_pixels(const Finish finish, const std::byte* sums, int pixels) {
+RESNET_INLINE void finish_pixels(const Finish& shared, const std::byte* sums, int pixels) {
   constexpr int vectors = block_outputs / Simd::width;
+  const Finish finish = shared;  // for all the compiler knows a store of bytes could change the other
   typename Simd::Vector scale[vectors], bias[vectors];
 #pragma GCC unroll 4
   for (int v = 0; v < vectors; ++v) {
