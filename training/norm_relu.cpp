@@ -19,12 +19,10 @@ namespace {
 /// The bits of a bf16 number.
 using Bits = std::uint16_t;
 
-#define RESNET_INLINE inline __attribute__((always_inline))
-
-RESNET_INLINE float widen(Bits bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
+float widen(Bits bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
 
 // To the nearest, half to even.
-RESNET_INLINE Bits narrow(float value) {
+Bits narrow(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   return static_cast<Bits>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
 }

@@ -15,6 +15,9 @@ constexpr int padded_channels(int channels) {
 /// How far behind activations reads may go whose results nobody looks at: 16 pixels at a stride of two.
 constexpr std::size_t overrun_bytes = 16 * 2 * line_bytes;
 
+/// Activations' margin for such kernels: blocks are read across rows.
+inline int margin_of(const Kernels& kernels) { return kernels.blocks == nullptr ? 0 : 1; }
+
 /// Activations of a batch in memory, [picture][line][row][column][64 bytes]. A row has a column of zeros at
 /// both ends: a 3×3 convolution reads one pixel beyond.
 struct Activations {
@@ -24,7 +27,7 @@ struct Activations {
   int channels = 0;
   int height = 0;
   int width = 0;
-  int margin = 0;  ///< rows of zeros above and below each line's: 1 for kernels that read across rows
+  int margin = 0;  ///< rows of zeros above and below each line's: margin_of()
 
   int lines() const { return padded_channels(channels) / line_channels(format); }
   int rows() const { return pictures * height; }

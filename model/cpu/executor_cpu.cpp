@@ -115,14 +115,12 @@ void CpuExecutor::add(const Step& step, Quantizer output) {
   }
   const ConvolutionQuantizers quantizers{quantizers_[stage.input], output, quantizers_[stage.output]};
   quantizers_[stage.output] = output;
+  const bool fits = kernels_.blocks == nullptr && Winograd::fits(step) &&
+                    step.weight.size(0) * step.weight.size(1) <= winograd_pairs;
+  const std::size_t bytes = fits ? Winograd::weight_bytes(kernels_, step) : 0;
   if (kernels_.blocks != nullptr) {
     stage.operation = std::make_unique<BlockConvolution>(kernels_, step, quantizers, parallel_);
-    operations_.stages.push_back(std::move(stage));
-    return;
-  }
-  const bool fits = Winograd::fits(step) && step.weight.size(0) * step.weight.size(1) <= winograd_pairs;
-  const std::size_t bytes = fits ? Winograd::weight_bytes(kernels_, step) : 0;
-  if (fits && winograd_used_ + bytes <= winograd_bytes) {
+  } else if (fits && winograd_used_ + bytes <= winograd_bytes) {
     winograd_used_ += bytes;
     stage.operation = std::make_unique<Winograd>(kernels_, step, quantizers, parallel_);
   } else {

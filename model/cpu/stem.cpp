@@ -100,7 +100,7 @@ Activations Stem::output_of(const Pixels& pixels) const {
   output.channels = out_channels_;
   output.height = halved(halved(pixels.height));
   output.width = halved(halved(pixels.width));
-  output.margin = kernels_.blocks != nullptr ? 1 : 0;
+  output.margin = margin_of(kernels_);
   return output;
 }
 

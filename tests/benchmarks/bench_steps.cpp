@@ -63,7 +63,7 @@ void run_convolution(benchmark::State& state, const Kernels* kernels, const Shap
   const Kind operation(*kernels, make_step(shape), quantizers, one_by_one);
   Call call;
   call.input = {nullptr, kernels->format, batch, shape.in_channels, shape.side, shape.side};
-  call.input.margin = kernels->blocks == nullptr ? 0 : 1;
+  call.input.margin = margin_of(*kernels);
   call.output = operation.output_of(call.input);
   const Bytes input = allocate(call.input.bytes() + overrun_bytes), output = allocate(call.output.bytes());
   std::fill_n(input.get(), call.input.bytes(), std::byte{0});

@@ -73,13 +73,23 @@ struct Held {
 
 using MakeKernels = const Kernels* (*)();
 
-int margin_of(const Kernels& kernels) { return kernels.blocks == nullptr ? 0 : 1; }
-
 std::unique_ptr<Operation> make_convolution(const Kernels& kernels, const Step& step,
                                             const ConvolutionQuantizers& quantizers) {
   if (kernels.blocks != nullptr)
     return std::make_unique<BlockConvolution>(kernels, step, quantizers, one_by_one);
   return std::make_unique<Convolution>(kernels, step, quantizers, one_by_one);
+}
+
+/// Of a network of each kind of block, but for their stems.
+std::vector<Step> convolutions() {
+  std::vector<Step> steps = lower(make_network({BlockType::bottleneck, {1, 1, 1, 1}, 24, 4, 32}, 3));
+  const std::vector<Step> basic = lower(make_network(small_basic(), 3));
+  steps.insert(steps.end(), basic.begin(), basic.end());
+  std::erase_if(steps, [](const Step& step) {
+    const bool convolution = step.kind == Step::Kind::convolution || step.kind == Step::Kind::convolution_add;
+    return !convolution || step.weight.size(2) == 7;
+  });
+  return steps;
 }
 
 /// What an operation makes of such values and residuals, in units for three threads.
@@ -236,12 +246,7 @@ TEST_P(Bf16, ConvolutionsEqualLibTorch) {
   const Kernels* kernels = GetParam()();
   if (kernels == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
   at::manual_seed(5);
-  std::vector<Step> steps = lower(make_network({BlockType::bottleneck, {1, 1, 1, 1}, 24, 4, 32}, 3));
-  const std::vector<Step> basic = lower(make_network(small_basic(), 3));
-  steps.insert(steps.end(), basic.begin(), basic.end());
-  for (const Step& step : steps) {
-    if (step.kind != Step::Kind::convolution && step.kind != Step::Kind::convolution_add) continue;
-    if (step.weight.size(2) == 7) continue;
+  for (const Step& step : convolutions()) {
     const auto operation = make_convolution(*kernels, step, {});
     for (const auto& [height, width] : {std::pair{10, 14}, {1, 1}, {7, 7}, {3, 33}}) {
       const std::int64_t channels = step.weight.size(1) * step.groups;
@@ -309,12 +314,7 @@ TEST_P(Fp32, EqualsLibTorch) {
   const Kernels* kernels = GetParam()();
   if (kernels == nullptr) GTEST_SKIP() << "this CPU lacks the instructions";
   at::manual_seed(3);
-  std::vector<Step> steps = lower(make_network({BlockType::bottleneck, {1, 1, 1, 1}, 24, 4, 32}, 3));
-  const std::vector<Step> basic = lower(make_network(small_basic(), 3));
-  steps.insert(steps.end(), basic.begin(), basic.end());
-  for (const Step& step : steps) {
-    if (step.kind != Step::Kind::convolution && step.kind != Step::Kind::convolution_add) continue;
-    if (step.weight.size(2) == 7) continue;
+  for (const Step& step : convolutions()) {
     for (const auto& [height, width] : {std::pair{10, 14}, {1, 1}, {7, 7}, {3, 33}}) {
       expect_equal(*kernels, Convolution(*kernels, step, {}, one_by_one), step, height, width);
       if (Winograd::fits(step))
