@@ -16,7 +16,7 @@ namespace {
 Precision best_on_cpu(const ExecutorOptions& options) {
   std::string reason;
   if (options.quantization != nullptr && cpu_supports(Precision::int8, reason)) return Precision::int8;
-  return cpu_supports(Precision::bf16, reason) ? Precision::bf16 : Precision::fp32;
+  return cpu_has_fast_bf16() ? Precision::bf16 : Precision::fp32;
 }
 
 std::unique_ptr<Executor> make_on_cpu(const ResNet& network, const ExecutorOptions& options) {

@@ -46,7 +46,7 @@ struct Activations {
     return data + (lines_before * line_stride() + rows_before * row_stride() +
                    pixels_before * static_cast<std::ptrdiff_t>(line_bytes));
   }
-  /// @param c a channel, the first of those that are meant
+  /// @param c a channel, the first of those that are meant; of pairs, whose high term it is, a multiple of 32
   std::byte* channel(int picture, int c, int y, int x) const {
     const int in_line = line_channels(format);
     return pixel(picture, c / in_line, y, x) + c % in_line * (static_cast<int>(line_bytes) / in_line);

@@ -98,7 +98,9 @@ double BlockConvolution::cycles(const Call& call, int strips, int threads) const
   constexpr double far_bytes = 7;         // a cycle
   constexpr double near_cache = 1 << 20;  // bytes
   constexpr double block_step = 2 * 16 / 0.8, block_finish = 150;
-  const double parts = call.parts, steps = total_lines_ / parts * weights_.size() * weights_.size();
+  const double parts = call.parts,
+               products = kernels_.format == Format::bf16_pair ? 1.5 : 1;  // for each line
+  const double steps = products * total_lines_ / parts * weights_.size() * weights_.size();
   const int blocks = blocks_of(call.output, part_of(call.output.rows(), strips - 1, strips));
   const double units = divide_up(strips * call.parts, threads);
   constexpr int panels = output_group / block_outputs;

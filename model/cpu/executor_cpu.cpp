@@ -27,10 +27,12 @@ constexpr std::size_t winograd_bytes = std::size_t{128} << 20;  // in a network
 constexpr std::int64_t winograd_pairs =
     256 * 256;  // of channels: with more, reading them takes longer than is won
 
+const Kernels* fp32_kernels() { return avx512_kernels() != nullptr ? avx512_kernels() : avx2_kernels(); }
+
 const Kernels* kernels_for(Precision precision) {
   switch (precision) {
     case Precision::fp32:
-      return avx512_kernels() != nullptr ? avx512_kernels() : avx2_kernels();
+      return amx_pair_kernels() != nullptr ? amx_pair_kernels() : fp32_kernels();
     case Precision::bf16:
       return amx_bf16_kernels() != nullptr ? amx_bf16_kernels() : avx512_bf16_kernels();
     case Precision::int8:
@@ -92,8 +94,8 @@ CpuExecutor::CpuExecutor(const ResNet& network, Precision precision, const Execu
     } else if (step.kind == Step::Kind::head) {
       // In fp32 whatever the precision: it is small, and what it says is the result.
       if (step.weight.defined())
-        operations_.head = std::make_unique<Convolution>(*kernels_for(Precision::fp32), step,
-                                                         ConvolutionQuantizers{}, parallel_);
+        operations_.head =
+            std::make_unique<Convolution>(*fp32_kernels(), step, ConvolutionQuantizers{}, parallel_);
     } else if (step.kind != Step::Kind::max_pool) {  // the stem does that
       add(step, output);
     }
@@ -221,6 +223,10 @@ bool cpu_supports(Precision precision, std::string& reason) {
 }
 
 bool cpu_has_bf16() { return kernels_for(Precision::bf16) != nullptr; }
+
+bool cpu_has_fast_bf16() {
+  return amx_bf16_kernels() != nullptr || (cpu_has_bf16() && avx512_multiplies_bf16_fast());
+}
 
 std::unique_ptr<Executor> make_cpu_executor(const ResNet& network, Precision precision,
                                             const ExecutorOptions& options) {

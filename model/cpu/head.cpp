@@ -19,7 +19,7 @@ void add_line(Format format, const std::byte* line, float* sums) {
   if (format == Format::fp32) {
     const auto* values = reinterpret_cast<const float*>(line);
     for (int c = 0; c < line_channels(Format::fp32); ++c) sums[c] += values[c];
-  } else if (format == Format::bf16) {
+  } else if (format == Format::bf16 || format == Format::bf16_pair) {
     const auto* values = reinterpret_cast<const std::uint16_t*>(line);
     for (int c = 0; c < line_channels(Format::bf16); ++c) {
       const std::uint32_t bits = std::uint32_t{values[c]} << 16;
@@ -46,15 +46,17 @@ Activations features_of(const Activations& last, int pictures) {
 
 void average(const Activations& last, float scale, int picture, const Activations& features) {
   const float factor = scale / static_cast<float>(last.height * last.width);
-  const int channels = line_channels(last.format);
-  for (int line = 0; line < last.lines(); ++line) {
+  const int together = terms(last.format), channels = line_channels(last.format) * together;
+  for (int line = 0; line < last.lines(); line += together) {
     std::array<float, line_channels(Format::u8)> sums{};
-    for (int y = 0; y < last.height; ++y) {
-      const std::byte* pixel = last.pixel(picture, line, y, 0);
-      for (int x = 0; x < last.width; ++x, pixel += line_bytes) add_line(last.format, pixel, sums.data());
+    for (int term = 0; term < together; ++term) {
+      for (int y = 0; y < last.height; ++y) {
+        const std::byte* pixel = last.pixel(picture, line + term, y, 0);
+        for (int x = 0; x < last.width; ++x, pixel += line_bytes) add_line(last.format, pixel, sums.data());
+      }
     }
     for (int c = 0; c < channels; ++c)
-      *place(features, picture, line * channels + c) = sums[static_cast<std::size_t>(c)] * factor;
+      *place(features, picture, line / together * channels + c) = sums[static_cast<std::size_t>(c)] * factor;
   }
 }
 

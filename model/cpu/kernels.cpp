@@ -53,13 +53,22 @@ const Kernels* avx512_bf16_kernels() {
   return made_where<make_avx512_bf16_kernels>(has_avx512() && __builtin_cpu_supports("avx512bf16"));
 }
 
+const Kernels* avx512_pair_kernels() {
+  return made_where<make_avx512_pair_kernels>(avx512_bf16_kernels() != nullptr);
+}
+
 const Kernels* avx512_vnni_kernels() {
   return made_where<make_avx512_vnni_kernels>(has_avx512() && __builtin_cpu_supports("avx512vnni"));
 }
 
+// Intel's take twice as long (measured on a Xeon with AMX: 60 GMAC/s a core, 122 in fp32), AMD's the same.
+bool avx512_multiplies_bf16_fast() { return !__builtin_cpu_is("intel"); }
+
 const Kernels* amx_bf16_kernels() {
   return made_where<make_amx_bf16_kernels>(avx512_bf16_kernels() != nullptr && has_amx(amx_bf16));
 }
+
+const Kernels* amx_pair_kernels() { return made_where<make_amx_pair_kernels>(amx_bf16_kernels() != nullptr); }
 
 const Kernels* amx_int8_kernels() {
   return made_where<make_amx_int8_kernels>(avx512_vnni_kernels() != nullptr && has_amx(amx_int8));

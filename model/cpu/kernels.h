@@ -24,12 +24,17 @@ constexpr int winograd_components = winograd_input * winograd_input;
 enum class Format : std::uint8_t {
   fp32,
   bf16,
-  u8  ///< real = scale · (q − zero)
+  bf16_pair,  ///< real = high + low, of 17 bits: a line of 32 channels' high terms, then one of their low
+              ///< ones
+  u8          ///< real = scale · (q − zero)
 };
 
-/// Channels in a line.
+/// Numbers whose sum a value is, each in a line of its own.
+constexpr int terms(Format format) { return format == Format::bf16_pair ? 2 : 1; }
+
+/// Channels for each line.
 constexpr int line_channels(Format format) {
-  return format == Format::fp32 ? 16 : format == Format::bf16 ? 32 : 64;
+  return format == Format::bf16 ? 32 : format == Format::u8 ? 64 : 16;
 }
 
 /// What the sums of a tile's pixels are made of: for each of `lines`, for each of `rows`, `run` groups of 4
@@ -78,8 +83,9 @@ struct Blocks {
   int lines = 0;
   std::ptrdiff_t row_stride = 0;
   int rows = 0;
-  int columns = 0;                     ///< pixels behind each other that a row's sum takes
-  const std::byte* weights = nullptr;  ///< [lines][rows][columns][2][16 4-byte groups][16 outputs][4 bytes]
+  int columns = 0;  ///< pixels behind each other that a row's sum takes
+  /// [lines/terms][rows][columns][terms][2][16 4-byte groups][16 outputs][4 bytes]
+  const std::byte* weights = nullptr;
 };
 
 /// Products by AMX's tiles. Between begin() and end() the thread has its tiles; others may use them before
@@ -136,16 +142,23 @@ struct Kernels {
 const Kernels* avx2_kernels();         ///< fp32: AVX2 and FMA
 const Kernels* avx512_kernels();       ///< fp32: AVX-512 F, BW, DQ and VL
 const Kernels* avx512_bf16_kernels();  ///< bf16: and BF16
+const Kernels* avx512_pair_kernels();  ///< bf16_pair: and BF16; what becomes of sums, but no products
 const Kernels* avx512_vnni_kernels();  ///< u8: and VNNI
 const Kernels* amx_bf16_kernels();     ///< bf16: and AMX
+const Kernels* amx_pair_kernels();     ///< bf16_pair: and AMX
 const Kernels* amx_int8_kernels();     ///< u8: and AMX
+
+/// Whether a bf16 instruction of AVX-512 takes no longer than one of fp32.
+bool avx512_multiplies_bf16_fast();
 
 /// The same, for those above alone: a CPU that lacks the instructions must not run these.
 Kernels make_avx2_kernels();
 Kernels make_avx512_kernels();
 Kernels make_avx512_bf16_kernels();
+Kernels make_avx512_pair_kernels();
 Kernels make_avx512_vnni_kernels();
 Kernels make_amx_bf16_kernels();
+Kernels make_amx_pair_kernels();
 Kernels make_amx_int8_kernels();
 
 }  // namespace resnet::cpu

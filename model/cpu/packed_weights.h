@@ -5,8 +5,8 @@
 
 namespace resnet::cpu {
 
-/// In which order the weights of 64 outputs lie: [64/panel][line][tap][panel/tile][4-byte group][tile][4
-/// bytes].
+/// In which order the weights of 64 outputs lie: [64/panel][line/terms][tap][terms][panel/tile][4-byte
+/// group][tile][4 bytes].
 struct WeightOrder {
   int panel = output_group;  ///< outputs that are computed together
   int tile = output_group;   ///< outputs whose groups lie behind each other

@@ -18,19 +18,20 @@ constexpr std::ptrdiff_t bias_bytes = borders * borders * output_group * 4;
 int halved(int size) { return (size - 1) / 2 + 1; }
 
 // What becomes of a weight in the kernels' type.
-float rounded(WeightType type, float weight) {
-  if (type == WeightType::bf16) return c10::BFloat16(weight);
-  return type == WeightType::s8 ? static_cast<float>(std::lrint(weight)) : weight;
+double rounded(const Kernels& kernels, float weight) {
+  if (kernels.weights == WeightType::s8) return static_cast<double>(std::lrint(weight));
+  if (kernels.weights != WeightType::bf16) return double{weight};
+  double sum = 0;
+  for (int term = 0; term < terms(kernels.format); ++term)
+    sum += double{c10::BFloat16(term_of(weight, term))};
+  return sum;
 }
 
-void write_number(Format format, float value, std::byte* to) {
-  if (format == Format::fp32) {
-    std::memcpy(to, &value, 4);
-  } else if (format == Format::bf16) {
-    const c10::BFloat16 half(value);
-    std::memcpy(to, &half, 2);
-  } else {
+void write_number(WeightType type, float value, std::byte* to) {
+  if (type == WeightType::s8) {
     *to = static_cast<std::byte>(std::clamp(std::lrint(value), 0L, 255L));
+  } else {
+    write_weight(to, type, value);
   }
 }
 
@@ -56,7 +57,8 @@ Stem::Stem(const Kernels& kernels, const Step& step, const Preprocessing& prepro
 void Stem::pack(const at::Tensor& weight) {
   const int padded = padded_channels(out_channels_);
   const WeightType type = kernels_.weights;
-  part_weights_ = std::ptrdiff_t{taps} * run_ * 4 * output_group;
+  const int together = terms(kernels_.format);
+  part_weights_ = std::ptrdiff_t{taps} * together * run_ * 4 * output_group;
   weights_ = allocate(static_cast<std::size_t>(padded / output_group * part_weights_));
   const float* from = weight.const_data_ptr<float>();
   const auto value = [&](int out, int colour, int y, int x) {
@@ -66,11 +68,13 @@ void Stem::pack(const at::Tensor& weight) {
   std::byte* to = weights_.get();
   for (int panel = 0; panel < padded; panel += order_.panel) {
     for (int y = 0; y < taps; ++y) {
-      for (int tile = panel; tile < panel + order_.panel; tile += order_.tile) {
-        const Range outputs{tile, tile + order_.tile};
-        to = write_weights(to, type, outputs, run_ * 4 / weight_bytes(type), [&](int output, int k) {
-          return k < taps * colours ? value(output, k % colours, y, k / colours) : 0.0F;
-        });
+      for (int term = 0; term < together; ++term) {
+        for (int tile = panel; tile < panel + order_.panel; tile += order_.tile) {
+          const Range outputs{tile, tile + order_.tile};
+          to = write_weights(to, type, outputs, run_ * 4 / weight_bytes(type), [&](int output, int k) {
+            return k < taps * colours ? term_of(value(output, k % colours, y, k / colours), term) : 0.0F;
+          });
+        }
       }
     }
   }
@@ -83,7 +87,7 @@ void Stem::pack(const at::Tensor& weight) {
       for (int x = 0; x < taps; ++x) {
         double sum = sums[at(y, x + 1, out)] + sums[at(y + 1, x, out)] - sums[at(y, x, out)];
         for (int c = 0; c < colours; ++c)
-          sum += double{rounded(type, value(out, c, y, x))} * mean_[static_cast<std::size_t>(c)];
+          sum += rounded(kernels_, value(out, c, y, x)) * mean_[static_cast<std::size_t>(c)];
         sums[at(y + 1, x + 1, out)] = sum;
       }
     }
@@ -121,13 +125,16 @@ Range Stem::source_rows(int height, Range pooled) const {
           std::min(height, 2 * (2 * (pooled.end - 1) + 1) + padding + 1)};
 }
 
-// Bytes from a widened row to the next.
-std::ptrdiff_t Stem::widened_stride(int width) const {
+// Bytes of a term of a widened row.
+std::ptrdiff_t Stem::widened_bytes(int width) const {
   // The last groups of a row of taps reach beyond, and so do pixels that fill up a block.
   const int read = std::max(width, 2 * (columns(width) - 1) + 1) + 2 * padding;
   const std::ptrdiff_t bytes = read * colours * number_bytes_ + 4 * std::ptrdiff_t{run_};
   return (bytes + 63) / 64 * 64;
 }
+
+// Bytes from a widened row to the next.
+std::ptrdiff_t Stem::widened_stride(int width) const { return terms(kernels_.format) * widened_bytes(width); }
 
 // Of the convolution, in whole blocks.
 int Stem::columns(int width) const {
@@ -192,23 +199,31 @@ void Stem::run(const Pixels& pixels, const Activations& output, int unit, int un
 void Stem::widen(const Pixels& pixels, int picture, int y, std::byte* to) const {
   const int count = pixels.width * colours;
   const std::ptrdiff_t start = (static_cast<std::ptrdiff_t>(picture) * pixels.height + y) * count;
-  std::byte* first = to + padding * colours * number_bytes_;
-  std::memset(to, 0, static_cast<std::size_t>(padding * colours * number_bytes_));
-  std::byte* last = first + count * number_bytes_;
-  std::memset(last, 0, static_cast<std::size_t>(to + widened_stride(pixels.width) - last));
-  if (pixels.bytes == nullptr) {
-    const float* from = pixels.floats + start;
-    for (int i = 0; i < count; ++i) {
-      const auto c = static_cast<std::size_t>(i % colours);
-      write_number(kernels_.format, from[i] * std_[c] + mean_[c], first + i * number_bytes_);
+  for (int term = 0; term < terms(kernels_.format); ++term, to += widened_bytes(pixels.width)) {
+    std::byte* first = to + padding * colours * number_bytes_;
+    std::memset(to, 0, static_cast<std::size_t>(padding * colours * number_bytes_));
+    std::byte* last = first + count * number_bytes_;
+    std::memset(last, 0, static_cast<std::size_t>(to + widened_bytes(pixels.width) - last));
+    if (pixels.bytes == nullptr) {
+      const float* from = pixels.floats + start;
+      for (int i = 0; i < count; ++i) {
+        const auto c = static_cast<std::size_t>(i % colours);
+        const float value = from[i] * std_[c] + mean_[c];
+        write_number(kernels_.weights, term_of(value, term), first + i * number_bytes_);
+      }
+    } else if (term == 0) {
+      widen_bytes(pixels.bytes + start, count, first);
+    } else {
+      std::memset(first, 0, static_cast<std::size_t>(count * number_bytes_));
     }
-    return;
   }
-  const std::uint8_t* from = pixels.bytes + start;
-  if (kernels_.format == Format::fp32) {
+}
+
+void Stem::widen_bytes(const std::uint8_t* from, int count, std::byte* first) const {
+  if (kernels_.weights == WeightType::fp32) {
     auto* numbers = reinterpret_cast<float*>(first);
     for (int i = 0; i < count; ++i) numbers[i] = from[i];
-  } else if (kernels_.format == Format::bf16) {
+  } else if (kernels_.weights == WeightType::bf16) {
     auto* numbers = reinterpret_cast<std::uint16_t*>(first);
     for (int i = 0; i < count; ++i) {  // exact: 8 bits fit
       const auto value = static_cast<float>(from[i]);
@@ -245,14 +260,15 @@ void Stem::sum_blocks(const Pixels& pixels, int part, int y, const Scratch& scra
   const Window down = window(y, pixels.height);
   Blocks blocks;
   blocks.pixel_stride = 2 * colours * number_bytes_;
-  blocks.lines = blocks.columns = 1;
+  blocks.lines = terms(kernels_.format);
+  blocks.line_stride = widened_bytes(pixels.width);
+  blocks.columns = 1;
   blocks.row_stride = scratch.widened_stride;
   blocks.rows = down.size();
   const std::byte* row =
       scratch.widened + (2 * y - padding + down.begin - scratch.first) * scratch.widened_stride;
   const std::ptrdiff_t panel_weights = part_weights_ / 2;
-  const std::byte* weights =
-      weights_.get() + part * part_weights_ + down.begin * std::ptrdiff_t{line_bytes} * block_outputs;
+  const std::byte* weights = weights_.get() + part * part_weights_ + down.begin * (panel_weights / taps);
   const int count = columns(pixels.width) / block_pixels;
   constexpr std::ptrdiff_t block_sums = block_pixels * block_outputs * 4;  // bytes
   std::byte* sums = row_at(scratch, y);

@@ -57,11 +57,13 @@ class Stem {
   void pack(const at::Tensor& weight);
   Window window(int position, int size) const;
   Range source_rows(int height, Range pooled) const;
+  std::ptrdiff_t widened_bytes(int width) const;
   std::ptrdiff_t widened_stride(int width) const;
   int columns(int width) const;
   std::ptrdiff_t row_bytes(int width) const;
   Scratch lay_out(const Pixels& pixels, Range pooled, std::byte* scratch) const;
   void widen(const Pixels& pixels, int picture, int y, std::byte* to) const;
+  void widen_bytes(const std::uint8_t* from, int count, std::byte* first) const;
   std::byte* row_at(const Scratch& scratch, int y) const { return scratch.rows + y % 3 * scratch.row_bytes; }
   void sum_tiles(const Pixels& pixels, int part, int y, const Scratch& scratch) const;
   void sum_blocks(const Pixels& pixels, int part, int y, const Scratch& scratch) const;

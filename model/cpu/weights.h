@@ -29,6 +29,10 @@ inline std::int32_t to_whole(float value) {
   return std::bit_cast<std::int32_t>(value + shift) - std::bit_cast<std::int32_t>(shift);
 }
 
+/// The first or second of two bf16 numbers whose sum comes as near to a value as 2^−17 of it; of one, the
+/// value.
+inline float term_of(float value, int term) { return term == 0 ? value : value - c10::BFloat16(value); }
+
 /// Writes one weight; returns the place behind it.
 inline std::byte* write_weight(std::byte* to, WeightType type, float weight) {
   switch (type) {

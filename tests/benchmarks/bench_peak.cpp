@@ -21,7 +21,7 @@ constexpr int rounds = 20000;
 struct Kernel {
   const char* instruction;
   int steps;
-  int macs;  ///< of a step
+  double macs;  ///< of a step
   void (*loop)();
 };
 
@@ -95,10 +95,12 @@ __attribute__((target("amx-tile,amx-int8"))) void int8_amx() {
   cpu::amx_int8_kernels()->blocks->end();
 }
 constexpr int sums = 4;
-constexpr int tile_macs = 16 * 16 * 32;  // of bf16; of int8 twice as many
+constexpr double tile_macs = 16 * 16 * 32;  // of bf16; of int8 twice as many
 
 Kernel find_kernel(const std::string& precision) {
   if (precision == "fp32") {
+    if (cpu::amx_pair_kernels() != nullptr)
+      return {"AMX TDPBF16PS, three for a product", sums, tile_macs / 3, bf16_amx};
     if (__builtin_cpu_supports("avx512f")) return {"AVX-512 FMA", many, 16, fma_avx512};
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
       return {"AVX2 FMA", many, 8, fma_avx2};

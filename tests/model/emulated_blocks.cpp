@@ -40,7 +40,30 @@ Sum multiply(const std::byte* pixel, const std::byte* weights, int output) {
   return sum;
 }
 
-template <typename Pixel, typename Weight, typename Sum, int count>
+// Of a line of pixels by a line of weights.
+template <typename Pixel, typename Weight, typename SumType>
+struct Plain {
+  using Sum = SumType;
+  static constexpr int terms = 1;
+  static Sum product(const std::byte* pixel, std::ptrdiff_t, const std::byte* weights, int output) {
+    return multiply<Pixel, Weight, Sum>(pixel, weights, output);
+  }
+};
+
+// Of sums of two terms each, but for the product of the low ones.
+struct Pairs {
+  using Sum = float;
+  static constexpr int terms = 2;
+  static Sum product(const std::byte* high, std::ptrdiff_t line_stride, const std::byte* weights,
+                     int output) {
+    const auto by = [&](const std::byte* pixel, int term) {
+      return multiply<c10::BFloat16, c10::BFloat16, float>(pixel, weights + term * 2048, output);
+    };
+    return by(high + line_stride, 0) + by(high, 0) + by(high, 1);
+  }
+};
+
+template <class Lines, int count>
 void sum_blocks(const Blocks& blocks, void* sums) {
   EXPECT_TRUE(begun);
   auto* to = static_cast<std::byte*>(sums);
@@ -48,13 +71,13 @@ void sum_blocks(const Blocks& blocks, void* sums) {
     const std::byte* first =
         blocks.input[static_cast<std::size_t>(p / block_pixels)] + p % block_pixels * blocks.pixel_stride;
     for (int output = 0; output < block_outputs; ++output) {
-      Sum sum = 0;
+      typename Lines::Sum sum = 0;
       const std::byte* weights = blocks.weights + output / 16 * 1024;
-      for (int l = 0; l < blocks.lines; ++l) {
+      for (int l = 0; l < blocks.lines; l += Lines::terms) {
         for (int r = 0; r < blocks.rows; ++r) {
-          for (int c = 0; c < blocks.columns; ++c, weights += 2048)
-            sum += multiply<Pixel, Weight, Sum>(
-                first + l * blocks.line_stride + r * blocks.row_stride + c * 64, weights, output % 16);
+          for (int c = 0; c < blocks.columns; ++c, weights += Lines::terms * 2048)
+            sum += Lines::product(first + l * blocks.line_stride + r * blocks.row_stride + c * 64,
+                                  blocks.line_stride, weights, output % 16);
         }
       }
       std::memcpy(to + (p * block_outputs + output) * 4, &sum, 4);
@@ -63,10 +86,9 @@ void sum_blocks(const Blocks& blocks, void* sums) {
 }
 
 // A set with such blocks in place of its own.
-template <typename Pixel, typename Weight, typename Sum>
+template <class Lines>
 const Kernels* with_blocks(const Kernels* kernels) {
-  static constexpr BlockKernels blocks{
-      begin, end, {sum_blocks<Pixel, Weight, Sum, 1>, sum_blocks<Pixel, Weight, Sum, 2>}};
+  static constexpr BlockKernels blocks{begin, end, {sum_blocks<Lines, 1>, sum_blocks<Lines, 2>}};
   if (kernels == nullptr) return nullptr;
   static Kernels with = *kernels;
   with.blocks = &blocks;
@@ -76,11 +98,13 @@ const Kernels* with_blocks(const Kernels* kernels) {
 }  // namespace
 
 const Kernels* emulated_bf16_kernels() {
-  return with_blocks<c10::BFloat16, c10::BFloat16, float>(avx512_bf16_kernels());
+  return with_blocks<Plain<c10::BFloat16, c10::BFloat16, float>>(avx512_bf16_kernels());
 }
 
+const Kernels* emulated_pair_kernels() { return with_blocks<Pairs>(avx512_pair_kernels()); }
+
 const Kernels* emulated_int8_kernels() {
-  return with_blocks<std::uint8_t, std::int8_t, std::int32_t>(avx512_vnni_kernels());
+  return with_blocks<Plain<std::uint8_t, std::int8_t, std::int32_t>>(avx512_vnni_kernels());
 }
 
 }  // namespace resnet::cpu

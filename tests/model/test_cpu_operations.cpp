@@ -21,8 +21,20 @@ const Parallel one_by_one = [](int count, const std::function<void(int)>& work) 
   for (int i = 0; i < count; ++i) work(i);
 };
 
-/// Activations with memory of their own, of bytes or of floats.
 template <typename Number>
+double number_in(const std::byte* line, int index) {
+  Number number;
+  std::memcpy(&number, line + index * static_cast<int>(sizeof number), sizeof number);
+  return static_cast<double>(number);
+}
+
+template <typename Number>
+void put_number(std::byte* line, int index, double value) {
+  const auto number = static_cast<Number>(static_cast<float>(value));
+  std::memcpy(line + index * static_cast<int>(sizeof number), &number, sizeof number);
+}
+
+/// Activations with memory of their own.
 struct Held {
   Bytes bytes;
   Activations activations;
@@ -33,26 +45,42 @@ struct Held {
     std::memset(bytes.get(), 0, shape.bytes() + overrun_bytes);
   }
 
-  Number& at(int n, int c, int y, int x) {
-    constexpr int line = static_cast<int>(line_bytes / sizeof(Number));
-    return reinterpret_cast<Number*>(activations.pixel(n, c / line, y, x))[c % line];
+  double at(int n, int c, int y, int x) const {
+    const Activations& a = activations;
+    const int together = terms(a.format), channels = line_channels(a.format) * together;
+    const auto line = [&](int term) { return a.pixel(n, c / channels * together + term, y, x); };
+    if (a.format == Format::fp32) return number_in<float>(line(0), c % channels);
+    if (a.format == Format::u8) return number_in<std::uint8_t>(line(0), c % channels);
+    double sum = 0;
+    for (int term = 0; term < together; ++term) sum += number_in<c10::BFloat16>(line(term), c % channels);
+    return sum;
+  }
+  void put(int n, int c, int y, int x, double value) {
+    const Activations& a = activations;
+    const int together = terms(a.format), channels = line_channels(a.format) * together;
+    const auto line = [&](int term) { return a.pixel(n, c / channels * together + term, y, x); };
+    if (a.format == Format::fp32) return put_number<float>(line(0), c % channels, value);
+    if (a.format == Format::u8) return put_number<std::uint8_t>(line(0), c % channels, value);
+    for (int term = 0; term < together; ++term) {
+      put_number<c10::BFloat16>(line(term), c % channels, value);
+      value -= number_in<c10::BFloat16>(line(term), c % channels);
+    }
   }
   template <typename Do>
-  void for_each(const at::Tensor& values, const Do& what) {
+  void for_each(const at::Tensor& values, const Do& what) const {
     auto* value = values.mutable_data_ptr<double>();
     for (int n = 0; n < activations.pictures; ++n)
       for (int c = 0; c < activations.channels; ++c)
         for (int y = 0; y < activations.height; ++y)
-          for (int x = 0; x < activations.width; ++x) what(at(n, c, y, x), *value++);
+          for (int x = 0; x < activations.width; ++x) what(n, c, y, x, *value++);
   }
   void set(const at::Tensor& values) {
-    for_each(values,
-             [](Number& number, double value) { number = static_cast<Number>(static_cast<float>(value)); });
+    for_each(values, [this](int n, int c, int y, int x, double value) { put(n, c, y, x, value); });
   }
-  at::Tensor get() {
+  at::Tensor get() const {
     const Activations& a = activations;
     at::Tensor values = at::empty({a.pictures, a.channels, a.height, a.width}, at::kDouble);
-    for_each(values, [](Number number, double& value) { value = number; });
+    for_each(values, [this](int n, int c, int y, int x, double& value) { value = at(n, c, y, x); });
     return values;
   }
   // Whatever was there.
@@ -93,15 +121,14 @@ std::vector<Step> convolutions() {
 }
 
 /// What an operation makes of such values and residuals, in units for three threads.
-template <typename Number>
 at::Tensor result_of(const Kernels& kernels, const Operation& operation, const at::Tensor& values,
                      const at::Tensor& residual) {
   const auto size = [&](int dimension) { return static_cast<int>(values.size(dimension)); };
-  Held<Number> input({nullptr, kernels.format, size(0), size(1), size(2), size(3), margin_of(kernels)});
+  Held input({nullptr, kernels.format, size(0), size(1), size(2), size(3), margin_of(kernels)});
   input.set(values);
   Call call;
   call.input = input.activations;
-  Held<Number> output(operation.output_of(call.input));
+  Held output(operation.output_of(call.input));
   output.spoil();
   call.output = output.activations;
   if (residual.defined()) {
@@ -116,12 +143,11 @@ at::Tensor result_of(const Kernels& kernels, const Operation& operation, const a
 }
 
 /// What a stem makes of pictures of bytes, in units for three threads.
-template <typename Number>
 at::Tensor pooled(const Stem& stem, const at::Tensor& pictures) {
   const at::Tensor bytes = pictures.contiguous(at::MemoryFormat::ChannelsLast);
   const auto size = [&](int dimension) { return static_cast<int>(bytes.size(dimension)); };
   const Pixels pixels{bytes.const_data_ptr<std::uint8_t>(), nullptr, size(0), size(2), size(3)};
-  Held<Number> output(stem.output_of(pixels));
+  Held output(stem.output_of(pixels));
   output.spoil();
   const int units = stem.units(pixels, 3);
   const Bytes scratch = allocate(stem.scratch_bytes(pixels, units));
@@ -154,7 +180,7 @@ class Int8 : public testing::TestWithParam<MakeKernels> {
     at::Tensor residual;
     if (step.kind == Step::Kind::convolution_add)
       residual = at::randint(256, {2, step.weight.size(0), height, width}, at::kDouble);
-    const at::Tensor result = result_of<std::uint8_t>(*kernels_, *operation, values, residual);
+    const at::Tensor result = result_of(*kernels_, *operation, values, residual);
 
     const QuantizedWeights weights = quantize_weights(step.weight);
     at::Tensor real =
@@ -209,7 +235,7 @@ TEST_P(Int8, NoSumOverflows) {
     const ConvolutionQuantizers quantizers{{1.0F, 0}, {256 * 9 * 255 / 100.0F, 128.0F}, {}};
     const at::Tensor white = at::full({1, 256, 6, 6}, 255, at::kDouble);
     const auto expect = [&](const Operation& operation) {
-      const at::Tensor result = result_of<std::uint8_t>(*kernels_, operation, white, {});
+      const at::Tensor result = result_of(*kernels_, operation, white, {});
       EXPECT_EQ(result[0][63][3][3].item<double>(), sign > 0 ? 228 : 28);
     };
     expect(*make_convolution(*kernels_, step, quantizers));
@@ -229,8 +255,7 @@ TEST_P(Int8, TheStemIsExactUpToTheBorders) {
     at::Tensor real = at::conv2d(picture.to(at::kDouble) - mean, weights.values.to(at::kDouble), {}, 2, 3);
     real = real * by_channel(weights.scale) + by_channel(steps_[0].bias);
     const at::Tensor whole = (real / double{quantizer.scale}).round().clamp(0, 255);
-    EXPECT_TRUE(pooled<std::uint8_t>(stem, picture).equal(at::max_pool2d(whole, 3, 2, 1)))
-        << height << "×" << width;
+    EXPECT_TRUE(pooled(stem, picture).equal(at::max_pool2d(whole, 3, 2, 1))) << height << "×" << width;
   }
 }
 
@@ -259,7 +284,7 @@ TEST_P(Bf16, ConvolutionsEqualLibTorch) {
         expected += residual;
       }
       if (step.relu) expected = expected.relu();
-      const at::Tensor result = result_of<c10::BFloat16>(*kernels, *operation, values, residual);
+      const at::Tensor result = result_of(*kernels, *operation, values, residual);
       // Half a step of bf16, whose numbers have 8 bits, and what fp32 sums lose.
       const at::Tensor error = (result - expected).abs() - expected.abs() / 256;
       EXPECT_LE(error.max().item<double>(), 1e-5) << step.weight.sizes() << " " << height << "×" << width;
@@ -281,7 +306,7 @@ TEST_P(Bf16, TheStemEqualsLibTorch) {
     const at::Tensor sums =
         at::conv2d(picture.to(at::kDouble) - mean, weight, step.bias.to(at::kDouble), 2, 3);
     const at::Tensor expected = at::max_pool2d(sums.relu(), 3, 2, 1);
-    const at::Tensor error = (pooled<c10::BFloat16>(stem, picture) - expected).abs() - expected.abs() / 256;
+    const at::Tensor error = (pooled(stem, picture) - expected).abs() - expected.abs() / 256;
     EXPECT_LE(error.max().item<double>(), 1e-4) << height << "×" << width;
   }
 }
@@ -304,8 +329,7 @@ class Fp32 : public testing::TestWithParam<MakeKernels> {
       expected += residual;
     }
     if (step.relu) expected = expected.relu();
-    EXPECT_LE((result_of<float>(kernels, operation, values, residual) - expected).abs().max().item<double>(),
-              1e-4)
+    EXPECT_LE((result_of(kernels, operation, values, residual) - expected).abs().max().item<double>(), 1e-4)
         << step.weight.sizes() << " " << height << "×" << width;
   }
 };
@@ -316,8 +340,8 @@ TEST_P(Fp32, EqualsLibTorch) {
   at::manual_seed(3);
   for (const Step& step : convolutions()) {
     for (const auto& [height, width] : {std::pair{10, 14}, {1, 1}, {7, 7}, {3, 33}}) {
-      expect_equal(*kernels, Convolution(*kernels, step, {}, one_by_one), step, height, width);
-      if (Winograd::fits(step))
+      expect_equal(*kernels, *make_convolution(*kernels, step, {}), step, height, width);
+      if (kernels->blocks == nullptr && Winograd::fits(step))
         expect_equal(*kernels, Winograd(*kernels, step, {}, one_by_one), step, height, width);
     }
   }
@@ -337,12 +361,13 @@ TEST_P(Fp32, TheStemEqualsLibTorch) {
     const at::Tensor sums = at::conv2d((picture.to(at::kDouble) - mean) / std, step.weight.to(at::kDouble),
                                        step.bias.to(at::kDouble), 2, 3);
     const at::Tensor expected = at::max_pool2d(sums.relu(), 3, 2, 1);
-    EXPECT_LE((pooled<float>(stem, picture) - expected).abs().max().item<double>(), 1e-4)
-        << height << "×" << width;
+    EXPECT_LE((pooled(stem, picture) - expected).abs().max().item<double>(), 1e-4) << height << "×" << width;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, Fp32, testing::Values(avx2_kernels, avx512_kernels));
+INSTANTIATE_TEST_SUITE_P(Cpu, Fp32,
+                         testing::Values(avx2_kernels, avx512_kernels, amx_pair_kernels,
+                                         emulated_pair_kernels));
 
 }  // namespace
 }  // namespace resnet::cpu
