@@ -35,8 +35,7 @@ int pixels_of(const Activations& output, const Segment& segment) {
 
 /// Pixels of a segment, from one of its first row on.
 struct Block {
-  const std::byte* input = nullptr;
-  Segment segment;
+  int picture = 0, y = 0;
   int first = 0;
   int pixels = 0;
 };
@@ -156,8 +155,13 @@ void BlockConvolution::run_panel(const Call& call, Range rows, Panel& panel, std
     const std::byte* input =
         call.input.pixel(segment.picture, panel.first_line, segment.y * stride_ - padding, -padding);
     for (int first = 0; first < pixels; first += block_pixels) {
-      pair.blocks[pair.count++] = {input + first * panel.blocks.pixel_stride, segment, first,
-                                   std::min(block_pixels, pixels - first)};
+      // One by one: a copy of what has just been stored in parts would wait for the tiles' stores before it.
+      panel.blocks.input[pair.count] = input + first * panel.blocks.pixel_stride;
+      Block& block = pair.blocks[pair.count++];
+      block.picture = segment.picture;
+      block.y = segment.y;
+      block.first = first;
+      block.pixels = std::min(block_pixels, pixels - first);
       if (pair.count < pair.blocks.size()) continue;
       convolve(call, pair, panel, sums);
       pair.count = 0;
@@ -167,14 +171,13 @@ void BlockConvolution::run_panel(const Call& call, Range rows, Panel& panel, std
 }
 
 // The sums of one or two blocks, and what becomes of them.
-void BlockConvolution::convolve(const Call& call, const Pair& pair, Panel& panel, std::byte* sums) const {
-  for (std::size_t i = 0; i < pair.blocks.size(); ++i) panel.blocks.input[i] = pair.blocks[i].input;
+void BlockConvolution::convolve(const Call& call, const Pair& pair, const Panel& panel,
+                                std::byte* sums) const {
   kernels_.blocks->sum[pair.count - 1](panel.blocks, sums);
   for (std::size_t i = 0; i < pair.count; ++i, sums += block_pixels * block_outputs * 4) {
     const Block& block = pair.blocks[i];
-    kernels_.finish_block(
-        finisher_.at(call, panel.channel, block.segment.picture, block.segment.y, block.first), sums,
-        block.pixels);
+    kernels_.finish_block(finisher_.at(call, panel.channel, block.picture, block.y, block.first), sums,
+                          block.pixels);
   }
 }
 

@@ -36,7 +36,7 @@ class BlockConvolution final : public Operation {
   double cycles(const Call& call, int strips, int threads) const;
   int blocks_of(const Activations& output, Range rows) const;
   void run_panel(const Call& call, Range rows, Panel& panel, std::byte* sums) const;
-  void convolve(const Call& call, const Pair& pair, Panel& panel, std::byte* sums) const;
+  void convolve(const Call& call, const Pair& pair, const Panel& panel, std::byte* sums) const;
 
   const Kernels& kernels_;
   const int out_channels_, stride_;

@@ -209,9 +209,13 @@ void finish(const Finish& finish, const float* sums, int pixels) {
 }
 
 template <class Simd, class Storage, bool integers, bool residual>
-RESNET_INLINE void finish_pixels(const Finish& shared, const std::byte* sums, int pixels) {
+RESNET_INLINE void finish_pixels(const Finish& finish, const std::byte* sums, int pixels) {
   constexpr int vectors = block_outputs / Simd::width;
-  const Finish finish = shared;  // for all the compiler knows a store of bytes could change the other
+  // Copies, as for all the compiler knows a store of bytes could change the others; no copy of the whole,
+  // which would wait for what has just been stored in parts.
+  const std::byte* residuals = finish.residual;
+  std::byte* output = finish.output;
+  const std::ptrdiff_t line_stride = finish.line_stride;
   typename Simd::Vector scale[vectors], bias[vectors];
 #pragma GCC unroll 4
   for (int v = 0; v < vectors; ++v) {
@@ -225,10 +229,10 @@ RESNET_INLINE void finish_pixels(const Finish& shared, const std::byte* sums, in
     for (int v = 0; v < vectors; ++v, sums += Simd::width * 4) {
       auto value = Simd::muladd(load_sums<Simd, integers>(sums), scale[v], bias[v]);
       if constexpr (residual) {
-        const auto added = Storage::load(finish.residual + place, finish.line_stride, v * Simd::width);
+        const auto added = Storage::load(residuals + place, line_stride, v * Simd::width);
         value = Simd::muladd(added, residual_scale, value);
       }
-      Storage::store(finish.output + place, finish.line_stride, v * Simd::width, Simd::max(least, value));
+      Storage::store(output + place, line_stride, v * Simd::width, Simd::max(least, value));
     }
   }
 }
