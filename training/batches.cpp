@@ -1,6 +1,7 @@
 #include "training/batches.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace resnet {
 namespace {
@@ -18,14 +19,21 @@ Batches batches_of(const std::vector<std::size_t>& order, std::size_t size) {
   return batches;
 }
 
-Batches share_of(const Batches& batches, Share share, std::size_t least) {
+Batches share_of(const Batches& batches, Share share, std::size_t least, std::size_t before) {
   Batches result;
   for (const std::vector<std::size_t>& batch : batches) {
     const std::size_t n = batch.size();
     const std::size_t count = std::clamp<std::size_t>(n / least, 1, share.count);
-    result.push_back(share.index < count
-                         ? piece(batch, n * share.index / count, n * (share.index + 1) / count)
-                         : std::vector<std::size_t>());
+    std::vector<std::size_t> part;
+    if (share.index < count) {
+      const std::size_t begin = n * share.index / count;
+      if (count > 1) {
+        for (std::size_t i = before; i > 0; --i) part.push_back(batch[(begin + n - i) % n]);
+      }
+      const std::vector<std::size_t> own = piece(batch, begin, n * (share.index + 1) / count);
+      part.insert(part.end(), own.begin(), own.end());
+    }
+    result.push_back(std::move(part));
   }
   return result;
 }

@@ -20,7 +20,9 @@ struct Share {
 
 /// One process's part of each batch: neighbours of it, all processes' parts as equal as can be. Where there
 /// are too few for `least` each, the last processes get none.
-Batches share_of(const Batches& batches, Share share, std::size_t least);
+/// @param before so many more in front of a part that is not the whole batch: those before it, round the
+/// batch
+Batches share_of(const Batches& batches, Share share, std::size_t least, std::size_t before = 0);
 
 }  // namespace resnet
 

@@ -59,6 +59,13 @@ void mix(LabelledPixels& batch, const Recipe& recipe, Random& random) {
   batch.second_weight = second.weight;
 }
 
+void drop_first(LabelledPixels& batch) {
+  batch.bytes.erase(batch.bytes.begin(),
+                    batch.bytes.begin() + static_cast<std::ptrdiff_t>(pixel_bytes(batch.size)));
+  batch.labels.erase(batch.labels.begin());
+  if (!batch.second_labels.empty()) batch.second_labels.erase(batch.second_labels.begin());
+}
+
 LabelledPixels labelled(Batch& batch, const PictureStore& store, int size) {
   LabelledPixels result;
   result.bytes = std::move(batch.bytes);

@@ -30,6 +30,9 @@ Loader load_views(PictureStore& store, const Preprocessing& preprocessing, Batch
 /// Mixes a training batch as the recipe's mixup and cutmix say.
 void mix(LabelledPixels& batch, const Recipe& recipe, Random& random);
 
+/// Leaves out the first picture of a mixed batch.
+void drop_first(LabelledPixels& batch);
+
 /// Takes the batch's pixels.
 LabelledPixels labelled(Batch& batch, const PictureStore& store, int size);
 

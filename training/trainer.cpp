@@ -55,7 +55,7 @@ class Trainer {
   struct Agreement;
   Agreement agree(std::size_t pictures) const;
   bool train_epoch(int epoch, EpochRow& row);
-  void train_batch(Batch& batch, std::size_t all, int epoch, double at, int size);
+  void train_batch(Batch& batch, bool led, std::size_t all, int epoch, double at, int size);
   std::optional<at::Tensor> classify(PictureStore& store, const std::string& title, bool flip_average);
   Scores score(const at::Tensor& logits, const PictureStore& store) const;
   bool take_if_best(const EpochRow& row, const at::Tensor& logits);
@@ -296,13 +296,15 @@ std::vector<std::size_t> Trainer::order_of(int epoch) const {
                                        : shuffled_order(train_->samples(), random);
 }
 
+/// @param led its first picture is another process's, for the second to be mixed with
 /// @param all pictures of the batch, in all processes
 /// @param at the middle of the batch, in epochs since the start
-void Trainer::train_batch(Batch& batch, std::size_t all, int epoch, double at, int size) {
+void Trainer::train_batch(Batch& batch, bool led, std::size_t all, int epoch, double at, int size) {
   LabelledPixels pixels = labelled(batch, *train_, size);
   // A key that no picture has.
   Random random(recipe_.seed, static_cast<std::uint64_t>(epoch), ~std::uint64_t{1} - part_.pictures);
   mix(pixels, recipe_, random);
+  if (led) drop_first(pixels);
   const Scores scores = learner_->train(pixels, all, learning_rate(recipe_, at));
   if (!std::isfinite(scores.loss)) {
     throw Error(ErrorCode::mismatch,
@@ -344,20 +346,27 @@ bool Trainer::train_epoch(int epoch, EpochRow& row) {
   order.erase(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(part_.pictures));
   const Batches batches = batches_of(order, static_cast<std::size_t>(recipe_.batch_size));
   const std::size_t least = learner_->least_share();
-  Loader loader =
-      load_crops(*train_, recipe_, share_of(batches, group_.share(), least), epoch, size, job_.workers);
+  const Batches own = share_of(batches, group_.share(), least);
+  // Pictures are mixed with those before them, so that the pairs are the same however many processes there
+  // are.
+  const bool mixes = recipe_.mixup > 0 || recipe_.cutmix > 0;
+  const Batches parts = share_of(batches, group_.share(), least, mixes ? 1 : 0);
+  Loader loader = load_crops(*train_, recipe_, parts, epoch, size, job_.workers);
   const double seconds_before = part_.seconds;
   const Clock::time_point start = Clock::now();
   for (std::size_t number = 0; std::optional<Batch> batch = loader.next(); ++number) {
     const std::size_t turns = batches[number].size();
     note_failures(*batch, *train_);
-    const std::size_t n = batch->indices.size();
+    const bool led = parts[number].size() > own[number].size() && !batch->indices.empty() &&
+                     batch->indices.front() == parts[number].front();
+    const std::size_t n = batch->indices.size() - (led ? 1 : 0);
     const Agreement agreed = agree(n < least ? 0 : n);
     if (agreed.stop) return false;
     if (agreed.save) save_last();
     const double middle = static_cast<double>(part_.pictures) + static_cast<double>(turns) / 2;
     // Batch norm has no variance of one picture.
-    if (agreed.pictures > 1) train_batch(*batch, agreed.pictures, epoch, epoch + middle / pictures, size);
+    if (agreed.pictures > 1)
+      train_batch(*batch, led, agreed.pictures, epoch, epoch + middle / pictures, size);
     part_.pictures += turns;
     part_.seconds = seconds_before + seconds_since(start);
     bar.advance(turns);

@@ -132,5 +132,12 @@ TEST(Batches, NoShareIsSmallerThanTheLeast) {
   EXPECT_EQ(share_of({{3}}, {0, 2}, 2), (Batches{{3}}));
 }
 
+TEST(Batches, APartIsLedByThePictureBeforeItRoundTheBatch) {
+  const Batches batches = batches_of(numbers(11), 8);  // of 8 and 3
+  EXPECT_EQ(share_of(batches, {0, 2}, 2, 1), (Batches{{7, 0, 1, 2, 3}, {8, 9, 10}}));
+  EXPECT_EQ(share_of(batches, {1, 2}, 2, 1), (Batches{{3, 4, 5, 6, 7}, {}}));
+  EXPECT_EQ(share_of(batches, {0, 1}, 2, 1), batches);
+}
+
 }  // namespace
 }  // namespace resnet

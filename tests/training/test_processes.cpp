@@ -121,6 +121,9 @@ TEST_F(Processes, OneStepIsThatOfOneProcess) {
   compare(step, step, 2, 1e-5);
   compare(step, step, 4, 1e-5);
   compare(step, step, 5, 1e-5);
+  const Arguments mixed = step + Arguments{"--mixup", "0.4"}, cut = step + Arguments{"--cutmix", "1"};
+  compare(mixed, mixed, 2, 1e-5);
+  compare(cut, cut, 5, 1e-5);
   const Arguments parts = step + Arguments{"--norm-batch", "12"};
   compare(parts, parts, 2, 1e-5);
   compare(parts, step + Arguments{"--no-sync-bn"}, 2, 1e-5);
