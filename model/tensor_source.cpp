@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <memory>
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
@@ -57,6 +58,18 @@ void drop_pages(void* memory, std::size_t size) {
   const std::uintptr_t first = (begin + page - 1) / page * page, last = (begin + size) / page * page;
   if (first < last) ::madvise(static_cast<std::byte*>(memory) + (first - begin), last - first, MADV_DONTNEED);
 }
+
+/// A part of the file that a tensor has for its memory.
+struct Adopted {
+  std::shared_ptr<const FileBytes> file;
+  void* memory;
+  std::size_t size;
+
+  static void give_back(void* context) {
+    const std::unique_ptr<Adopted> adopted(static_cast<Adopted*>(context));
+    drop_pages(adopted->memory, adopted->size);
+  }
+};
 
 void swap_bytes(std::uint8_t* data, std::size_t size, std::size_t unit) {
   for (std::size_t i = 0; i + unit <= size; i += unit) std::reverse(data + i, data + i + unit);
@@ -129,8 +142,13 @@ at::Tensor TensorBuilder::adopt(const TensorSource& source) {
   adopted_.insert(source.storage.data());
   const std::size_t size = source.storage.size();
   std::uint8_t* bytes = file_->data.get() + (source.storage.data() - file_->data.get());
-  const auto free = [file = file_, size](void* memory) { drop_pages(memory, size); };
-  return at::from_blob(bytes, source.sizes, free, at::TensorOptions().dtype(source.type).device(at::kCPU));
+  // By a context: LibTorch takes memory for a deleter of another type, and ends the program where there is
+  // none.
+  auto adopted = std::make_unique<Adopted>(Adopted{file_, bytes, size});
+  return at::for_blob(bytes, source.sizes)
+      .options(at::TensorOptions().dtype(source.type).device(at::kCPU))
+      .context(adopted.release(), Adopted::give_back)
+      .make_tensor();
 }
 
 at::Tensor TensorBuilder::build(const std::string& name, const TensorSource& source) {

@@ -2,6 +2,8 @@
 #include <array>
 #include <string>
 
+#include "model/checkpoint.h"
+#include "model/resnet.h"
 #include "tests/plugin/classify_fixture.h"
 #include "tests/plugin/fail_allocations.h"
 
@@ -19,14 +21,22 @@ GstBusSyncReply keep_errors(GstBus*, GstMessage* message, gpointer) {
   return GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR ? GST_BUS_PASS : GST_BUS_DROP;
 }
 
-enum class From { start, frames };
+enum class From { start, start_without_json, frames };
+
+/// The test model's tensors alone: nothing describes them.
+std::filesystem::path plain_model() {
+  static const TemporaryFolder folder;
+  const std::filesystem::path path = folder / "plain.pth";
+  if (!std::filesystem::exists(path)) write_pth(path, test_network()->state_dict(), nullptr);
+  return path;
+}
 
 /// A start, three frames and a stop, with such an allocation failing, counted from there on.
 Outcome run_once(From from, long failing) {
   GstElement* element = gst_element_factory_make("resnetclassify", nullptr);
   gst_object_ref_sink(element);
-  g_object_set(element, "model", test_model().c_str(), "batch-size", 1, "threads", 1, "overlay", TRUE,
-               nullptr);
+  const std::filesystem::path model = from == From::start_without_json ? plain_model() : test_model();
+  g_object_set(element, "model", model.c_str(), "batch-size", 1, "threads", 1, "overlay", TRUE, nullptr);
   gst_util_set_object_arg(G_OBJECT(element), "precision", "fp32");
   GstBus* bus = gst_bus_new();
   gst_bus_set_sync_handler(bus, keep_errors, nullptr, nullptr);
@@ -41,6 +51,7 @@ Outcome run_once(From from, long failing) {
   // The JSON library takes some memory where it lets go of a document, and ends the program without.
   constexpr std::size_t more_than_json = 512;
   if (from == From::start) fail_allocation(failing, more_than_json);
+  if (from == From::start_without_json) fail_allocation(failing);
   outcome.started = gst_element_set_state(element, GST_STATE_PAUSED) != GST_STATE_CHANGE_FAILURE;
   if (outcome.started) {
     GstHarness* harness = gst_harness_new_with_element(element, "sink", "src");
@@ -102,7 +113,8 @@ TEST_P(ClassifyOutOfMemory, AnyAllocationMayFail) {
   std::printf("%d allocations failed, %d errors\n", tries - 1, errors);
 }
 
-INSTANTIATE_TEST_SUITE_P(Stages, ClassifyOutOfMemory, testing::Values(From::start, From::frames));
+INSTANTIATE_TEST_SUITE_P(Stages, ClassifyOutOfMemory,
+                         testing::Values(From::start, From::start_without_json, From::frames));
 
 }  // namespace
 }  // namespace resnet
