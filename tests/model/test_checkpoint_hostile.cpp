@@ -15,6 +15,17 @@ using HostileSafetensors = CheckpointTest;
 const std::string good_pickle = tensor_pickle(1, 0, {1}, {1});
 const std::string four(4, '\0');
 
+// The members of a tar archive with one tensor of one float.
+const std::string no_objects("\x80\x02K\0.", 5), no_views = "\x80\x02].";
+const std::string tar_storage = "\x80\x02(K\7U\3cpuctorch\nFloatStorage\nt." + number(1, 8) + four;
+const std::string tar_storages = "\x80\x02K\1." + tar_storage + no_views;
+const std::string tar_tensor =
+    "\x80\x02(K\x15K\7ctorch\nFloatTensor\nt." + number(1, 8) + number(1, 8) + number(1, 8) + number(0, 8);
+const std::string tar_tensors = "\x80\x02K\1." + tar_tensor;
+const std::string tar_pickle =
+    "\x80\x02}U\1wU\2"
+    "21Qs.";
+
 TEST_F(Hostile, MissingFolderEmptyAndForeign) {
   expect_refused(folder_ / "none.pth", ErrorCode::not_found, "does not exist");
   expect_refused(folder_, ErrorCode::read, "folder");
@@ -36,14 +47,17 @@ TEST_F(Hostile, EveryTruncationIsRefused) {
   write_safetensors(folder_ / "a.safetensors", {{"w", at::ones({40})}}, {{"a", 1}});
   file("a.legacy",
        make_legacy(good_pickle, "\x80\x02](X\1" + std::string(3, '\0') + "0e." + number(1, 8) + four));
-  for (const char* name : {"a.pth", "a.safetensors", "a.legacy"}) {
+  file("a.tar", make_tar({{"storages", tar_storages}, {"tensors", tar_tensors}, {"pickle", tar_pickle}}));
+  for (const std::string name : {"a.pth", "a.safetensors", "a.legacy", "a.tar"}) {
     const std::string whole = read_text(folder_ / name);
     EXPECT_NO_THROW(read_checkpoint(folder_ / name)) << name;
-    for (std::size_t size = 0; size < whole.size(); ++size) {
-      EXPECT_THROW(read_checkpoint(file("cut-" + std::string(name), whole.substr(0, size))), Error)
+    // Of the two empty blocks at a tar archive's end, one says it; and most of it is padding.
+    const bool tar = name == "a.tar";
+    for (std::size_t size = 0; size < whole.size() - (tar ? 512 : 0); size += tar ? 31 : 1) {
+      EXPECT_THROW(read_checkpoint(file("cut-" + name, whole.substr(0, size))), Error)
           << name << " cut to " << size;
     }
-    expect_refused(file("more-" + std::string(name), whole + "x"), ErrorCode::format, "");
+    expect_refused(file("more-" + name, whole + "x"), ErrorCode::format, "");
   }
 }
 
@@ -67,10 +81,9 @@ TEST_F(Hostile, PicklesAreNotExecuted) {
   expect_refused(file("z.pth", make_zip({{"a/data.pkl", pickle}})), ErrorCode::format, "'posix.system'");
   expect_refused(file("l.pth", make_legacy(pickle, "")), ErrorCode::format, "'posix.system'");
   expect_refused(file("l2.pth", pickle), ErrorCode::format, "'posix.system'");
-  const std::string no_objects = "\x80\x02K" + std::string(1, '\0') + ".";
-  const std::string storages = no_objects + "\x80\x02].";
   expect_refused(
-      file("t.pth", make_tar({{"storages", storages}, {"tensors", no_objects}, {"pickle", pickle}})),
+      file("t.pth",
+           make_tar({{"storages", no_objects + no_views}, {"tensors", no_objects}, {"pickle", pickle}})),
       ErrorCode::format, "'posix.system'");
   expect_refused(file("t2.pth", make_tar({{"storages", pickle}, {"tensors", no_objects}, {"pickle", "."}})),
                  ErrorCode::format, "'posix.system'");
@@ -91,6 +104,10 @@ TEST_F(Hostile, ZipLies) {
   expect_refused(file("short.pth", make_zip({pickle, {"a/data/0", "\1\2"}})), ErrorCode::format, "2 bytes");
   expect_refused(file("long.pth", make_zip({pickle, {"a/data/0", four + four}})), ErrorCode::format,
                  "8 bytes");
+  ZipItem of_doubles = pickle;
+  of_doubles.data.replace(of_doubles.data.find("FloatStorage"), 5, "Double");
+  expect_refused(file("dtype.pth", make_zip({of_doubles, data})), ErrorCode::format,
+                 "'data/0' of 4 bytes, but its tensors need 8");
   wrong.bad_crc = false;
   wrong.method = 8;
   expect_refused(file("deflate.pth", make_zip({pickle, wrong})), ErrorCode::format, "compressed");
@@ -111,7 +128,8 @@ TEST_F(Hostile, ZipLies) {
         file("name.pth", make_zip({pickle, data, {name == "a/b" ? std::string("a/b\0c", 5) : name, ""}})),
         ErrorCode::format, "unsafe name");
   }
-  expect_refused(file("prefix.pth", "PK\3\4 something" + make_zip({pickle, data})), ErrorCode::format, "");
+  expect_refused(file("prefix.pth", "PK\3\4 something" + make_zip({pickle, data})), ErrorCode::format,
+                 "zip directory that is not where it says");
   expect_refused(file("nested.pth", make_zip({{"a/data.pkl", make_zip({pickle, data})}, data})),
                  ErrorCode::format, "opcode 0x50");
   expect_refused(file("order.pth", make_zip({pickle, data, {"a/byteorder", "middle"}})), ErrorCode::format,
@@ -206,6 +224,7 @@ TEST_F(Hostile, PickleBombs) {
   refuse(std::string(2100000, 'N') + ".", "stack of more than 1,000,000");
   refuse(std::string(10'000'000, ']') + std::string(9'999'999, 'a') + ".", "stack of more than 1,000,000");
   refuse(std::string(10'000'000, '(') + ".", "1,000 marks");
+  refuse("N" + std::string(10'000'000, '\x85') + ".", "nested deeper than 200 levels");  // (((…,),),)
   std::string idle;
   for (int i = 0; i < 1000001; ++i) idle += "N0";
   refuse(idle + "N.", "2,000,000 opcodes");
@@ -218,6 +237,8 @@ TEST_F(Hostile, PickleBombs) {
   refuse("N).R.", "");
   refuse("]ctorch\nFloatStorage\n)R.", "storage out of nothing");
   refuse("c" + std::string(100000, 'x') + "\n", "names something");
+  refuse("c" + std::string(10'000'000, 'x'), "names something");  // and no end of it
+  refuse("S'" + std::string(10'000'000, 'x'), "opcode 0x53");
   refuse(
       "(U\7storagectorch.storage\nUntypedStorage\nU\1"
       "0U\3cpuK\1tQ.",
@@ -311,6 +332,113 @@ TEST_F(Hostile, LegacyStorages) {
                  "behind its last");
   expect_refused(file("l.pth", make_legacy(good_pickle, "\x80\x02]." + number(1, 8) + four)),
                  ErrorCode::format, "list of storages");
+  expect_refused(file("l.pth", make_legacy(good_pickle, "\x80\x02](X\1" + std::string(3, '\0') + "1e." +
+                                                            number(1, 8) + four)),
+                 ErrorCode::format, "a storage that no tensor uses");
+  std::string twice = good_pickle;  // the tensor once more, of the same storage and yet of another type
+  twice.replace(twice.size() - 2, 2, "U\1w" + good_pickle.substr(good_pickle.find("ctorch._utils")));
+  twice.replace(twice.rfind("FloatStorage"), 5, "Int");
+  expect_refused(file("l.pth", make_legacy(twice, keys + number(1, 8) + four)), ErrorCode::format,
+                 "one storage two types or sizes");
+}
+
+TEST_F(Hostile, LegacyHeads) {
+  const std::string good = make_legacy(good_pickle, "");
+  const auto refuse = [&](const std::string& part, const std::string& other, const std::string& message) {
+    std::string changed = good;
+    changed.replace(changed.find(part), part.size(), other);
+    expect_refused(file("l.pth", changed), ErrorCode::format, message);
+  };
+  refuse("\x6c\xfc", "\x6c\xfd", "not one of torch.save: it does not begin with PyTorch's magic number");
+  refuse("M\xe9\x03.", "M\xea\x03.", "another version of the legacy format than 1001");
+  refuse("\x80\x02}.", "\x80\x02].", "its system information is no dict");
+}
+
+TEST_F(Hostile, TarLies) {
+  using Members = std::vector<std::pair<std::string, std::string>>;
+  const Members good{{"storages", tar_storages}, {"tensors", tar_tensors}, {"pickle", tar_pickle}};
+  EXPECT_EQ(read_checkpoint(file("ok.tar", make_tar(good))).find("w")->item<float>(), 0);
+  const auto refuse_members = [&](const Members& members, const std::string& part) {
+    expect_refused(file("t.tar", make_tar(members)), ErrorCode::format, part);
+  };
+  // A header's field changed, and its sum with it.
+  const auto refuse_header = [&](std::size_t position, const std::string& bytes, const std::string& part) {
+    std::string archive = make_tar(good);
+    unsigned sum = static_cast<unsigned>(std::stoul(archive.substr(148, 6), nullptr, 8));
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      sum += static_cast<unsigned char>(bytes[i]);
+      sum -= static_cast<unsigned char>(archive[position + i]);
+    }
+    archive.replace(position, bytes.size(), bytes);
+    char text[7];
+    std::snprintf(text, sizeof(text), "%06o", sum);
+    archive.replace(148, 6, text);
+    expect_refused(file("t.tar", archive), ErrorCode::format, part);
+  };
+  refuse_header(124, "77777777777", "a member of its tar archive ends behind its end");
+  refuse_header(124, "-0000000001", "a member of its tar archive ends behind its end");
+  refuse_header(124, "\x80\xff\xff\xff", "a member of its tar archive ends behind its end");
+  for (const char* kind : {"1", "2", "5", "L", "S"}) refuse_header(156, kind, "no plain file");
+  refuse_header(0, "../../../etc/passwd", "without the member 'storages'");
+  std::string damaged = make_tar(good);
+  damaged[512 + (tar_storages.size() + 511) / 512 * 512] = 'T';  // of "tensors"
+  expect_refused(file("t.tar", damaged), ErrorCode::format, "a damaged tar header");
+  refuse_members({good[0], good[0], good[1], good[2]}, "the tar member 'storages' twice");
+  refuse_members({good[0], good[1]}, "without the member 'pickle'");
+
+  const auto with = [&](std::size_t member, const std::string& data) {
+    Members members = good;
+    members[member].second = data;
+    return members;
+  };
+  const std::string many = "\x80\x02J" + number(100001, 4) + ".",
+                    negative = "\x80\x02J" + number(~0ull, 4) + ".";
+  for (const std::string& count : {many, negative, no_views}) {
+    refuse_members(with(0, count + tar_storage + no_views), "a damaged number of storages");
+    refuse_members(with(1, count + tar_tensor), "a damaged number of tensors");
+  }
+  const auto storage_of = [](std::uint64_t size) {
+    std::string storage = tar_storage;
+    return storage.replace(storage.size() - 12, 8, number(size, 8));
+  };
+  const std::string one = "\x80\x02K\1.", two = "\x80\x02K\2.";
+  refuse_members(with(0, one + storage_of(2) + no_views), "is truncated");
+  refuse_members(with(0, one + storage_of(~0ull) + no_views), "a storage has an impossible size");
+  refuse_members(with(0, one + storage_of(1ull << 62) + no_views), "a storage has an impossible size");
+  refuse_members(with(0, one + "\x80\x02N." + no_views), "not described by key, device and class");
+  refuse_members(with(0, two + tar_storage + tar_storage + no_views), "one storage twice");
+  refuse_members(with(0, tar_storages + "x"), "data behind its last storage");
+  refuse_members(with(0, one + tar_storage + "\x80\x02N."), "storage views are no list");
+  const auto viewed = [&](const std::string& view) {
+    return with(0, one + tar_storage + "\x80\x02](" + view + "te.");
+  };
+  refuse_members(viewed("(K\x08K\x09K\1K\1"), "a storage view is not key, storage, offset and size");
+  refuse_members(viewed("(K\x08K\7K\1K\1"), "a view reaches behind the end of its storage");
+  refuse_members(viewed("(K\x08K\7J" + number(~0ull, 4) + "K\1"), "a view reaches behind the end");
+  refuse_members(viewed("(K\7K\7" + std::string("K\0K\1", 4)), "one storage twice");
+
+  const auto tensor_with = [](std::size_t from_end, const std::string& bytes) {
+    std::string tensor = tar_tensor;
+    return "\x80\x02K\1." + tensor.replace(tensor.size() - from_end, bytes.size(), bytes);
+  };
+  refuse_members(with(1, tensor_with(32, number(17, 8))), "more than 16 dimensions");
+  refuse_members(with(1, tensor_with(24, number(2, 8))), "behind the end of its storage");
+  refuse_members(with(1, tensor_with(24, number(~0ull, 8))), "negative");
+  refuse_members(with(1, tensor_with(16, number(~0ull, 8))), "negative");
+  refuse_members(with(1, tensor_with(8, number(~0ull, 8))), "offset is negative");
+  refuse_members(with(1, tensor_with(8, number(1, 8))), "behind the end of its storage");
+  refuse_members(with(1, two + tar_tensor + tar_tensor), "one tensor twice");
+  refuse_members(with(1, tar_tensors + "x"), "data behind its last tensor");
+  refuse_members(with(1, one + "\x80\x02N."), "not described by key, storage and class");
+  refuse_members(with(2, tar_pickle + "x"), "data behind its pickle");
+  refuse_members(with(2,
+                      "\x80\x02}U\1wU\2"
+                      "22Qs."),
+                 "refers to a tensor that it does not hold");
+  refuse_members(with(2,
+                      "\x80\x02}U\1wU\2"
+                      "2xQs."),
+                 "which is no number");
 }
 
 TEST_F(Hostile, ViewsOfLegacyStorages) {
@@ -339,10 +467,9 @@ TEST_F(Hostile, ViewsOfLegacyStorages) {
 TEST_F(Hostile, TensorsDescribedInTheWayOfAnotherFormat) {
   expect_refused(file("z.pth", make_zip({{"a/data.pkl", "\x80\x02}U\1wK\5Qs."}})), ErrorCode::format,
                  "older format");
-  const std::string none("\x80\x02K\0.", 5);
   expect_refused(
       file("t.pth",
-           make_tar({{"storages", none + "\x80\x02]."}, {"tensors", none}, {"pickle", good_pickle}})),
+           make_tar({{"storages", no_objects + no_views}, {"tensors", no_objects}, {"pickle", good_pickle}})),
       ErrorCode::format, "later format");
 }
 
