@@ -217,7 +217,8 @@ InferredArchitecture infer_blocks(const Checkpoint& checkpoint) {
       return tensor ? std::optional(tensor->sizes().vec()) : std::nullopt;
     });
   } catch (const Error& error) {
-    const bool named_otherwise = prefixes.empty() && !checkpoint.tensors.empty();
+    const bool named_otherwise =
+        prefixes.empty() && !checkpoint.tensors.empty() && !tensors.find("conv1.weight");
     throw Error(error.code(),
                 quote_path(checkpoint.path) + " is " + error.what() +
                     (named_otherwise ? ", but " + quote(checkpoint.tensors.front().first) : ""));

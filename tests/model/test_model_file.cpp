@@ -1,5 +1,6 @@
 // Model files as a user meets them: what loads, what is said about it, and what each bad file is told.
 #include <csignal>
+#include <cstdlib>
 #include <functional>
 
 #include <ATen/ATen.h>
@@ -507,6 +508,23 @@ TEST_F(ModelFile, RelativesOfTheFamilyAreRefusedByWhatTheyHave) {
   expect("layer1.0.conv2.paths.0.conv.weight", {16, 16, 3, 3}, "SKNet");
   expect("stem.conv.weight", {16, 3, 7, 7}, "another family");
   expect("resnet.embedder.embedder.convolution.weight", {16, 3, 7, 7}, "Hugging Face's transformers");
+}
+
+// Files of others, whose tensors are read and make no network.
+TEST_F(ModelFile, RealFilesOfOtherNetworksAreRefusedByWhatTheyHave) {
+  const char* shared = std::getenv("RESNET_SHARED");
+  const auto checkpoints = std::filesystem::path(shared != nullptr ? shared : "") / "checkpoints";
+  if (!std::filesystem::exists(checkpoints)) GTEST_SKIP() << "RESNET_SHARED names no folder with checkpoints";
+  const std::string stem = ", expected [width, 3, 7, 7] with a width of at most 8192";
+  for (const auto& [name, reason] : std::vector<std::pair<std::string, std::string>>{
+           {"RFB-640-masked_face-v2.pth", "it has no tensor 'conv1.weight', but 'base_net.0.0.weight'"},
+           {"lpips_v0.1_alex.pth", "it has no tensor 'conv1.weight', but 'lin0.model.1.weight'"},
+           {"burn_mnist.pt", "tensor 'conv1.weight' has shape [8, 1, 3, 3]" + stem},
+           {"burn_mnist.safetensors", "tensor 'conv1.weight' has shape [8, 1, 3, 3]" + stem},
+           {"resnet20-12fca82f.th", "tensor 'conv1.weight' has shape [16, 3, 3, 3]" + stem}}) {
+    EXPECT_EQ(message_of([&] { load_model(checkpoints / name); }, ErrorCode::unsupported, checkpoints),
+              "'" + name + "' is not a supported ResNet: " + reason);
+  }
 }
 
 TEST_F(ModelFile, GroupNormsAreRefused) {
