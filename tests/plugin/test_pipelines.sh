@@ -136,11 +136,23 @@ refuses 'No model file' $(frames 1 RGB) ! resnetclassify ! fakesink
 refuses "'missing.pth' does not exist" $(frames 1 RGB) ! resnetclassify model=missing.pth ! fakesink
 echo '{"0": "daisy"}' >one.json
 refuses 'one.json' $(frames 1 RGB) ! resnetclassify model=flowers.pth labels-file=one.json ! fakesink
-RESNET_ENGINE_MODULE=/nonexistent refuses 'LibTorch could not be loaded' $(frames 1 RGB) ! resnetclassify model=flowers.pth ! fakesink
 
-# Without a model nothing of LibTorch is loaded.
+# Without the engine, or the engine without its LibTorch, it is said what to install and what is missing.
+sed 's/libtorch_cpu\.so/libtorch_off.so/' "$RESNET_BUILD_ROOT/model/libresnet-engine.so" >engine.so
+for missing in libtorch_off.so /nonexistent.so; do
+  module=$missing
+  if [ "$missing" = libtorch_off.so ]; then module=$folder/engine.so; fi
+  RESNET_ENGINE_MODULE=$module refuses 'LibTorch could not be loaded. Install LibTorch 2.6 or newer (pip install torch)' \
+    $(frames 1 RGB) ! resnetclassify model=flowers.pth ! fakesink
+  grep -q "$missing[0-9.]*: cannot open shared object file" log || fail "of $missing is said: $(cat log)"
+done
+
+# Without a model nothing of LibTorch is loaded, neither for the element nor where the whole registry is made.
 LD_DEBUG=libs gst-inspect-1.0 resnetclassify >help 2>libraries || fail 'gst-inspect-1.0'
-if grep -qE 'libtorch|libc10' libraries; then fail 'gst-inspect-1.0 loads LibTorch'; fi
+LD_DEBUG=libs GST_REGISTRY=$folder/registry.bin gst-inspect-1.0 >registry 2>>libraries || fail 'gst-inspect-1.0 of the registry'
+grep -q '^resnet:  resnetclassify: ' registry || fail "the registry has no resnetclassify: $(grep resnet registry)"
+grep -q 'calling init: .*libgstresnet.so' libraries || fail 'LD_DEBUG does not tell what is loaded'
+if grep -E 'libtorch|libc10' libraries; then fail 'gst-inspect-1.0 loads LibTorch'; fi
 for property in model labels-file device precision threads batch-size batch-timeout max-in-flight top-k threshold overlay; do
   grep -q "^  $property  *: " help || fail "gst-inspect-1.0 does not show $property"
 done
