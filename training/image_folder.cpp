@@ -17,7 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kMaxDepth = 32;  // a link that leads back up must end somewhere
 constexpr std::uint64_t kMaxHashedBytes = std::uint64_t{1} << 30;
 
 bool is_hidden(const fs::path& path) { return path.filename().string().starts_with("."); }
@@ -98,15 +97,18 @@ std::vector<fs::path> list_pictures(const fs::path& folder, std::vector<fs::path
   std::vector<fs::path> pictures;
   std::vector<fs::path> others;
   std::error_code error;
+  std::vector<fs::path> around{fs::weakly_canonical(folder, error)};  // the folders that an entry lies in
   fs::recursive_directory_iterator entry(folder, fs::directory_options::follow_directory_symlink, error);
   for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
     std::error_code ignored;
-    const bool is_folder = entry->is_directory(ignored);
-    if (is_hidden(entry->path()) || entry.depth() >= kMaxDepth) {
-      if (is_folder) {
-        entry.disable_recursion_pending();
-      }
-    } else if (!is_folder) {
+    if (entry->is_directory(ignored)) {
+      around.resize(static_cast<std::size_t>(entry.depth()) + 1);
+      const fs::path real = fs::weakly_canonical(entry->path(), ignored);
+      // A link that leads back up would never end.
+      const bool loops = std::find(around.begin(), around.end(), real) != around.end();
+      if (loops || is_hidden(entry->path())) entry.disable_recursion_pending();
+      around.push_back(real);
+    } else if (!is_hidden(entry->path())) {
       (has_picture_ending(entry->path()) ? pictures : others).push_back(entry->path());
     }
   }

@@ -39,6 +39,24 @@ TEST(ImageFolder, SortsPlainlyAndSearchesBelow) {
   EXPECT_EQ(found.not_pictures, (std::vector<std::filesystem::path>{folder / "10/notes.txt"}));
 }
 
+TEST(ImageFolder, LinksAreFollowedAndThoseThatLeadBackUpAreNot) {
+  const TemporaryFolder folder;
+  namespace fs = std::filesystem;
+  write_text(folder / "data/a/1.png", "1");
+  write_text(folder / "data/b/deep/2.png", "2");
+  write_text(folder / "elsewhere/3.png", "3");
+  fs::create_directory_symlink(folder / "elsewhere", folder / "data/a/more");
+  for (const char* name : {"self", "again", "and-again"}) {
+    fs::create_directory_symlink(".", folder / "data/a" / name);
+    fs::create_directory_symlink("..", folder / "data/b/deep" / name);
+  }
+  fs::create_symlink("loop", folder / "data/b/loop");
+  std::set<fs::path> found;
+  for (const Sample& sample : scan_image_folder(folder / "data").samples) found.insert(sample.path);
+  EXPECT_EQ(found, (std::set<fs::path>{folder / "data/a/1.png", folder / "data/a/more/3.png",
+                                       folder / "data/b/deep/2.png"}));
+}
+
 TEST(ImageFolder, EachFaultIsNamed) {
   const TemporaryFolder folder;
   EXPECT_NE(error_of([&] { open_training_data(folder / "none"); }).find("does not exist"), std::string::npos);
