@@ -1,14 +1,19 @@
 // Runs that are stopped at any moment and started again.
 #include <chrono>
 #include <csignal>
+#include <cstring>
 #include <fstream>
+#include <functional>
 #include <random>
+#include <set>
 #include <thread>
 
 #include <sched.h>
 #include <sys/mount.h>
 
+#include "model/checkpoint.h"
 #include "tests/training/command_fixture.h"
+#include "training/event_file.h"
 
 namespace resnet {
 namespace {
@@ -25,8 +30,10 @@ Arguments settings() {
 class Resume : public Command {
  protected:
   /// Starts the command again and again, each time killed after some random time, until it is through.
+  /// @param check of what each kill leaves
   /// @return how often it was killed
-  static int run_with_kills(const Arguments& command, const TemporaryFolder& folder, unsigned seed) {
+  static int run_with_kills(const Arguments& command, const TemporaryFolder& folder, unsigned seed,
+                            const std::function<void()>& check) {
     std::mt19937 random(seed);
     std::uniform_int_distribution<int> milliseconds(300, 1200);
     for (int kills = 0; kills < 100; ++kills) {
@@ -43,9 +50,59 @@ class Resume : public Command {
       }
       kill(child, SIGKILL);
       wait_for(child);
+      check();
     }
     ADD_FAILURE() << "it never got through";
     return 100;
+  }
+
+  /// What a run of model.pth writes into its folder: each file that is there is whole.
+  /// @return their names
+  static std::set<std::string> expect_whole(const fs::path& folder) {
+    SCOPED_TRACE(folder);
+    std::set<std::string> names;
+    if (!fs::exists(folder)) return names;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      const std::string name = entry.path().filename();
+      if (name.starts_with(".tmp-")) continue;  // who is killed cannot remove it
+      names.insert(name);
+      if (name == "tensorboard") {
+        for (const auto& file : fs::recursive_directory_iterator(entry)) {
+          if (file.is_regular_file()) expect_records(read_text(file.path()));
+        }
+      } else if (name == "metrics.csv") {
+        expect_rows(read_text(entry.path()));
+      } else if (name.ends_with(".json")) {
+        EXPECT_TRUE(nlohmann::json::accept(read_text(entry.path()))) << name;
+      } else if (name == "report.html") {
+        EXPECT_TRUE(read_text(entry.path()).ends_with("</html>\n"));
+      } else {
+        EXPECT_NO_THROW(read_checkpoint(entry.path())) << name;
+      }
+    }
+    return names;
+  }
+
+ private:
+  static void expect_rows(const std::string& csv) {
+    const auto commas =
+        std::count(csv.begin(), csv.begin() + static_cast<std::ptrdiff_t>(csv.find('\n')), ',');
+    EXPECT_TRUE(csv.ends_with('\n'));
+    EXPECT_GT(commas, 3);
+    EXPECT_EQ(std::count(csv.begin(), csv.end(), ','), commas * std::count(csv.begin(), csv.end(), '\n'));
+  }
+  /// The last may be cut off; readers pass over it.
+  static void expect_records(std::string_view bytes) {
+    constexpr std::size_t around = 16;  // length, its CRC and that of the data
+    int records = 0;
+    for (std::uint64_t size = 0; bytes.size() >= sizeof(size); ++records) {
+      std::memcpy(&size, bytes.data(), sizeof(size));
+      if (bytes.size() < around || size > bytes.size() - around) break;
+      const std::string_view record = bytes.substr(0, around + size);
+      ASSERT_EQ(tfrecord(record.substr(12, size)), record) << "record " << records;
+      bytes.remove_prefix(record.size());
+    }
+    EXPECT_LT(bytes.size(), 200U) << "more than one record is not whole";
   }
 };
 
@@ -56,7 +113,12 @@ TEST_F(Resume, ARunThatIsKilledAtAnyMomentGivesTheSameBits) {
   // Long enough not to be through before it is killed, on any machine.
   const Arguments long_run = settings() + Arguments{"--epochs", "150"};
   ASSERT_EQ(run(Arguments{"train", data(), "--output", whole} + long_run).code, 0);
-  EXPECT_GT(run_with_kills(Arguments{"train", data(), "--output", parts} + long_run, folder, 1), 0);
+  std::set<std::string> seen;
+  const auto check = [&] { seen.merge(expect_whole(folder / "parts")); };
+  EXPECT_GT(run_with_kills(Arguments{"train", data(), "--output", parts} + long_run, folder, 1, check), 0);
+  seen.erase("report.html");  // the run's last, seldom seen
+  EXPECT_EQ(seen, (std::set<std::string>{"class_indices.json", "metrics.csv", "model.last.safetensors",
+                                         "model.pth", "recipe.json", "tensorboard"}));
   EXPECT_EQ(digest(parts), digest(whole));
   EXPECT_FALSE(fs::exists(folder / "parts/model.last.safetensors"));
 }
