@@ -1,13 +1,16 @@
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <map>
 #include <thread>
 
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "plugin/result_json.h"
@@ -371,6 +374,41 @@ TEST_F(ResnetJson, ADiskThatFillsUpLeavesWholeLinesAndDoesNotKill) {
   EXPECT_EQ(flow, GST_FLOW_ERROR);
   expect_error(GST_RESOURCE_ERROR_WRITE, file_);
   EXPECT_EQ(frames_of(file_), std::vector{0});
+}
+
+TEST_F(ResnetJson, AProgramThatIsKilledLosesNoLineThatWasWritten) {
+  for (int round = 1; round <= 5; ++round) {
+    // Some lines in each file, so that kills come between renames too.
+    restart_with({{"location", file_.string()}, {"max-size-bytes", "2000"}, {"max-files", "0"}});
+    const pid_t child = fork();
+    if (child == 0) {
+      for (int i = 0;; ++i) push(i);
+    }
+    ASSERT_GT(child, 0);
+    for (int i = 0; i < 10'000 && !std::filesystem::exists(old(2)); ++i) g_usleep(1000);
+    std::this_thread::sleep_for(std::chrono::milliseconds(7 * round));
+    kill(child, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "the writer ended by itself";
+
+    // All that is there, the oldest first: between two renames a number is missing.
+    std::map<int, std::string, std::greater<>> files;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+      const std::string number = entry.path().extension().string().substr(1);
+      files[number == "jsonl" ? 0 : std::stoi(number)] = read_text(entry.path());
+      std::filesystem::remove(entry.path());
+    }
+    std::string text;
+    for (const auto& [number, part] : files) text += part;
+    int frame = 0;
+    for (std::size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n'), ++frame) {
+      ASSERT_EQ(parsed(text.substr(0, end))["frame"], frame);
+      text.erase(0, end + 1);
+    }
+    EXPECT_GT(frame, 1);
+    EXPECT_GT(files.size(), 1U);
+  }
 }
 
 TEST_F(ResnetJson, AFileThatCannotBeMadeFailsTheStart) {
