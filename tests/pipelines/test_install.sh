@@ -29,7 +29,9 @@ for file in "$plugin" "$command" "$(find "$folder" -name libresnet-engine.so)"; 
   if grep -E 'GNU_STACK.*E' "$folder/log"; then fail "the stack of $file is executable"; fi
   readelf -dW "$file" | grep -qE 'BIND_NOW|FLAGS_1.*NOW' || fail "$file binds lazily"
   if grep -q -e ' -O[123] ' "$RESNET_BUILD_ROOT/compile_commands.json"; then
-    readelf -sW "$file" | grep -q __stack_chk_fail || fail "$file has no stack protector"
+    for symbol in __stack_chk_fail __snprintf_chk __glibcxx_assert_fail; do # protector, _FORTIFY_SOURCE, checked indices
+      readelf -sW "$file" | grep -q "$symbol" || fail "$file is not hardened: it calls no $symbol"
+    done
   fi
 done
 readelf -hW "$command" | grep -q 'Type: *DYN' || fail 'resnet is no position-independent executable'
