@@ -12,6 +12,7 @@
 #include "model/executor_input.h"
 #include "model/labels.h"
 #include "model/preprocess.h"
+#include "model/quote.h"
 
 namespace resnet {
 
@@ -61,8 +62,11 @@ class BatchingEngine::Stream final : public EngineStream {
           ErrorCode::unsupported,
           "'" + engine.model_name_ + "' has no head ('fc.weight'): it gives features, but no classes");
     }
-    if (!options.labels_file.empty())
+    if (!options.labels_file.empty()) {
       classes_ = read_fitting_labels(options.labels_file, engine.num_classes_);
+    } else if (!classes_.empty()) {
+      require_fitting(classes_, engine.num_classes_, quote(engine.model_name_));
+    }
     for (std::size_t i = classes_.size(); i < engine.num_classes_; ++i) classes_.push_back(std::to_string(i));
     engine_.add(*this);
   }

@@ -45,7 +45,7 @@ Key make_key(const EngineOptions& options) {
 }
 
 std::shared_ptr<BatchingEngine> load(const EngineOptions& options) {
-  Model model = load_model(options.model);
+  Model model = load_model(options.model, {}, OwnClasses::may_misfit);
   ExecutorOptions executor_options;
   executor_options.device = options.device;
   executor_options.precision = options.precision;

@@ -89,12 +89,18 @@ std::vector<std::string> read_labels(const std::filesystem::path& path) {
                                     : labels_of_json(bytes.text(), quote_path(path));
 }
 
+void require_fitting(const std::vector<std::string>& labels, std::size_t num_classes,
+                     const std::string& where) {
+  if (labels.size() == num_classes) return;
+  throw Error(ErrorCode::mismatch, where + " names " + std::to_string(labels.size()) +
+                                       " classes and the network's head has " + std::to_string(num_classes) +
+                                       "; give a labels file that fits");
+}
+
 std::vector<std::string> read_fitting_labels(const std::filesystem::path& path, std::size_t num_classes) {
   std::vector<std::string> labels = read_labels(path);
-  if (labels.size() == num_classes) return labels;
-  throw Error(ErrorCode::mismatch, quote_path(path) + " has " + std::to_string(labels.size()) +
-                                       " labels and the network " + std::to_string(num_classes) +
-                                       " classes; they must be the same in number");
+  require_fitting(labels, num_classes, quote_path(path));
+  return labels;
 }
 
 void write_labels(const std::filesystem::path& path, const std::vector<std::string>& labels) {

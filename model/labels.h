@@ -17,7 +17,13 @@ inline constexpr std::size_t max_labels = 100'000;
 /// @throws Error not_found, read or format, naming the file and the key or line
 std::vector<std::string> read_labels(const std::filesystem::path& path);
 
-/// The same, for a network with that many classes. @throws Error also mismatch
+/// Checks that there is a name for each class of a network's head.
+/// @param where begins the error: the quoted name of the file that names them
+/// @throws Error mismatch
+void require_fitting(const std::vector<std::string>& labels, std::size_t num_classes,
+                     const std::string& where);
+
+/// read_labels for a network with that many classes. @throws Error also mismatch
 std::vector<std::string> read_fitting_labels(const std::filesystem::path& path, std::size_t num_classes);
 
 /// Writes the same, four-space indent, UTF-8, keys in numerical order; to a temporary file, then renamed.

@@ -258,7 +258,7 @@ void check_digest(const std::filesystem::path& path, const std::string& digest, 
 
 /// The classes by the order of precedence that load_model documents.
 void find_classes(Model& model, const std::filesystem::path& path, const std::filesystem::path& labels_file,
-                  int num_classes) {
+                  OwnClasses own_classes, int num_classes) {
   std::vector<std::string>& classes = model.info.classes;
   if (!labels_file.empty()) {
     classes = read_fitting_labels(labels_file, static_cast<std::size_t>(num_classes));
@@ -268,11 +268,8 @@ void find_classes(Model& model, const std::filesystem::path& path, const std::fi
     classes.clear();
     return;
   }
-  if (!classes.empty() && classes.size() != static_cast<std::size_t>(num_classes)) {
-    throw Error(ErrorCode::mismatch, quote_path(path) + " names " + std::to_string(classes.size()) +
-                                         " classes and its head has " + std::to_string(num_classes) +
-                                         "; give a labels file that fits");
-  }
+  if (!classes.empty() && own_classes == OwnClasses::must_fit)
+    require_fitting(classes, static_cast<std::size_t>(num_classes), quote_path(path));
   const std::filesystem::path beside = path.parent_path() / "class_indices.json";
   std::error_code ignored;
   if (!std::filesystem::exists(beside, ignored)) return;
@@ -315,12 +312,13 @@ Checkpoint read_own_checkpoint(const std::filesystem::path& path) {
 }
 
 /// The network and the classes of a file whose description was read.
-void make_network(Model& model, const Checkpoint& checkpoint, const std::filesystem::path& labels_file) {
+void make_network(Model& model, const Checkpoint& checkpoint, const std::filesystem::path& labels_file,
+                  OwnClasses own_classes) {
   const Checkpoint weights =
       is_quantized(checkpoint) ? checked_and_dequantized(checkpoint, model.info) : checkpoint;
   const InferredArchitecture inferred = infer_architecture(weights);
   model.info.architecture = inferred.architecture;
-  find_classes(model, checkpoint.path, labels_file, inferred.num_classes);
+  find_classes(model, checkpoint.path, labels_file, own_classes, inferred.num_classes);
   describe_by_timm(model, checkpoint, inferred);
   model.network = ResNet(inferred.architecture, inferred.num_classes, InitialWeights::unset);
   std::vector<std::string> warnings = fill(model.network, weights, HeadPolicy::must_fit, Placing::share);
@@ -346,7 +344,8 @@ InferredArchitecture infer_architecture(const Checkpoint& checkpoint) {
   return inferred;
 }
 
-Model load_model(const std::filesystem::path& path, const std::filesystem::path& labels_file) {
+Model load_model(const std::filesystem::path& path, const std::filesystem::path& labels_file,
+                 OwnClasses own_classes) {
   const Checkpoint checkpoint = read_checkpoint(path);
   Model model;
   model.info = model_info_from_json(checkpoint.info, ModelInfo{}, quote_path(path));
@@ -355,7 +354,7 @@ Model load_model(const std::filesystem::path& path, const std::filesystem::path&
   std::future<std::string> digest =
       std::async(std::launch::async, [&] { return tensor_digest(checkpoint.tensors); });
   try {
-    make_network(model, checkpoint, labels_file);
+    make_network(model, checkpoint, labels_file, own_classes);
   } catch (const Error&) {
     check_digest(path, digest.get(), stated);  // damage says more than what follows from it
     throw;

@@ -39,6 +39,12 @@ enum class HeadPolicy : std::uint8_t {
 std::vector<std::string> load_state_dict(ResNet& network, const Checkpoint& checkpoint,
                                          HeadPolicy head = HeadPolicy::must_fit);
 
+/// What to do about classes that a file names and that are not as many as its head has.
+enum class OwnClasses : std::uint8_t {
+  must_fit,   ///< they are an error, unless there is a labels file
+  may_misfit  ///< they are kept: each of the model's users may have a labels file of its own
+};
+
 /// Loads a model for inference: infers architecture and class count, checks all tensors and, where the file
 /// states one, their digest; finds the classes:
 /// `labels_file` unless empty (one that does not fit the head is an error), else the file's own, else a
@@ -46,7 +52,8 @@ std::vector<std::string> load_state_dict(ResNet& network, const Checkpoint& chec
 /// warning), else those of a timm config.json beside it, which tells the preprocessing too of a file that
 /// says nothing of itself.
 /// @throws Error
-Model load_model(const std::filesystem::path& path, const std::filesystem::path& labels_file = {});
+Model load_model(const std::filesystem::path& path, const std::filesystem::path& labels_file = {},
+                 OwnClasses own_classes = OwnClasses::must_fit);
 
 /// Writes network and info to `path` (.safetensors by its ending, else .pth); info.architecture and
 /// info.digest are taken from the network. With info.quantization its weights are written quantized (see

@@ -129,9 +129,8 @@ std::optional<TimmConfig> read_timm_config(const std::filesystem::path& path,
   if (!names || found.num_classes == 0) return result;
   const json* descriptions = find_entry(document, "label_descriptions");
   result.classes = read_classes(*names, descriptions, where);
-  if (result.classes.size() == static_cast<std::size_t>(found.num_classes)) return result;
-  throw Error(ErrorCode::mismatch, where + " names " + std::to_string(result.classes.size()) +
-                                       " classes, the head has " + std::to_string(found.num_classes));
+  require_fitting(result.classes, static_cast<std::size_t>(found.num_classes), where);
+  return result;
 }
 
 }  // namespace resnet

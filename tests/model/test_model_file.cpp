@@ -319,7 +319,7 @@ TEST_F(ModelFile, TimmsConfigDescribesWeightsThatSayNothing) {
     EXPECT_EQ(ignoring.info.classes, std::vector<std::string>{});
   };
   expect_ignored(R"({"num_classes": 7})", "is of 7 classes, the head has 5; it is ignored");
-  expect_ignored(R"({"label_names": ["a"]})", "names 1 classes, the head has 5");
+  expect_ignored(R"({"label_names": ["a"]})", "names 1 classes and the network's head has 5");
   expect_ignored(R"({"label_names": {"1": "a"}})", "\"label_names\"");
   expect_ignored(R"({"pretrained_cfg": {"crop_mode": "border"}})", "\"crop_mode\"");
   expect_ignored(R"({"pretrained_cfg": {"crop_pct": 1.1}})", "\"crop_pct\"");
@@ -434,7 +434,7 @@ TEST_F(ModelFile, ClassesComeFromTheLabelsFileThenTheModelThenBesideIt) {
 
   write(state(), {{"classes", few}});
   EXPECT_EQ(message_of([&] { load_model(path); }, ErrorCode::mismatch, folder_),
-            "'m.pth' names 3 classes and its head has 5; give a labels file that fits");
+            "'m.pth' names 3 classes and the network's head has 5; give a labels file that fits");
   EXPECT_EQ(load_model(path, folder_ / "others.json").info.classes, others);
 }
 
@@ -442,14 +442,14 @@ TEST_F(ModelFile, LabelsThatDoNotFitAreAnErrorWhenGivenAndAWarningBeside) {
   const auto path = write(state());
   write_labels(folder_ / "few.json", {"a", "b", "c"});
   EXPECT_EQ(message_of([&] { load_model(path, folder_ / "few.json"); }, ErrorCode::mismatch, folder_),
-            "'few.json' has 3 labels and the network 5 classes; they must be the same in number");
+            "'few.json' names 3 classes and the network's head has 5; give a labels file that fits");
   EXPECT_EQ(message_of([&] { load_model(path, folder_ / "none.json"); }, ErrorCode::not_found, folder_),
             "'none.json' does not exist");
   write_labels(folder_ / "class_indices.json", {"a", "b", "c"});
   Model model = load_model(path);
   EXPECT_EQ(model.info.classes, std::vector<std::string>{});
-  expect_warnings(model,
-                  {"has 3 labels and the network 5 classes; they must be the same in number; it is ignored"});
+  expect_warnings(
+      model, {"names 3 classes and the network's head has 5; give a labels file that fits; it is ignored"});
   file("class_indices.json", "{");
   expect_warnings(load_model(path), {"class_indices.json' is no JSON: "});
 }

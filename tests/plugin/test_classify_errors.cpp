@@ -1,6 +1,7 @@
 // What resnetclassify says on the bus when it cannot work.
 #include <fstream>
 
+#include "model/labels.h"
 #include "model/model_file.h"
 #include "tests/plugin/classify_fixture.h"
 
@@ -82,6 +83,20 @@ TEST_F(ClassifyErrors, TheLabelsDoNotFit) {
   set("model", test_model().string());
   set("labels-file", write("two.json", R"({"0": "daisy", "1": "dandelion"})"));
   expect_error(GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, "two.json");
+}
+
+TEST_F(ClassifyErrors, TheModelsOwnClassesDoNotFitAndALabelsFileHelps) {
+  const std::filesystem::path model = folder_ / "three.pth";
+  ModelInfo info;
+  info.classes = {"a", "b", "c"};
+  save_model(model, test_network(), info);
+  set("model", model.string());
+  expect_error(GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, "'three.pth' names 3 classes");
+  write_labels(folder_ / "five.json", test_classes);
+  set("labels-file", (folder_ / "five.json").string());
+  bool ready = false;
+  const Message message = change_to_ready(element_, GST_MESSAGE_ERROR, ready);
+  EXPECT_TRUE(ready) << message.text;
 }
 
 TEST_F(ClassifyErrors, TheLabelsAreMissingOrNoLabels) {
