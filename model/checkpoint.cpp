@@ -19,6 +19,9 @@ namespace {
 /// The largest ResNet with its optimizer's state has 1.1 GB.
 constexpr std::uint64_t max_file = std::uint64_t{8} << 30;
 constexpr std::size_t max_info = std::size_t{16} << 20;
+/// What is written must be read again: a quarter of a gigabyte is left for names and what the file says of
+/// itself.
+constexpr std::uint64_t max_written = max_file - (std::uint64_t{256} << 20);
 
 bool is_safetensors_name(const std::filesystem::path& path) { return has_extension(path, ".safetensors"); }
 
@@ -137,11 +140,18 @@ at::Tensor writable(const at::Tensor& tensor) { return tensor.detach().to(at::kC
 
 void check_writable(const std::filesystem::path& path, const NamedTensors& tensors) {
   std::unordered_set<std::string_view> names;
+  std::uint64_t bytes = 0;
   for (const auto& [name, tensor] : tensors) {
     const std::string start = "cannot write " + quote_path(path) + ": the tensor " + quote(name);
     if (!is_usable_name(name)) throw Error(ErrorCode::write, start + " has an unusable name");
     if (!names.insert(name).second) throw Error(ErrorCode::write, start + " is there twice");
     if (!tensor.defined()) throw Error(ErrorCode::write, start + " is not defined");
+    bytes += std::min<std::uint64_t>(tensor.nbytes(), max_file);
+  }
+  if (bytes > max_written) {
+    throw Error(ErrorCode::write, "cannot write " + quote_path(path) + ": its tensors have more than " +
+                                      std::to_string(max_written) +
+                                      " bytes, and such a file would not be read again");
   }
 }
 

@@ -104,6 +104,26 @@ TEST_F(RoundTrip, FailedWriteLeavesTheOldFileAndNoOther) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
 }
 
+TEST_F(RoundTrip, WhatWouldNotBeReadAgainIsNotWritten) {
+  const at::Tensor gigabyte =
+      at::zeros({1}, at::kByte).expand({std::int64_t{1} << 30});  // that takes no memory
+  NamedTensors tensors;
+  for (int i = 0; i < 8; ++i) tensors.emplace_back(std::to_string(i), gigabyte);
+  for (const char* name : {"a.pth", "a.safetensors"}) {
+    try {
+      write_checkpoint(folder_ / name, tensors, nullptr);
+      ADD_FAILURE() << name << " was written";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::write);
+      EXPECT_EQ(error.what(),
+                "cannot write '" + (folder_ / name).string() +
+                    "': its tensors have more than 8321499136 bytes, and such a file would not be "
+                    "read again");
+    }
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder_));
+}
+
 TEST_F(RoundTrip, FollowsALinkAndKeepsPermissions) {
   const auto path = file("real.pth", "old");
   std::filesystem::permissions(path, std::filesystem::perms(0640));
