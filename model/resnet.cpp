@@ -149,6 +149,14 @@ void ResNetImpl::replace_head(int num_classes) {
   fc->train(is_training());
 }
 
+std::vector<BatchNorm2dImpl*> ResNetImpl::batch_norms() const {
+  std::vector<BatchNorm2dImpl*> norms;
+  for (const auto& module : modules(/*include_self=*/false)) {
+    if (auto* norm = module->as<BatchNorm2d>()) norms.push_back(norm);
+  }
+  return norms;
+}
+
 NamedTensors ResNetImpl::state_dict() const {
   NamedTensors state;
   append_state(*this, "", state);

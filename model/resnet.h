@@ -99,6 +99,9 @@ class ResNetImpl : public torch::nn::Module {
   /// Parameters and buffers under torchvision's names and in its order (views, not copies).
   NamedTensors state_dict() const;
 
+  /// The stem's and those of all blocks, in order.
+  std::vector<BatchNorm2dImpl*> batch_norms() const;
+
   const Architecture& architecture() const { return architecture_; }
   int num_classes() const { return num_classes_; }
 

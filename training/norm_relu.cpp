@@ -186,9 +186,7 @@ bool fits(const at::Tensor& x, const at::Tensor& added) {
 }  // namespace
 
 void fuse_norms(const ResNet& network) {
-  for (const auto& module : network->modules(/*include_self=*/false)) {
-    auto* norm = module->as<BatchNorm2d>();
-    if (norm == nullptr) continue;
+  for (BatchNorm2dImpl* norm : network->batch_norms()) {
     norm->train_forward_relu = [](BatchNorm2dImpl& own, const at::Tensor& x, const at::Tensor& added) {
       return fits(x, added) ? norm_relu(own, x, added) : own.plain_forward_relu(x, added);
     };

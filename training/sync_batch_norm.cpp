@@ -94,9 +94,7 @@ class Normalise : public torch::autograd::Function<Normalise> {
 }  // namespace
 
 void synchronise_batch_norms(const ResNet& network, const ProcessGroup& group) {
-  for (const auto& module : network->modules(/*include_self=*/false)) {
-    auto* norm = module->as<BatchNorm2d>();
-    if (norm == nullptr) continue;
+  for (BatchNorm2dImpl* norm : network->batch_norms()) {
     norm->train_forward = [&group](torch::nn::BatchNorm2dImpl& own, const at::Tensor& x) {
       const Statistics statistics = [&] {
         const torch::NoGradGuard no_grad;
