@@ -244,7 +244,7 @@ Checkpoint checked_and_dequantized(const Checkpoint& checkpoint, const ModelInfo
   }
   const InferredArchitecture inferred = infer_blocks(checkpoint);
   check_quantization(*info.quantization, inferred.architecture, where);
-  return dequantized(checkpoint, inferred);
+  return dequantized(checkpoint, inferred, info.preprocessing);
 }
 
 /// The digest of the file's tensors must be the one that the file states, if any.
@@ -370,6 +370,11 @@ void save_model(const std::filesystem::path& path, const ResNet& network, ModelI
   if (info.quantization) {
     check_quantization(*info.quantization, info.architecture, "cannot write " + quote_path(path));
     tensors = quantized_state(network);
+    Checkpoint written;
+    written.path = path;
+    written.tensors = tensors;
+    dequantized(written, {info.architecture, network->num_classes()},
+                info.preprocessing);  // as it will be read
   } else {
     tensors = network->state_dict();
     for (auto& entry : tensors) entry.second = entry.second.cpu().contiguous();

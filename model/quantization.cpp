@@ -109,12 +109,12 @@ void check_quantization(const Quantization& quantization, const Architecture& ar
   for (std::size_t i = 0; i < names.size(); ++i) {
     const float scale = scales[i];
     const bool fits =
-        is_convolution(names[i]) ? scale >= kSmallestScale && scale <= kLargestScale : scale == 0;
+        is_convolution(names[i]) ? scale >= kSmallestOutputScale && scale <= kLargestScale : scale == 0;
     if (fits) continue;
     throw Error(ErrorCode::format,
                 where + ": the quantization's output scale " + std::to_string(i) + " (" +
                     (names[i].empty() ? "the pool" : "'" + names[i] + "'") + ") must be " +
-                    (is_convolution(names[i]) ? "from 1e-30 to 1e30" : "0, as it is no convolution's"));
+                    (is_convolution(names[i]) ? "from 1e-9 to 1e9" : "0, as it is no convolution's"));
   }
 }
 

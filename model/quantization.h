@@ -12,8 +12,9 @@
 
 namespace resnet {
 
-/// Scales outside are refused: their products and quotients would not be finite.
-inline constexpr float kSmallestScale = 1e-30F, kLargestScale = 1e30F;
+/// Scales outside are refused, those of outputs below their own limit, and so are biases beyond
+/// ±kLargestScale: within, sums of 32 bits times the products and quotients of scales are finite in fp32.
+inline constexpr float kSmallestScale = 1e-30F, kSmallestOutputScale = 1e-9F, kLargestScale = 1e9F;
 
 /// What a quantized network and the one that it was made of said to the same held-out pictures.
 struct QuantizationAccuracy {
@@ -67,7 +68,7 @@ at::Tensor fold_pixels(const at::Tensor& weight, const Preprocessing& preprocess
 std::vector<std::string> step_names(const Architecture& architecture);
 
 /// @param where begins the error: the quoted name of the file
-/// @throws Error mismatch, format: not one scale for each step; a convolution's not in 1e-30…1e30, another's
+/// @throws Error mismatch, format: not one scale for each step; a convolution's not in 1e-9…1e9, another's
 /// not
 /// 0
 void check_quantization(const Quantization& quantization, const Architecture& architecture,

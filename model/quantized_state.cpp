@@ -6,7 +6,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/aminmax.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/isfinite.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 
@@ -64,7 +63,7 @@ class Reader {
     const at::Tensor& scale = by_name_.at(convolution + kScale);
     const auto [lowest, highest] = at::aminmax(scale);  // NaN if any is
     if (!(lowest.item<float>() >= kSmallestScale && highest.item<float>() <= kLargestScale)) {
-      fail(convolution + kScale, "holds a scale that is not from 1e-30 to 1e30");
+      fail(convolution + kScale, "holds a scale that is not from 1e-30 to 1e9");
     }
     at::Tensor weight = to_real({values, scale});
     const QuantizedWeights again = quantize_weights(weight);
@@ -78,9 +77,17 @@ class Reader {
 
   at::Tensor bias(const std::string& convolution) const {
     const at::Tensor& bias = by_name_.at(convolution + ".bias");
-    if (!at::isfinite(bias).all().item<bool>())
-      fail(convolution + ".bias", "holds values that are not finite");
+    if (!(bias.abs().max().item<float>() <= kLargestScale))
+      fail(convolution + ".bias", "holds a value that is not from -1e9 to 1e9");
     return bias;
+  }
+
+  /// An executor quantizes what the stem's weights become for pixels.
+  void check_stem(const Preprocessing& preprocessing) const {
+    const std::string name = std::string(kStem) + ".weight";
+    const at::Tensor folded = fold_pixels(by_name_.at(name), preprocessing);
+    if (folded.abs().max().item<float>() / 127 > kLargestScale)
+      fail(name, "holds values that are too large for 8 bits with the \"std\" of the file's description");
   }
 
  private:
@@ -138,7 +145,8 @@ bool is_quantized(const Checkpoint& checkpoint) {
                      [](const auto& entry) { return entry.first.ends_with(kScale); });
 }
 
-Checkpoint dequantized(const Checkpoint& quantized, const InferredArchitecture& inferred) {
+Checkpoint dequantized(const Checkpoint& quantized, const InferredArchitecture& inferred,
+                       const Preprocessing& preprocessing) {
   const Reader reader(quantized);
   const std::map<std::string, Shape> shapes = convolution_shapes(inferred.architecture);
   std::set<std::string> used;
@@ -152,6 +160,7 @@ Checkpoint dequantized(const Checkpoint& quantized, const InferredArchitecture& 
     reader.check(name + ".bias", at::kFloat, {shape[0]});
     used.insert(name + ".bias");
   }
+  reader.check_stem(preprocessing);
   Checkpoint result;
   result.path = quantized.path;
   result.format = quantized.format;

@@ -3,6 +3,7 @@
 
 #include "model/architecture.h"
 #include "model/checkpoint.h"
+#include "model/preprocessing.h"
 
 namespace resnet {
 
@@ -19,8 +20,10 @@ bool is_quantized(const Checkpoint& checkpoint);
 /// Such a file as the state dict, each tensor checked, of a network that lower() makes the very weights of,
 /// scale·values, and biases: its batch norms are the identity but for the bias. Other tensors stay; there is
 /// no description.
+/// @param preprocessing what the file says of its input
 /// @throws Error mismatch, format naming the tensor, what is wrong with it and what is needed
-Checkpoint dequantized(const Checkpoint& quantized, const InferredArchitecture& inferred);
+Checkpoint dequantized(const Checkpoint& quantized, const InferredArchitecture& inferred,
+                       const Preprocessing& preprocessing);
 
 }  // namespace resnet
 

@@ -1,5 +1,6 @@
 #include "training/calibration.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <ATen/ops/conv2d.h>
@@ -7,6 +8,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "model/error.h"
+#include "model/quantization.h"
 #include "model/run_steps.h"
 
 namespace resnet {
@@ -122,7 +124,7 @@ std::vector<float> Calibrator::output_scales(CalibrationMethod method) const {
     if (method == CalibrationMethod::percentile) clip = histogram.percentile(kPercentile);
     if (method == CalibrationMethod::mse) clip = histogram.least_squares_clip(levels);
     // Of an output that is always 0 any scale is right.
-    scales[i] = static_cast<float>(clip > 0 ? clip / levels : 1.0);
+    scales[i] = clip > 0 ? std::max(static_cast<float>(clip / levels), kSmallestOutputScale) : 1.0F;
   }
   return scales;
 }

@@ -262,14 +262,18 @@ TEST_F(QuantizedFile, BadTensorsAreNamed) {
                "holds float16 values; float32 values are needed");
   expect_error(scale, at::ones({31}), ErrorCode::mismatch, "has shape [31]; [32] is needed");
   expect_error(scale, at::ones({}), ErrorCode::mismatch, "has shape []; [32] is needed");
-  for (const double value : {0.0, -1.0, std::nan(""), HUGE_VAL, 1e-40, 1e31}) {
+  for (const double value : {0.0, -1.0, std::nan(""), HUGE_VAL, 1e-40, 1.1e9}) {
     at::Tensor scales = at::ones({32});
     scales[7] = value;
-    expect_error(scale, scales, ErrorCode::format, "holds a scale that is not from 1e-30 to 1e30");
+    expect_error(scale, scales, ErrorCode::format, "holds a scale that is not from 1e-30 to 1e9");
   }
-  at::Tensor biases = at::ones({32});
-  biases[7] = std::nan("");
-  expect_error(bias, biases, ErrorCode::format, "holds values that are not finite");
+  for (const double value : {std::nan(""), HUGE_VAL, -1.1e9}) {
+    at::Tensor biases = at::ones({32});
+    biases[7] = value;
+    expect_error(bias, biases, ErrorCode::format, "holds a value that is not from -1e9 to 1e9");
+  }
+  expect_error("conv1.weight", at::full({16, 3, 7, 7}, 1e13), ErrorCode::format,
+               "holds values that are too large for 8 bits with the \"std\" of the file's description");
   // Both would be quantized to other integers: one exceeds the range, the other leaves a part of it unused.
   for (const int value : {-128, 100}) {
     at::Tensor values = at::full({32, 32, 3, 3}, 127, at::kChar);
@@ -279,6 +283,53 @@ TEST_F(QuantizedFile, BadTensorsAreNamed) {
   }
   expect_error("conv1.weight", at::ones({16, 3, 7, 7}, at::kChar), ErrorCode::format,
                "holds int8 values; floating-point numbers are needed");
+}
+
+// What a file may state at most, whichever way it is combined.
+TEST_F(QuantizedFile, ScalesAtTheirLimitsGiveTheSameAsTheReference) {
+  std::string reason;
+  if (!cpu_supports(Precision::int8, reason)) GTEST_SKIP() << reason;
+  Checkpoint checkpoint = read_checkpoint(path_);
+  checkpoint.info.erase("digest");
+  for (const unsigned choice : {0U, 1U, 2U, 3U}) {
+    unsigned number = choice;
+    for (auto& [name, value] : checkpoint.tensors) {
+      if (name.ends_with("_scale")) value.fill_(choice < 2 ? 1e9 : 1e-30);
+      if (name.ends_with(".bias") && name != "fc.bias") value.fill_(++number % 2 == 0 ? 1e9 : -1e9);
+    }
+    for (auto& scale : checkpoint.info["quantization"]["output_scales"]) {
+      if (scale != 0) scale = ++number % 2 == 0 ? 1e9 : 1e-9;
+    }
+    const auto path = folder_ / "limits.safetensors";
+    write_checkpoint(path, checkpoint.tensors, checkpoint.info);
+    const Model model = load_model(path);
+    const auto executor =
+        make_executor(model.network, with_model({.device = "cpu", .precision = Precision::int8}, model.info));
+    const at::Tensor pixels = at::randint(256, {2, 3, 64, 64}, at::kByte);
+    const at::Tensor truth =
+        make_quantized_reference(model.network, *model.info.quantization, model.info.preprocessing)
+            ->run(pixels)
+            .features;
+    const at::Tensor features = executor->run(pixels).features;
+    EXPECT_TRUE(at::allclose(features, truth, 0.02, 0)) << choice << "\n" << features - truth;
+  }
+}
+
+TEST_F(QuantizedFile, WhatWouldNotBeReadAgainIsNotWritten) {
+  const at::NoGradGuard no_grad;
+  const std::string before = read_text(path_);
+  const ResNet network = make_network(small_basic(), classes);
+  for (const auto& [name, value] : network->state_dict()) {
+    if (name == "layer1.0.bn2.bias") value.fill_(2e9);
+  }
+  try {
+    save_model(path_, network, info_);
+    ADD_FAILURE() << "it was written";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.what(), "'" + path_.string() +
+                                "': tensor 'layer1.0.conv2.bias' holds a value that is not from -1e9 to 1e9");
+  }
+  EXPECT_EQ(read_text(path_), before);
 }
 
 TEST_F(QuantizedFile, ADescriptionThatDoesNotFitIsAnError) {
@@ -291,8 +342,10 @@ TEST_F(QuantizedFile, ADescriptionThatDoesNotFitIsAnError) {
                " has quantized weights; its description lacks the \"quantization\" that belongs to them");
   expect_error([&](Checkpoint& checkpoint) { scales(checkpoint).erase(3); }, ErrorCode::mismatch,
                " states 15 output scales of a quantization; " + network);
-  expect_error([&](Checkpoint& checkpoint) { scales(checkpoint)[3] = 0; }, ErrorCode::format,
-               ": the quantization's output scale 3 ('layer1.0.conv2') must be from 1e-30 to 1e30");
+  for (const double scale : {0.0, 0.9e-9, 1.1e9}) {
+    expect_error([&](Checkpoint& checkpoint) { scales(checkpoint)[3] = scale; }, ErrorCode::format,
+                 ": the quantization's output scale 3 ('layer1.0.conv2') must be from 1e-9 to 1e9");
+  }
   expect_error([&](Checkpoint& checkpoint) { scales(checkpoint)[1] = 0.5; }, ErrorCode::format,
                ": the quantization's output scale 1 (the pool) must be 0, as it is no convolution's");
   // The tensors of a plain file under such a description.
