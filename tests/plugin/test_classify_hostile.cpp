@@ -1,6 +1,7 @@
-// resnetclassify among streams, settings and files that nobody would wish for.
+// resnetclassify, and what stands behind it, among streams, settings and files that nobody would wish for.
 //
 //   RESNET_STRESS_SECONDS   how long settings change at random; default 3
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <chrono>
@@ -138,6 +139,9 @@ class RandomSettings {
                                       "classes+features",
                                       "\xff\xfe"};
     if (name == "model" && roll(0, 3) > 0) return test_model().string();
+    // A file that harms nobody, and no descriptor of this program's.
+    if (name == "location") return roll(0, 3) > 0 ? (folder_ / "results.jsonl").string() : "/dev/full";
+    if (name == "fd") return roll(0, 3) > 0 ? "-1" : "1000000";
     // What would take gigabytes or hours is no fault of the element's.
     if (name == "batch-size" || name == "max-in-flight") return std::to_string(roll(-1, 9));
     if (name == "threads") return std::to_string(roll(-1, 3));
@@ -146,6 +150,7 @@ class RandomSettings {
   }
 
   std::mt19937 dice_;
+  TemporaryFolder folder_;
 };
 
 // Whatever the settings and the state, an element that is then set up properly works.
@@ -161,19 +166,23 @@ TEST(HostileSettings, AnyPropertyInAnyState) {
   while (rounds < 3 || std::chrono::steady_clock::now() < end) {
     ++rounds;
     GstElement* pipeline = gst_parse_launch(
-        "videotestsrc ! video/x-raw,width=64,height=48 ! resnetclassify name=c ! fakesink name=s", nullptr);
-    GstElement* element = gst_bin_get_by_name(GST_BIN(pipeline), "c");
-    g_object_set(element, "model", test_model().c_str(), nullptr);
+        "videotestsrc ! video/x-raw,width=64,height=48 ! resnetclassify name=c ! resnetoverlay name=o ! "
+        "resnetjson name=j ! fakesink name=s",
+        nullptr);
+    std::array<GstElement*, 3> elements{};
+    for (std::size_t i = 0; i < elements.size(); ++i)
+      elements[i] = gst_bin_get_by_name(GST_BIN(pipeline), std::array{"c", "o", "j"}[i]);
+    g_object_set(elements[0], "model", test_model().c_str(), nullptr);
     for (int step = 0; step < 30; ++step) {
       constexpr std::array states{GST_STATE_NULL, GST_STATE_READY, GST_STATE_PAUSED, GST_STATE_PLAYING};
       if (settings.roll(0, 3) == 0) {
         gst_element_set_state(pipeline, states[static_cast<std::size_t>(settings.roll(0, 3))]);
         gst_element_get_state(pipeline, nullptr, nullptr, 20 * GST_MSECOND);
       }
-      settings.change_one(element);
+      settings.change_one(elements[static_cast<std::size_t>(std::max(0, settings.roll(-3, 2)))]);
     }
     ASSERT_NE(gst_element_set_state(pipeline, GST_STATE_NULL), GST_STATE_CHANGE_FAILURE);
-    gst_object_unref(element);
+    for (GstElement* element : elements) gst_object_unref(element);
     gst_object_unref(pipeline);
 
     GstHarness* harness = gst_harness_new_parse(
