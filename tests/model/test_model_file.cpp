@@ -527,6 +527,23 @@ TEST_F(ModelFile, RealFilesOfOtherNetworksAreRefusedByWhatTheyHave) {
   }
 }
 
+TEST_F(ModelFile, WhichOfSeveralNetworksIsMeantNobodyCanTell) {
+  NamedTensors both;
+  for (const std::string prefix : {"student.", "teacher."}) {
+    for (const auto& [name, value] : state()) both.emplace_back(prefix + name, value);
+  }
+  expect_error(
+      both, ErrorCode::mismatch,
+      "'m.pth' has the tensors of several ResNets (under 'student.', 'teacher.'), expected those of one");
+  NamedTensors headed;
+  for (const auto& [name, value] : state()) headed.emplace_back("a." + name, value);
+  headed.emplace_back("fc.bias", at::ones({classes}));
+  expect_error(
+      headed, ErrorCode::mismatch,
+      "'m.pth' has the tensors of a ResNet under 'a.' and others that have the same names without it, "
+      "expected those of one");
+}
+
 TEST_F(ModelFile, GroupNormsAreRefused) {
   NamedTensors tensors = state();
   std::erase_if(tensors, [](const auto& entry) { return entry.first.find("running_") != std::string::npos; });
