@@ -1,7 +1,7 @@
 #include "model/cpu/packed_weights.h"
 
 #include <algorithm>
-#include <array>
+#include <vector>
 
 namespace resnet::cpu {
 
@@ -28,33 +28,46 @@ PackedWeights::PackedWeights(const Kernels& kernels, const at::Tensor& weight, i
   parallel(parts(), [&](int index) { pack(kernels, weight, group_out, order, index); });
 }
 
+// The weights of a line for the outputs of a panel are put in order as numbers, which are few enough for the
+// first caches: so the tensor is read from its begin to its end, and they are rounded in one go.
 void PackedWeights::pack(const Kernels& kernels, const at::Tensor& weight, int group_out,
                          const WeightOrder& order, int index) const {
   const Part& part = parts_[static_cast<std::size_t>(index)];
   const int together = terms(kernels.format), channels = line_channels(kernels.format) * together;
+  const int in_group = 4 / weight_bytes(kernels.weights);
   const int outputs = static_cast<int>(weight.size(0)), group_in = static_cast<int>(weight.size(1));
-  const int first = index * output_group;
-  const float* from = weight.const_data_ptr<float>();
-  const std::ptrdiff_t taps = std::ptrdiff_t{size_} * size_;
-  std::array<int, output_group> first_in{};  // of each output's group
-  for (int output = 0; output < output_group; ++output)
-    first_in[static_cast<std::size_t>(output)] = (first + output) / group_out * group_in;
+  const std::ptrdiff_t taps = std::ptrdiff_t{size_} * size_,
+                       term_values = std::ptrdiff_t{order.panel} * channels,
+                       tap_values = term_values * together;
+  std::vector<std::ptrdiff_t> places;  // of the channels
+  for (int k = 0; k < channels; ++k)
+    places.push_back(std::ptrdiff_t{k / in_group} * order.tile * in_group + k % in_group);
+  std::vector<float> values(static_cast<std::size_t>(taps * tap_values));
   std::byte* to = part.weights;
-  for (int panel = 0; panel < output_group; panel += order.panel) {
+  const int first = index * output_group;
+  for (int panel = first; panel < first + output_group; panel += order.panel) {
     for (int line = part.first_line; line < part.first_line + part.lines; line += together) {
       const int first_channel = line / together * channels;
-      for (std::ptrdiff_t tap = 0; tap < taps; ++tap) {
-        for (int term = 0; term < together; ++term) {
-          for (int tile = panel; tile < panel + order.panel; tile += order.tile) {
-            const Range range{tile, tile + order.tile};
-            to = write_weights(to, kernels.weights, range, channels, [&](int output, int k) {
-              const int in = first_channel + k - first_in[static_cast<std::size_t>(output)];
-              if (first + output >= outputs || in < 0 || in >= group_in) return 0.0F;
-              return term_of(from[(std::ptrdiff_t{first + output} * group_in + in) * taps + tap], term);
-            });
-          }
+      std::ranges::fill(values, 0.0F);
+      for (int output = panel; output < std::min(panel + order.panel, outputs); ++output) {
+        const int tile = (output - panel) / order.tile, in_tile = (output - panel) % order.tile;
+        float* const at = values.data() + std::ptrdiff_t{tile} * order.tile * channels + in_tile * in_group;
+        const int first_in = output / group_out * group_in;  // of its group
+        const Range in{std::max(first_in, first_channel),
+                       std::min(first_in + group_in, first_channel + channels)};
+        const float* from =
+            weight.const_data_ptr<float>() + (std::ptrdiff_t{output} * group_in + in.begin - first_in) * taps;
+        for (int k = in.begin - first_channel; k < in.end - first_channel; ++k) {
+          float* value = at + places[static_cast<std::size_t>(k)];
+          for (std::ptrdiff_t tap = 0; tap < taps; ++tap) value[tap * tap_values] = *from++;
         }
       }
+      if (together == 2) {
+        for (float* high = values.data(); high < values.data() + values.size(); high += tap_values)
+          std::transform(high, high + term_values, high + term_values,
+                         [](float value) { return term_of(value, 1); });
+      }
+      to = write_weights(to, kernels.weights, values);
     }
   }
 }

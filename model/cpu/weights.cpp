@@ -5,9 +5,36 @@
 #include <cstdlib>
 #include <new>
 
+#include <ATen/ops/empty.h>
+
 #include "model/quantization.h"
+#include "model/vectorise.h"
 
 namespace resnet::cpu {
+
+namespace {
+
+template <WeightType type>
+[[gnu::always_inline]] inline void write_each(std::byte* to, const float* weights, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i)
+    write_weight(to + i * static_cast<std::size_t>(weight_bytes(type)), type, weights[i]);
+}
+
+// With the type known, it is a loop of vectors.
+RESNET_VECTORISE void write_bf16(std::byte* to, const float* weights, std::size_t count) {
+  write_each<WeightType::bf16>(to, weights, count);
+}
+RESNET_VECTORISE void write_s8(std::byte* to, const float* weights, std::size_t count) {
+  write_each<WeightType::s8>(to, weights, count);
+}
+RESNET_VECTORISE void write_s16(std::byte* to, const float* weights, std::size_t count) {
+  write_each<WeightType::s16>(to, weights, count);
+}
+RESNET_VECTORISE void to_floats(const std::int8_t* values, std::size_t count, float* __restrict to) {
+  for (std::size_t i = 0; i < count; ++i) to[i] = values[i];
+}
+
+}  // namespace
 
 void FreeBytes::operator()(std::byte* bytes) const { std::free(bytes); }
 
@@ -18,12 +45,34 @@ Bytes allocate(std::size_t size) {
   return Bytes(bytes);
 }
 
+std::byte* write_weights(std::byte* to, WeightType type, std::span<const float> weights) {
+  switch (type) {
+    case WeightType::fp32:
+      std::memcpy(to, weights.data(), weights.size_bytes());
+      break;
+    case WeightType::bf16:
+      write_bf16(to, weights.data(), weights.size());
+      break;
+    case WeightType::s8:
+      write_s8(to, weights.data(), weights.size());
+      break;
+    case WeightType::s16:
+      write_s16(to, weights.data(), weights.size());
+      break;
+  }
+  return to + weights.size() * static_cast<std::size_t>(weight_bytes(type));
+}
+
 ScaledWeights scale_weights(WeightType type, const at::Tensor& weight) {
   const auto channels = static_cast<std::size_t>(weight.size(0));
   if (type != WeightType::s8) return {weight.contiguous(), std::vector<float>(channels, 1.0F)};
   const QuantizedWeights quantized = quantize_weights(weight);
   const auto* scale = quantized.scale.const_data_ptr<float>();
-  return {quantized.values.to(at::kFloat).contiguous(), std::vector<float>(scale, scale + channels)};
+  // Not by LibTorch, whose threads spin for a while after an operator.
+  at::Tensor values = at::empty(weight.sizes(), at::kFloat);
+  to_floats(quantized.values.const_data_ptr<std::int8_t>(), static_cast<std::size_t>(values.numel()),
+            values.mutable_data_ptr<float>());
+  return {values, std::vector<float>(scale, scale + channels)};
 }
 
 ChannelFactors channel_factors(const std::vector<float>& weight_scale, const at::Tensor& bias,

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -54,6 +55,9 @@ inline std::byte* write_weight(std::byte* to, WeightType type, float weight) {
   }
   return to;
 }
+
+/// Writes weights one behind the other; returns the place behind them.
+std::byte* write_weights(std::byte* to, WeightType type, std::span<const float> weights);
 
 /// Writes weights as the kernels read them, [4-byte group][outputs][4 bytes]: value(output, k) for each of
 /// the outputs and `count` products, filled up with 0 to whole groups. Returns the place behind them.
