@@ -1,5 +1,7 @@
 #include "model/executor_input.h"
 
+#include <cstring>
+
 #include "model/executor.h"
 
 namespace resnet {
@@ -10,7 +12,9 @@ class PreprocessedBatch final : public BatchInput {
  public:
   PreprocessedBatch(Executor& executor, at::Tensor input)
       : executor_(executor), input_(std::move(input)), slot_bytes_(slot_bytes(input_)) {
-    input_.zero_();  // what an error leaves unwritten must be numbers
+    // What an error leaves unwritten must be numbers. Not zero_(), after which LibTorch's threads spin for a
+    // while.
+    std::memset(input_.mutable_data_ptr(), 0, input_.nbytes());
   }
 
   std::size_t capacity() const override { return static_cast<std::size_t>(input_.size(0)); }

@@ -126,7 +126,7 @@ void write_onnx(const std::filesystem::path& path, const ResNet& network, ModelI
   model.add_output(classes > 0 ? logits_name : features_name,
                    {"batch", std::int64_t{classes > 0 ? classes : info.architecture.features()}});
   StepExporter exporter(model);
-  lower(network, false, [&](const Step& step) { exporter.add(step); });
+  lower(network, false, {}, [&](const Step& step) { exporter.add(step); });
   describe(model, info);
   model.write(path);
 }
