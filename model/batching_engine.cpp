@@ -174,8 +174,7 @@ std::uint64_t BatchingEngine::warm_up(EngineError& error) noexcept {
     time_of(1);                                     // one-time work
     const std::uint64_t one = time_of(1);
     if (one > long_time) return warm_up_time_ = one * n;
-    time_of(n);
-    return warm_up_time_ = time_of(n);
+    return warm_up_time_ = std::min(time_of(n), one * n);
   } catch (...) {
     error = current_error();
     return 0;
