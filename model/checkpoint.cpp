@@ -1,14 +1,10 @@
 #include "model/checkpoint.h"
 
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <unordered_set>
 
-#include <openssl/evp.h>
-
 #include "model/error.h"
-#include "model/file_io.h"
 #include "model/json_reader.h"
 #include "model/quote.h"
 #include "model/torch_formats.h"
@@ -16,12 +12,10 @@
 namespace resnet {
 namespace {
 
-/// The largest ResNet with its optimizer's state has 1.1 GB.
-constexpr std::uint64_t max_file = std::uint64_t{8} << 30;
 constexpr std::size_t max_info = std::size_t{16} << 20;
 /// What is written must be read again: a quarter of a gigabyte is left for names and what the file says of
 /// itself.
-constexpr std::uint64_t max_written = max_file - (std::uint64_t{256} << 20);
+constexpr std::uint64_t max_written = max_model_bytes - (std::uint64_t{256} << 20);
 
 bool is_safetensors_name(const std::filesystem::path& path) { return has_extension(path, ".safetensors"); }
 
@@ -110,9 +104,9 @@ const at::Tensor* Checkpoint::find(std::string_view name) const {
   return nullptr;
 }
 
-Checkpoint read_checkpoint(const std::filesystem::path& path) {
+Checkpoint read_checkpoint(const std::filesystem::path& path, std::shared_ptr<const FileBytes> file) {
   const std::string where = quote_path(path);
-  const auto file = std::make_shared<const FileBytes>(read_file(path, max_file));
+  if (!file) file = std::make_shared<const FileBytes>(read_file(path, max_model_bytes));
   Checkpoint checkpoint;
   checkpoint.path = path;
   checkpoint.format = recognise(*file, path, where);
@@ -146,7 +140,7 @@ void check_writable(const std::filesystem::path& path, const NamedTensors& tenso
     if (!is_usable_name(name)) throw Error(ErrorCode::write, start + " has an unusable name");
     if (!names.insert(name).second) throw Error(ErrorCode::write, start + " is there twice");
     if (!tensor.defined()) throw Error(ErrorCode::write, start + " is not defined");
-    bytes += std::min<std::uint64_t>(tensor.nbytes(), max_file);
+    bytes += std::min<std::uint64_t>(tensor.nbytes(), max_model_bytes);
   }
   if (bytes > max_written) {
     throw Error(ErrorCode::write, "cannot write " + quote_path(path) + ": its tensors have more than " +
@@ -162,40 +156,6 @@ void write_checkpoint(const std::filesystem::path& path, const NamedTensors& ten
   } else {
     write_pth(path, tensors, info);
   }
-}
-
-std::string tensor_digest(const NamedTensors& tensors) {
-  std::vector<const NamedTensors::value_type*> sorted;
-  for (const auto& entry : tensors) {
-    if (!entry.first.ends_with("num_batches_tracked")) sorted.push_back(&entry);
-  }
-  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->first < b->first; });
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  const auto check = [](int done) {
-    if (done != 1) throw Error(ErrorCode::read, "OpenSSL cannot compute SHA-256 here");
-  };
-  check(context ? EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) : 0);
-  const auto update = [&](const void* data, std::size_t size) {
-    check(EVP_DigestUpdate(context.get(), data, size));
-  };
-  for (const auto* entry : sorted) {
-    const at::Tensor tensor = writable(entry->second);
-    std::string header = entry->first + '\0' + c10::toString(tensor.scalar_type()) + '\0';
-    for (const std::int64_t size : tensor.sizes()) header += std::to_string(size) + ',';
-    header += '\0';
-    update(header.data(), header.size());
-    update(tensor.const_data_ptr(), tensor.nbytes());
-  }
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  check(EVP_DigestFinal_ex(context.get(), digest.data(), &size));
-  constexpr char digits[] = "0123456789abcdef";
-  std::string text = "sha256:";
-  for (std::size_t i = 0; i < size; ++i) {
-    text += digits[digest[i] / 16];
-    text += digits[digest[i] % 16];
-  }
-  return text;
 }
 
 }  // namespace resnet

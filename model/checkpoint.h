@@ -3,12 +3,15 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 #include <nlohmann/json.hpp>
+
+#include "model/file_io.h"
 
 namespace resnet {
 
@@ -40,8 +43,10 @@ struct Checkpoint {
 /// of each format. Wrapped state dicts are unwrapped, and names get torchvision's (normalise_names).
 /// The whole file is read once with pread. Large tensors whose bytes stand in the file as they are needed
 /// keep its memory, the others are copied: peak memory is the file's size plus those.
+/// @param bytes the file's, which the checkpoint takes over; nullptr: they are read here
 /// @throws Error not_found, read, format: naming the file, what is wrong and what was expected
-Checkpoint read_checkpoint(const std::filesystem::path& path);
+Checkpoint read_checkpoint(const std::filesystem::path& path,
+                           std::shared_ptr<const FileBytes> bytes = nullptr);
 
 /// Writes what torch.load(weights_only=True) reads: a STORED zip with the state dict as an OrderedDict
 /// and, unless `info` is null, the record `extra/model.json`. Written to a temporary file, fsynced, renamed.
@@ -56,10 +61,6 @@ void write_safetensors(const std::filesystem::path& path, const NamedTensors& te
 /// write_safetensors for a path that ends with .safetensors, else write_pth.
 void write_checkpoint(const std::filesystem::path& path, const NamedTensors& tensors,
                       const nlohmann::json& info);
-
-/// "sha256:…" over every tensor in the order of its name: name, type, shape and little-endian bytes, so
-/// that the same weights have the same digest in either format. `num_batches_tracked` is left out.
-std::string tensor_digest(const NamedTensors& tensors);
 
 }  // namespace resnet
 

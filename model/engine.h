@@ -10,6 +10,7 @@
 
 #include "model/activation.h"
 #include "model/error.h"
+#include "model/file_io.h"
 #include "model/image.h"
 #include "model/precision.h"
 
@@ -31,6 +32,8 @@ struct EngineOptions {
   Precision precision = Precision::automatic;
   int threads = 0;
   std::string instance;  ///< engines of different instances are never the same one
+  /// The model's, where somebody has read them: taken over if they are of the version that is there now.
+  std::shared_ptr<const FileBytes> bytes = nullptr;
 };
 
 /// What each user of an engine has of its own.
@@ -125,7 +128,7 @@ struct EngineModule {
   std::shared_ptr<Engine> (*open)(const EngineOptions& options, EngineError& error) noexcept;
 };
 
-constexpr std::uint32_t engine_module_version = 4;
+constexpr std::uint32_t engine_module_version = 5;
 
 }  // namespace resnet
 

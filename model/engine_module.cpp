@@ -3,8 +3,6 @@
 #include <map>
 #include <mutex>
 
-#include <sys/stat.h>
-
 #include "model/batching_engine.h"
 #include "model/model_file.h"
 
@@ -14,11 +12,8 @@ namespace {
 
 /// What two elements must have in common to share an engine: the same bytes on disk, run in the same way.
 struct Key {
-  dev_t device = 0;
-  ino_t inode = 0;
-  off_t size = 0;
-  std::int64_t seconds = 0, nanoseconds = 0;  // of the last modification
-  std::string executor;                       // as asked for, or as resolved: "cpu bf16"
+  FileVersion file;
+  std::string executor;  // as asked for, or as resolved: "cpu bf16"
   int threads = 0;
   std::string instance;
 
@@ -30,29 +25,27 @@ std::string precision_name(Precision precision) { return std::to_string(static_c
 /// A file that cannot be looked at gets a key of zeros: opening it says what is wrong.
 Key make_key(const EngineOptions& options) {
   Key key;
-  struct stat status {};
-  if (stat(options.model.c_str(), &status) == 0) {
-    key.device = status.st_dev;
-    key.inode = status.st_ino;
-    key.size = status.st_size;
-    key.seconds = status.st_mtim.tv_sec;
-    key.nanoseconds = status.st_mtim.tv_nsec;
-  }
+  key.file = version_of(options.model);
   key.executor = options.device + "/" + precision_name(options.precision);
   key.threads = options.threads;
   key.instance = options.instance;
   return key;
 }
 
-std::shared_ptr<BatchingEngine> load(const EngineOptions& options) {
-  Model model = load_model(options.model, {}, OwnClasses::may_misfit);
+std::shared_ptr<BatchingEngine> load(const EngineOptions& options, const FileVersion& version) {
+  const bool read = options.bytes && options.bytes->version == version;
   ExecutorOptions executor_options;
   executor_options.device = options.device;
   executor_options.precision = options.precision;
   executor_options.threads = options.threads;
   executor_options.release_weights = true;
+  std::unique_ptr<Executor> executor;
+  const auto use = [&](const Model& model, const AwaitTensor& await) {
+    executor_options.await_weight = await;
+    executor = make_executor(model.network, with_model(executor_options, model.info));
+  };
+  Model model = load_model(options.model, {}, OwnClasses::may_misfit, read ? options.bytes : nullptr, use);
   const int num_classes = model.network->num_classes();
-  std::unique_ptr<Executor> executor = make_executor(model.network, with_model(executor_options, model.info));
   return std::make_shared<BatchingEngine>(std::move(executor), std::move(model.info), num_classes,
                                           std::filesystem::path(options.model).filename().string(),
                                           std::move(model.warnings));
@@ -66,7 +59,7 @@ class Registry {
     std::erase_if(engines_, [](const auto& entry) { return entry.second.expired(); });
     Key key = make_key(options);
     if (std::shared_ptr<BatchingEngine> engine = find(key)) return engine;
-    std::shared_ptr<BatchingEngine> engine = load(options);
+    std::shared_ptr<BatchingEngine> engine = load(options, key.file);
     const Key asked = key;
     key.executor = engine->description();
     if (std::shared_ptr<BatchingEngine> same = find(key)) engine = same;  // "auto" was another's "bf16"

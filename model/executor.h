@@ -1,6 +1,7 @@
 #ifndef RESNET_MODEL_EXECUTOR_H
 #define RESNET_MODEL_EXECUTOR_H
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -71,6 +72,8 @@ struct ExecutorOptions {
   /// Frees the network's weights one by one while they are lowered, so that there is one copy of them in
   /// memory. The network cannot be used afterwards.
   bool release_weights = false;
+  /// Called with the name of a weight ("layer1.0.conv1.weight") before it is released, which changes it.
+  std::function<void(const std::string& name)> await_weight{};
 };
 
 /// The options with what a model says of itself: its preprocessing, and its quantization, which `info` keeps.

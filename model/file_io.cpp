@@ -69,6 +69,11 @@ void read_range(int descriptor, const FileBytes& to, std::size_t begin, std::siz
   }
 }
 
+FileVersion to_version(const struct stat& status) {
+  return {status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size), status.st_mtim.tv_sec,
+          status.st_mtim.tv_nsec};
+}
+
 /// A name that nobody else uses, short enough wherever `path` itself fits.
 std::filesystem::path temporary_name(const std::filesystem::path& folder) {
   static constexpr std::string_view digits = "0123456789abcdefghijklmnopqrstuv";
@@ -84,7 +89,12 @@ bool has_extension(const std::filesystem::path& path, const char* extension) {
   return g_ascii_strcasecmp(path.extension().c_str(), extension) == 0;
 }
 
-FileBytes read_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
+FileVersion version_of(const std::filesystem::path& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 ? to_version(status) : FileVersion{};
+}
+
+FileBytes read_file(const std::filesystem::path& path, std::uint64_t max_bytes, int threads) {
   const std::string name = quote_path(path);
   // Non-blocking: opening a FIFO without a writer would otherwise wait for ever.
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
@@ -107,9 +117,10 @@ FileBytes read_file(const std::filesystem::path& path, std::uint64_t max_bytes) 
 
   FileBytes bytes;
   bytes.size = static_cast<std::size_t>(size);
+  bytes.version = to_version(status);
   bytes.data = std::make_unique_for_overwrite<std::uint8_t[]>(std::max<std::size_t>(bytes.size, 1));
   // Two threads: with a large file in the page cache, most of the time goes to the first touch of new memory.
-  const std::size_t half = bytes.size < std::size_t{16} << 20 ? 0 : bytes.size / 2;
+  const std::size_t half = threads < 2 || bytes.size < std::size_t{16} << 20 ? 0 : bytes.size / 2;
   std::future<void> first;
   if (half > 0) first = std::async(std::launch::async, [&] { read_range(file.get(), bytes, 0, half, name); });
   read_range(file.get(), bytes, half, bytes.size, name);

@@ -12,10 +12,22 @@
 
 namespace resnet {
 
+/// Which file, and which version of it: another has one of these otherwise.
+struct FileVersion {
+  std::uint64_t device = 0, inode = 0, size = 0;
+  std::int64_t seconds = 0, nanoseconds = 0;  ///< of the last modification
+
+  auto operator<=>(const FileVersion&) const = default;
+};
+
+/// Zeros for what cannot be looked at.
+FileVersion version_of(const std::filesystem::path& path);
+
 /// The bytes of a file, read once.
 struct FileBytes {
   std::unique_ptr<std::uint8_t[]> data;
   std::size_t size = 0;
+  FileVersion version{};
 
   std::span<const std::uint8_t> span() const { return {data.get(), size}; }
   std::string_view text() const { return {reinterpret_cast<const char*>(data.get()), size}; }
@@ -27,8 +39,12 @@ bool has_extension(const std::filesystem::path& path, const char* extension);
 /// Reads a regular file (or a link to one) with pread; it is never mapped, so that a file which shrinks
 /// meanwhile is an error and no crash.
 /// @param max_bytes what a file of its kind may have at most; checked before memory is allocated
+/// @param threads at most, for a large file
 /// @throws Error not_found, read; format for a file that is too large
-FileBytes read_file(const std::filesystem::path& path, std::uint64_t max_bytes);
+FileBytes read_file(const std::filesystem::path& path, std::uint64_t max_bytes, int threads = 2);
+
+/// Of a model file: the largest ResNet with its optimizer's state has 1.1 GB.
+constexpr std::uint64_t max_model_bytes = std::uint64_t{8} << 30;
 
 /// The file that write_file_atomically is writing.
 class FileWriter {

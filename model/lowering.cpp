@@ -13,6 +13,9 @@
 namespace resnet {
 namespace {
 
+using Await = std::function<void(const std::string& name)>;
+using Take = std::function<void(const Step&)>;
+
 RESNET_VECTORISE void multiply(float* values, std::size_t count, double factor) {
   for (std::size_t i = 0; i < count; ++i) values[i] = static_cast<float>(values[i] * factor);
 }
@@ -55,18 +58,21 @@ Step fold(const std::string& name, const torch::nn::Conv2dImpl& conv, const torc
 /// Hands out the steps of a network one by one.
 class Lowering {
  public:
-  Lowering(bool release, const std::function<void(const Step&)>& take) : release_(release), take_(take) {}
+  Lowering(bool release, const Await& await, const Take& take)
+      : release_(release), await_(await), take_(take) {}
 
   // Its module holds it under its name too.
   static void release(at::Tensor& weight) { weight.set_data(at::empty({0})); }
 
   void convolution(const std::string& name, torch::nn::Conv2dImpl& conv, const torch::nn::BatchNorm2dImpl& bn,
                    Step::Register input, Step::Register output, bool relu) {
+    if (release_ && await_) await_(name + ".weight");
     take(fold(name, conv, bn, release_, input, output, relu), conv);
   }
 
   void convolution_add(const std::string& name, torch::nn::Conv2dImpl& conv,
                        const torch::nn::BatchNorm2dImpl& bn) {
+    if (release_ && await_) await_(name + ".weight");
     Step step = fold(name, conv, bn, release_, Step::inner, Step::block, true);
     step.kind = Step::Kind::convolution_add;
     take(step, conv);
@@ -101,15 +107,16 @@ class Lowering {
   }
 
   const bool release_;
-  const std::function<void(const Step&)>& take_;
+  const Await& await_;
+  const Take& take_;
 };
 
 }  // namespace
 
-void lower(const ResNet& lowered, bool release, const std::function<void(const Step&)>& take) {
+void lower(const ResNet& lowered, bool release, const Await& await, const Take& take) {
   const at::NoGradGuard no_grad;
   ResNet network = lowered;  // the same module: only a holder that may change it
-  Lowering lowering(release, take);
+  Lowering lowering(release, await, take);
   lowering.convolution("conv1", *network->conv1, *network->bn1, Step::block, Step::block, true);
   Step pool;
   pool.kind = Step::Kind::max_pool;
@@ -132,7 +139,7 @@ void lower(const ResNet& lowered, bool release, const std::function<void(const S
 
 std::vector<Step> lower(const ResNet& network) {
   std::vector<Step> steps;
-  lower(network, false, [&](const Step& step) { steps.push_back(step); });
+  lower(network, false, {}, [&](const Step& step) { steps.push_back(step); });
   return steps;
 }
 

@@ -39,8 +39,10 @@ struct Step {
 /// Lowers a network in eval mode step by step, in the order in which they run: take() may keep a step, or
 /// what it makes of it. Weights are fp32, contiguous, on the CPU and share no memory with the module's, but
 /// for the head's.
-/// @param release frees the module's weights as soon as they are lowered; it cannot be used afterwards
-void lower(const ResNet& lowered, bool release, const std::function<void(const Step&)>& take);
+/// @param release changes and frees the module's weights when they are lowered; it cannot be used afterwards
+/// @param await called with the name of a weight before that, if anything
+void lower(const ResNet& lowered, bool release, const std::function<void(const std::string& name)>& await,
+           const std::function<void(const Step&)>& take);
 
 /// All of the steps.
 std::vector<Step> lower(const ResNet& network);

@@ -4,7 +4,6 @@
 #include <bit>
 #include <charconv>
 #include <cmath>
-#include <future>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -15,6 +14,7 @@
 #include "model/quantized_state.h"
 #include "model/quote.h"
 #include "model/resnet_variants.h"
+#include "model/tensor_digest.h"
 #include "model/tensor_names.h"
 #include "model/timm_config.h"
 #include "model/vectorise.h"
@@ -345,16 +345,17 @@ InferredArchitecture infer_architecture(const Checkpoint& checkpoint) {
 }
 
 Model load_model(const std::filesystem::path& path, const std::filesystem::path& labels_file,
-                 OwnClasses own_classes) {
-  const Checkpoint checkpoint = read_checkpoint(path);
+                 OwnClasses own_classes, std::shared_ptr<const FileBytes> bytes, const UseModel& use) {
+  Checkpoint checkpoint = read_checkpoint(path, std::move(bytes));
   Model model;
   model.info = model_info_from_json(checkpoint.info, ModelInfo{}, quote_path(path));
   const std::string stated = model.info.digest;
   // Takes as long as the rest, and so goes beside it.
-  std::future<std::string> digest =
-      std::async(std::launch::async, [&] { return tensor_digest(checkpoint.tensors); });
+  RunningDigest digest(checkpoint.tensors);
   try {
     make_network(model, checkpoint, labels_file, own_classes);
+    checkpoint = {};  // the network has the tensors now
+    if (use) use(model, [&](const std::string& name) { digest.wait_for(name); });
   } catch (const Error&) {
     check_digest(path, digest.get(), stated);  // damage says more than what follows from it
     throw;

@@ -2,6 +2,8 @@
 #define RESNET_MODEL_MODEL_FILE_H
 
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,10 @@ struct Model {
   ModelInfo info;                     ///< classes may be empty: the file does not say
   std::vector<std::string> warnings;  ///< one sentence each: extra tensors ignored, labels that differ, …
 };
+
+/// Returns when the network's tensor of that name ("layer1.0.conv1.weight") may be changed.
+using AwaitTensor = std::function<void(const std::string& name)>;
+using UseModel = std::function<void(const Model& model, const AwaitTensor& await)>;
 
 /// Infers the architecture and the class count (0: no head) of a checkpoint, and checks that each tensor
 /// which such a network needs is there in its shape, so that memory may then be allocated for one.
@@ -51,9 +57,12 @@ enum class OwnClasses : std::uint8_t {
 /// fitting class_indices.json beside it (one that does not fit, or differs from the file's own, is a
 /// warning), else those of a timm config.json beside it, which tells the preprocessing too of a file that
 /// says nothing of itself.
-/// @throws Error
+/// @param bytes the file's, which the model takes over; nullptr: they are read here
+/// @param use called with the model, which has no digest yet, while that is computed
+/// @throws Error, and what `use` throws unless the file's digest is not the one that it states
 Model load_model(const std::filesystem::path& path, const std::filesystem::path& labels_file = {},
-                 OwnClasses own_classes = OwnClasses::must_fit);
+                 OwnClasses own_classes = OwnClasses::must_fit,
+                 std::shared_ptr<const FileBytes> bytes = nullptr, const UseModel& use = {});
 
 /// Writes network and info to `path` (.safetensors by its ending, else .pth); info.architecture and
 /// info.digest are taken from the network. With info.quantization its weights are written quantized (see

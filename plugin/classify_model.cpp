@@ -1,8 +1,10 @@
 #include "plugin/classify_model.h"
 
 #include <algorithm>
+#include <future>
 #include <utility>
 
+#include "model/file_io.h"
 #include "plugin/engine_module.h"
 #include "plugin/errors.h"
 #include "plugin/guarded.h"
@@ -15,6 +17,20 @@ namespace {
 
 constexpr GstClockTime shortest_timeout = 100 * GST_USECOND;
 
+using Bytes = std::shared_ptr<const FileBytes>;
+
+// The model file, read by a thread of its own while LibTorch is loaded, which takes another as long. What is
+// wrong with the file, the engine says when it has to read it.
+std::future<Bytes> read_ahead(const std::string& model) {
+  return std::async(std::launch::async, [model]() -> Bytes {
+    try {
+      return std::make_shared<const FileBytes>(read_file(model, max_model_bytes, 1));
+    } catch (const std::exception&) {
+      return nullptr;
+    }
+  });
+}
+
 // @param failure the message that a failure is: an error or a warning
 // @return nullptr, with that message on the bus, when it cannot be opened
 std::shared_ptr<OpenModel> load(GstElement* element, const ClassifySettings& s, EngineListener& listener,
@@ -25,6 +41,8 @@ std::shared_ptr<OpenModel> load(GstElement* element, const ClassifySettings& s, 
                  "property model is not set");
     return nullptr;
   }
+  std::future<Bytes> bytes;
+  if (!engine_module_is_loaded()) bytes = read_ahead(s.model);
   std::string why;
   const EngineModule* module = load_engine_module(why);
   if (!module) {
@@ -41,7 +59,8 @@ std::shared_ptr<OpenModel> load(GstElement* element, const ClassifySettings& s, 
                                 .device = s.device,
                                 .precision = s.precision,
                                 .threads = static_cast<int>(s.threads),
-                                .instance = s.model_instance_id},
+                                .instance = s.model_instance_id,
+                                .bytes = bytes.valid() ? bytes.get() : nullptr},
                                error);
   if (model->engine) {
     const StreamOptions options{.labels_file = s.labels_file,

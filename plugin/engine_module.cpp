@@ -1,5 +1,6 @@
 #include "plugin/engine_module.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
@@ -12,6 +13,8 @@ namespace resnet {
 namespace {
 
 constexpr const char* file_name = "libresnet-engine.so";
+
+std::atomic<const EngineModule*> loaded = nullptr;
 
 // A function's address tells which file this code was loaded from.
 std::filesystem::path own_folder() {
@@ -32,9 +35,10 @@ std::filesystem::path find_module() {
 
 }  // namespace
 
+bool engine_module_is_loaded() { return loaded != nullptr; }
+
 const EngineModule* load_engine_module(std::string& why) {
   static std::mutex mutex;
-  static const EngineModule* loaded = nullptr;  // guarded by `mutex`
   const std::lock_guard lock(mutex);
   if (loaded) return loaded;
   const std::string path = find_module().string();

@@ -11,6 +11,9 @@ namespace resnet {
 /// @return nullptr with a detail in `why` when it cannot be loaded. Thread-safe.
 const EngineModule* load_engine_module(std::string& why);
 
+/// Whether that has been done. Thread-safe.
+bool engine_module_is_loaded();
+
 }  // namespace resnet
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "model/error.h"
 #include "model/model_file.h"
+#include "model/tensor_digest.h"
 #include "training/commands.h"
 #include "training/console.h"
 #include "training/format.h"

@@ -82,7 +82,7 @@ CpuExecutor::CpuExecutor(const ResNet& network, Precision precision, const Execu
     : precision_(precision), kernels_(*kernels_for(precision)), workers_(cpu_threads(options.threads)) {
   const c10::InferenceMode inference;
   std::size_t index = 0;
-  lower(network, options.release_weights, [&](const Step& step) {
+  lower(network, options.release_weights, options.await_weight, [&](const Step& step) {
     Quantizer output;
     if (precision_ == Precision::int8) {
       output = {options.quantization->output_scale.at(index), step.relu ? 0.0F : 128.0F};

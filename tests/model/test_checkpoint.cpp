@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include "model/tensor_digest.h"
 #include "tests/model/checkpoint_fixtures.h"
 
 namespace resnet::testing {

@@ -9,6 +9,7 @@
 #include "model/executor.h"
 #include "model/labels.h"
 #include "model/model_file.h"
+#include "model/tensor_digest.h"
 #include "model/zip_reader.h"
 #include "tests/model/checkpoint_fixtures.h"
 #include "tests/model/small_network.h"
@@ -414,6 +415,42 @@ TEST_F(ModelFile, WeightsThatDoNotHaveTheStatedDigestAreRefused) {
       << message;
   EXPECT_TRUE(message.ends_with(", the description states '" + tensor_digest(network_->state_dict()) + "'"))
       << message;
+}
+
+TEST_F(ModelFile, ADamagedFileIsSaidToBeThatWhateverComesOfIt) {
+  save_model(folder_ / "m.safetensors", network_, {});
+  std::string bytes = read_text(folder_ / "m.safetensors");
+  bytes[bytes.size() - 4] ^= 1;
+  const auto path = file("m.safetensors", bytes);
+  const auto fail = [](const Model&, const AwaitTensor&) { throw Error(ErrorCode::device, "out of memory"); };
+  EXPECT_TRUE(message_of([&] { load_model(path, {}, OwnClasses::must_fit, nullptr, fail); },
+                         ErrorCode::format, folder_)
+                  .starts_with("'m.safetensors' is damaged"));
+}
+
+TEST_F(ModelFile, AWeightMayBeChangedOnceItIsInTheDigest) {
+  const auto path = write(state());
+  const auto change = [](const Model& model, const AwaitTensor& await) {
+    await("no such tensor");
+    ResNet network = model.network;
+    for (auto& entry : network->state_dict()) {
+      await(entry.first);
+      entry.second.zero_();
+    }
+  };
+  EXPECT_EQ(load_model(path, {}, OwnClasses::must_fit, nullptr, change).info.digest, tensor_digest(state()));
+}
+
+TEST_F(ModelFile, BytesThatWereReadBeforeServeInsteadOfTheFile) {
+  const auto path = write(state());
+  const auto bytes = std::make_shared<const FileBytes>(read_file(path, max_model_bytes, 1));
+  EXPECT_EQ(bytes->version, version_of(path));
+  NamedTensors others = state();
+  tensor(others, "fc.bias")[0] += 1;
+  write(others);
+  EXPECT_NE(bytes->version, version_of(path));
+  EXPECT_EQ(load_model(path, {}, OwnClasses::must_fit, bytes).info.digest, tensor_digest(state()));
+  EXPECT_EQ(load_model(path).info.digest, tensor_digest(others));
 }
 
 TEST_F(ModelFile, ClassesComeFromTheLabelsFileThenTheModelThenBesideIt) {
