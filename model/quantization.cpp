@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
@@ -26,6 +27,23 @@ RESNET_VECTORISE float largest_magnitude(const float* values, std::size_t count)
   for (std::size_t i = 0; i < count; ++i)
     most = std::max(most, std::bit_cast<std::uint32_t>(values[i]) & 0x7FFFFFFFU);
   return std::bit_cast<float>(most);
+}
+
+RESNET_VECTORISE int largest_magnitude(const std::int8_t* values, std::size_t count) {
+  int most = 0;
+  for (std::size_t i = 0; i < count; ++i) most = std::max(most, std::abs(int{values[i]}));
+  return most;
+}
+
+RESNET_VECTORISE void multiply(const std::int8_t* values, std::size_t count, float factor,
+                               float* __restrict out) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<float>(values[i]) * factor;
+}
+
+/// What one is, of weights up to this magnitude; 0: too small.
+float step_of(float largest) {
+  const float step = largest / kMaxWeight;
+  return step >= kSmallestScale ? step : 0;
 }
 
 RESNET_VECTORISE void quantize(const float* values, std::size_t count, double scale,
@@ -56,8 +74,8 @@ QuantizedWeights quantize_weights(const at::Tensor& weight) {
   auto* to = result.values.mutable_data_ptr<std::int8_t>();
   auto* scale = result.scale.mutable_data_ptr<float>();
   for (std::int64_t c = 0; c < channels; ++c, from += length, to += length) {
-    const float step = largest_magnitude(from, length) / kMaxWeight;
-    scale[c] = step >= kSmallestScale ? step : 1;
+    const float step = step_of(largest_magnitude(from, length));
+    scale[c] = step > 0 ? step : 1;
     quantize(from, length, double{scale[c]}, to);
   }
   return result;
@@ -65,14 +83,26 @@ QuantizedWeights quantize_weights(const at::Tensor& weight) {
 
 at::Tensor to_real(const QuantizedWeights& weights) {
   at::Tensor real = at::empty(weights.values.sizes(), at::kFloat);
-  const std::int64_t channels = real.size(0), length = real.numel() / channels;
+  const std::int64_t channels = real.size(0);
+  const auto length = static_cast<std::size_t>(real.numel() / channels);
   const auto* from = weights.values.const_data_ptr<std::int8_t>();
   const auto* scale = weights.scale.const_data_ptr<float>();
   auto* to = real.mutable_data_ptr<float>();
-  for (std::int64_t c = 0; c < channels; ++c) {
-    for (std::int64_t i = 0; i < length; ++i) *to++ = static_cast<float>(*from++) * scale[c];
-  }
+  for (std::int64_t c = 0; c < channels; ++c, from += length, to += length)
+    multiply(from, length, scale[c], to);
   return real;
+}
+
+bool stay_the_same(const QuantizedWeights& weights) {
+  const std::int64_t channels = weights.values.size(0);
+  const auto length = static_cast<std::size_t>(weights.values.numel() / channels);
+  const auto* values = weights.values.const_data_ptr<std::int8_t>();
+  const auto* scale = weights.scale.const_data_ptr<float>();
+  for (std::int64_t c = 0; c < channels; ++c, values += length) {
+    const int most = largest_magnitude(values, length);
+    if (most != 0 && (most != 127 || step_of(kMaxWeight * scale[c]) == 0)) return false;
+  }
+  return true;
 }
 
 at::Tensor fold_pixels(const at::Tensor& weight, const Preprocessing& preprocessing) {

@@ -58,6 +58,9 @@ QuantizedWeights quantize_weights(const at::Tensor& weight);
 /// scale·values, fp32.
 at::Tensor to_real(const QuantizedWeights& weights);
 
+/// Whether quantize_weights(to_real(weights)) has the same values.
+bool stay_the_same(const QuantizedWeights& weights);
+
 /// The stem's weight for pixels 0…255 in place of normalised input: w/(255·std) by input channel. An executor
 /// quantizes that, and takes what the integers make of the mean, Σ scale·values·255·mean over the taps that
 /// lie inside the picture, from the bias.

@@ -1,5 +1,6 @@
 #include "model/quantized_state.h"
 
+#include <future>
 #include <map>
 #include <set>
 
@@ -65,14 +66,11 @@ class Reader {
     if (!(lowest.item<float>() >= kSmallestScale && highest.item<float>() <= kLargestScale)) {
       fail(convolution + kScale, "holds a scale that is not from 1e-30 to 1e9");
     }
-    at::Tensor weight = to_real({values, scale});
-    const QuantizedWeights again = quantize_weights(weight);
-    const auto* stored = values.const_data_ptr<std::int8_t>();
-    if (!std::equal(stored, stored + values.numel(), again.values.const_data_ptr<std::int8_t>())) {
+    if (!stay_the_same({values, scale})) {
       fail(convolution + ".weight",
            "has an output channel whose largest value is not 127 or -127, which scales are chosen for");
     }
-    return weight;
+    return to_real({values, scale});
   }
 
   at::Tensor bias(const std::string& convolution) const {
@@ -107,6 +105,18 @@ void add_identity(NamedTensors& state, const std::string& name, const at::Tensor
   state.emplace_back(name + ".bias", bias);
   state.emplace_back(name + ".running_mean", at::zeros(bias.sizes()));
   state.emplace_back(name + ".running_var", at::full(bias.sizes(), 1 - eps));
+}
+
+/// By two threads, as most of the time goes to the first touch of new memory.
+std::vector<at::Tensor> dequantized_weights(const Reader& reader, const std::vector<std::string>& names) {
+  std::vector<at::Tensor> weights(names.size());
+  const auto fill = [&](std::size_t first) {
+    for (std::size_t i = first; i < names.size(); i += 2) weights[i] = reader.weight(names[i]);
+  };
+  std::future<void> others = std::async(std::launch::async, fill, 1);
+  fill(0);
+  others.get();
+  return weights;
 }
 
 /// The shapes of the convolutions' weights, by the convolution's name.
@@ -164,10 +174,14 @@ Checkpoint dequantized(const Checkpoint& quantized, const InferredArchitecture& 
   Checkpoint result;
   result.path = quantized.path;
   result.format = quantized.format;
+  std::vector<std::string> names;
   for (const auto& [name, shape] : shapes) {
-    if (name != kStem) result.tensors.emplace_back(name + ".weight", reader.weight(name));
+    if (name != kStem) names.push_back(name);
     add_identity(result.tensors, batch_norm_name(name), reader.bias(name));
   }
+  std::vector<at::Tensor> weights = dequantized_weights(reader, names);
+  for (std::size_t i = 0; i < names.size(); ++i)
+    result.tensors.emplace_back(names[i] + ".weight", std::move(weights[i]));
   for (const auto& entry : quantized.tensors) {
     if (!used.contains(entry.first)) result.tensors.push_back(entry);
   }

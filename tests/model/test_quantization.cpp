@@ -47,6 +47,17 @@ TEST(Quantization, QuantizedWeightsAreQuantizedToThemselves) {
   EXPECT_TRUE(twice.scale.equal(once.scale));
 }
 
+TEST(Quantization, WeightsStayTheSameWhereALargestOneIs127) {
+  const at::Tensor values = at::tensor({3, -127, 0, 0}, at::kChar).view({2, 2, 1, 1});
+  const at::Tensor scale = at::tensor({0.5F, 1.0F});
+  EXPECT_TRUE(stay_the_same({values, scale}));
+  for (const int largest : {126, -128}) {
+    at::Tensor others = values.clone();
+    others[0][1][0][0] = largest;
+    EXPECT_FALSE(stay_the_same({others, scale})) << largest;
+  }
+}
+
 TEST(Quantization, StepsHaveTheNamesOfTheirModules) {
   for (const Architecture& architecture : architectures) {
     const ResNet network(architecture, classes);
