@@ -4,16 +4,7 @@
 #include <array>
 #include <cstring>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#define RESNET_AVX2 __attribute__((target("avx2")))
-#define RESNET_VBMI __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512vnni,avx512vbmi")))
-#if !defined(__clang__)
-// g++ 12 takes the undefined operands of its own intrinsics for uninitialised variables (GCC bug 105593).
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#endif
+#include "model/interleaved_store.h"
 
 namespace resnet {
 
@@ -36,29 +27,9 @@ Thirds split(std::int32_t weight) {
 }
 
 // A quartet of 16 sums: the places of four bytes of the window for each sum, and their weights' thirds.
-constexpr std::size_t register_bytes = 64;
 constexpr std::size_t block_bytes = 4 * register_bytes;
 
-// The bits of the first so many bytes of a register.
-std::uint64_t mask_of(std::size_t bytes) {
-  return bytes >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << bytes) - 1;
-}
-
 }  // namespace
-
-VectorUnit best_vector_unit() {
-#if defined(__x86_64__)
-  static const VectorUnit best = [] {
-    if (!__builtin_cpu_supports("avx2")) return VectorUnit::none;
-    const bool vbmi = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                      __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
-    return vbmi ? VectorUnit::avx512_vbmi : VectorUnit::avx2;
-  }();
-  return best;
-#else
-  return VectorUnit::none;
-#endif
-}
 
 RowNarrower::RowNarrower(const Coefficients& columns, const ChannelLayout& layout, VectorUnit unit)
     : columns_(&columns), layout_(layout), unit_(unit) {
@@ -305,30 +276,6 @@ class Window {
           low_ = _mm512_set1_epi32(coefficient_half);
 };
 
-// Byte b of the 48 is channel b % 3 of pixel b / 3, of three registers of 16 channels in one.
-constexpr std::array<std::uint8_t, register_bytes> interleaving = [] {
-  std::array<std::uint8_t, register_bytes> places{};
-  for (std::size_t b = 0; b < 48; ++b) places[b] = static_cast<std::uint8_t>(b % 3 * 16 + b / 3);
-  return places;
-}();
-
-// As much as there is room for; a store without a mask is quicker.
-RESNET_VBMI inline void store(std::uint8_t* to, std::uint64_t room, __m512i bytes) {
-  if (room == ~std::uint64_t{0}) {
-    _mm512_storeu_si512(to, bytes);
-  } else {
-    _mm512_mask_storeu_epi8(to, room, bytes);
-  }
-}
-RESNET_VBMI inline void store(std::uint8_t* to, std::uint64_t room, __m128i bytes) {
-  const auto mask = static_cast<__mmask16>(room);
-  if (mask == 0xFFFF) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
-  } else {
-    _mm_mask_storeu_epi8(to, mask, bytes);
-  }
-}
-
 template <bool two_registers, typename Group>
 RESNET_VBMI void run_packed(const std::vector<Group>& groups, std::size_t quartets, const std::uint8_t* block,
                             const std::uint8_t* row, std::uint8_t* to, std::size_t bytes) {
@@ -336,14 +283,13 @@ RESNET_VBMI void run_packed(const std::vector<Group>& groups, std::size_t quarte
     Window<two_registers> window(row + group.offset, group.first_mask, group.second_mask);
     for (std::size_t quartet = 0; quartet < quartets; ++quartet, block += block_bytes) window.add(block);
     const std::size_t at = 3 * group.begin;
-    store(to + at, mask_of(bytes - at), window.pixels());
+    store(to + at, bytes - at, window.pixels());
   }
 }
 
 template <bool two_registers, typename Group>
 RESNET_VBMI void run_planes(const std::vector<Group>& groups, std::size_t quartets, const std::uint8_t* block,
                             const std::uint8_t* row, std::size_t plane, std::uint8_t* to, std::size_t bytes) {
-  const __m512i order = _mm512_loadu_si512(interleaving.data());
   for (const Group& group : groups) {
     const std::uint8_t* from = row + group.offset;
     Window<two_registers> red(from, group.first_mask, group.second_mask);
@@ -354,10 +300,8 @@ RESNET_VBMI void run_planes(const std::vector<Group>& groups, std::size_t quarte
       green.add(block);
       blue.add(block);
     }
-    const __m512i planes = _mm512_inserti32x4(
-        _mm512_inserti32x4(_mm512_castsi128_si512(red.pixels()), green.pixels(), 1), blue.pixels(), 2);
     const std::size_t at = 3 * group.begin;
-    store(to + at, mask_of(bytes - at), _mm512_permutexvar_epi8(order, planes));
+    store_pixels(to + at, bytes - at, red.pixels(), green.pixels(), blue.pixels());
   }
 }
 

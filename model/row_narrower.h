@@ -6,18 +6,9 @@
 #include <vector>
 
 #include "model/resample.h"
+#include "model/vector_unit.h"
 
 namespace resnet {
-
-/// The vector instructions of a processor; the results are the same bits with each.
-enum class VectorUnit : std::uint8_t {
-  none,
-  avx2,
-  avx512_vbmi  ///< with BW, VL and VNNI
-};
-
-/// The best one here.
-VectorUnit best_vector_unit();
 
 /// Where the channels of 8-bit pixels lie.
 struct ChannelLayout {
