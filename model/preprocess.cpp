@@ -1,12 +1,14 @@
 #include "model/preprocess.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "model/error.h"
 #include "model/resample.h"
 #include "model/row_narrower.h"
 #include "model/vectorise.h"
 #include "model/yuv.h"
+#include "model/yuv_reducer.h"
 
 namespace resnet {
 
@@ -49,8 +51,10 @@ struct Preprocessor::Tables {
   int width = 0, height = 0;
   double pixel_aspect = 1;
   ChannelLayout channels;  // of what the first pass reads
+  bool reducible = false;  // of YuvReducer's kind
   ResamplePlan plan;
-  RowNarrower narrower;  // of the plan's columns
+  std::optional<YuvReducer> reducer;  // does all of it, where it can; what follows does the rest
+  RowNarrower narrower;               // of the plan's columns
   RowConverter converter;
   std::vector<std::uint8_t> source_rows;  // converted to RGB: one, or all that a vertical-first pass needs
   std::vector<std::uint8_t> between;      // narrowed source rows
@@ -59,6 +63,7 @@ struct Preprocessor::Tables {
       row;  // an output row before and after the horizontal pass of vertical-first
 
   void build(const Image& image, const PixelSource& source);
+  void make_passes();
   Plane needed_pixels(const PixelSource& source) const;
   void sum_rows(const Plane& rows, std::size_t row_bytes, std::size_t y, std::uint8_t* to);
   void prepare(const PixelSource& source);
@@ -77,14 +82,29 @@ ChannelLayout channel_layout(const PixelSource& source) {
 
 void Preprocessor::Tables::build(const Image& image, const PixelSource& source) {
   const ChannelLayout now = channel_layout(source);
-  if (image.width == width && image.height == height && image.pixel_aspect == pixel_aspect && now == channels)
+  const bool reducible_now = YuvReducer::serves(source, preprocessing);
+  if (image.width == width && image.height == height && image.pixel_aspect == pixel_aspect &&
+      now == channels && reducible_now == reducible)
     return;
   width = height = 0;  // should memory run out below
   channels = now;
+  reducible = reducible_now;
   plan = make_resample_plan(image.width, image.height, image.pixel_aspect, preprocessing);
-  narrower = RowNarrower(plan.columns, channels);
   const auto crop = static_cast<std::size_t>(preprocessing.crop_size);
   row.resize(crop * 3);
+  reducer.reset();
+  if (reducible && YuvReducer::serves(plan)) {
+    reducer.emplace(plan);
+  } else {
+    make_passes();
+  }
+  width = image.width;
+  height = image.height;
+  pixel_aspect = image.pixel_aspect;
+}
+
+void Preprocessor::Tables::make_passes() {
+  narrower = RowNarrower(plan.columns, channels);
   const std::size_t source_bytes =
       channels.row_bytes(static_cast<std::size_t>(plan.columns.end() - plan.columns.begin()));
   if (plan.job.vertical_first) {
@@ -94,12 +114,9 @@ void Preprocessor::Tables::build(const Image& image, const PixelSource& source) 
     shortened.resize(source_bytes);
   } else {
     if (channels.is_planar()) source_rows.resize(source_bytes);
-    between.resize(static_cast<std::size_t>(plan.job.between_height) * crop * 3);
-    sums.resize(crop * 3);
+    between.resize(static_cast<std::size_t>(plan.job.between_height) * row.size());
+    sums.resize(row.size());
   }
-  width = image.width;
-  height = image.height;
-  pixel_aspect = image.pixel_aspect;
 }
 
 // The columns that the crop needs, from its first row on: in the picture's own memory, or what is converted.
@@ -127,6 +144,10 @@ void Preprocessor::Tables::sum_rows(const Plane& rows, std::size_t row_bytes, st
 
 // What must be there before the first output row is made.
 void Preprocessor::Tables::prepare(const PixelSource& source) {
+  if (reducer) {
+    reducer->start(source);
+    return;
+  }
   if (plan.job.vertical_first && !channels.is_planar()) return;
   const Plane pixels = needed_pixels(source);
   const int top = plan.rows.begin();
@@ -141,8 +162,12 @@ void Preprocessor::Tables::prepare(const PixelSource& source) {
   }
 }
 
-// The pixels of output row y.
+// The pixels of output row y, the next one.
 void Preprocessor::Tables::make_row(const PixelSource& source, std::size_t y, std::uint8_t* to) {
+  if (reducer) {
+    reducer->next_row(source, to);
+    return;
+  }
   if (!plan.job.vertical_first) {
     sum_rows({between.data(), static_cast<std::ptrdiff_t>(row.size())}, row.size(), y, to);
     return;

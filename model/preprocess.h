@@ -16,7 +16,8 @@ struct ResamplePlan;  // model/resample.h
 enum class TensorType : std::uint8_t { u8, fp32, fp16, bf16 };
 enum class TensorLayout : std::uint8_t { chw, hwc };
 
-/// Pixels to network input: Resize, CenterCrop and normalisation, computing only what the crop keeps.
+/// Pixels to network input: Resize, CenterCrop and normalisation, computing only what the crop keeps. RGB
+/// gives Pillow's pixels; so does the RGB of other formats, but for one 8-bit step where YuvReducer serves.
 /// An object serves one geometry (format, width, height, colorimetry) at a time and rebuilds its
 /// tables when a picture of another geometry comes; not thread-safe.
 class Preprocessor {

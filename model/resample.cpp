@@ -72,6 +72,7 @@ Coefficients make_coefficients(int in_size, double in_begin, double in_end, int 
   const double support = (bicubic ? 2.0 : 1.0) * filter_scale;
   const double inverse = 1.0 / filter_scale;
   Coefficients c;
+  c.scale = scale;
   c.taps = static_cast<int>(std::ceil(support)) * 2 + 1;
   const auto outputs = static_cast<std::size_t>(out_end - out_begin), taps = static_cast<std::size_t>(c.taps);
   c.first.resize(outputs);

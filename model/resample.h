@@ -13,6 +13,7 @@ namespace resnet {
 /// Coefficients of one direction of Pillow's resize (Resample.c): output i is
 /// (2^21 + Σ_k weights[i·taps + k] · in[first[i] + k]) >> 22, clamped to 0…255.
 struct Coefficients {
+  double scale = 1;                   ///< inputs from an output to the next
   int taps = 0;                       ///< weights per output, the widest
   std::vector<std::int32_t> first;    ///< first input of each output
   std::vector<std::int32_t> count;    ///< inputs of each output, at most `taps`

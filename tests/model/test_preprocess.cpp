@@ -12,6 +12,7 @@
 #include <libdeflate.h>
 
 #include "model/error.h"
+#include "model/pixel_layout.h"
 #include "model/preprocess.h"
 #include "model/resample.h"
 #include "model/row_narrower.h"
@@ -152,15 +153,25 @@ TEST(Preprocess, EveryVectorUnitNarrowsRowsToTheSameBits) {
   }
 }
 
+int largest_difference(const Bytes& a, const Bytes& b) {
+  int most = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::abs(a[i] - b[i]));
+  return most;
+}
+
 TEST(Preprocess, EveryFormatEqualsItsRgbPicture) {
   const std::array<std::array<int, 2>, 7> sizes{
       {{1, 1}, {1, 40}, {50, 1}, {33, 57}, {320, 181}, {41, 400}, {64, 64}}};
   for (const PixelFormat format : all_formats()) {
+    // Which may go a faster way.
+    const bool yuv = layout_of(format).kind == PixelKind::yuv;
     for (const auto& [width, height] : sizes) {
       for (const RowLayout layout : {RowLayout{0, false}, RowLayout{5, false}, RowLayout{3, true}}) {
         const Frame frame = make_frame(format, width, height, 5, layout);
         const Preprocessing preprocessing = make_preprocessing(40, 32);
-        EXPECT_EQ(run_u8(frame.image, preprocessing), run_u8(view(to_rgb(frame.image)), preprocessing))
+        EXPECT_LE(largest_difference(run_u8(frame.image, preprocessing),
+                                     run_u8(view(to_rgb(frame.image)), preprocessing)),
+                  yuv ? 1 : 0)
             << name(format) << " " << width << "×" << height << " padding " << layout.padding;
       }
     }
@@ -228,12 +239,6 @@ TEST(Preprocess, BadArgumentsAreErrors) {
   EXPECT_THROW(
       resize(make_frame(PixelFormat::NV12, 4, 4, 1).image, 4, 4, Interpolation::bilinear, {0, 0, 4, 4}),
       Error);
-}
-
-int largest_difference(const Bytes& a, const Bytes& b) {
-  int most = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::abs(a[i] - b[i]));
-  return most;
 }
 
 /// The pixel of the upright picture at (x, y), by GStreamer's words for the orientations.
