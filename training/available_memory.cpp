@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include <malloc.h>
+
 namespace resnet {
 namespace {
 
@@ -69,6 +71,13 @@ std::optional<std::uint64_t> available_memory(const fs::path& root) {
       left = std::min(left, left_in(root / "sys/fs/cgroup/memory", path, first));
   }
   return left;
+}
+
+void keep_freed_memory() {
+#if defined(__GLIBC__)
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, -1);
+#endif
 }
 
 }  // namespace resnet

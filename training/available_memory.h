@@ -14,6 +14,10 @@ namespace resnet {
 /// @return nothing where the kernel does not say
 std::optional<std::uint64_t> available_memory(const std::filesystem::path& root = "/");
 
+/// From now on freed memory stays this process's own. Training allocates and frees the same large tensors in
+/// every step: from the system their pages would be faulted in anew.
+void keep_freed_memory();
+
 }  // namespace resnet
 
 #endif

@@ -4,23 +4,14 @@
 #include <string>
 
 #include <CLI/CLI.hpp>
-#include <malloc.h>
 
+#include "training/available_memory.h"
 #include "training/commands.h"
 #include "training/interrupt.h"
 
 namespace {
 
 constexpr int kUsageExitCode = 2;
-
-/// Training allocates and frees the same large tensors in every step: keep their pages instead of returning
-/// them to the system and faulting them in again.
-void keep_freed_memory() {
-#if defined(__GLIBC__)
-  mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, -1);
-#endif
-}
 
 int fail(const std::string& what) {
   // LibTorch's messages carry a stack trace behind the first line.
@@ -59,7 +50,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  keep_freed_memory();
+  resnet::keep_freed_memory();
   try {
     return run(argc, argv);
   } catch (const std::bad_alloc&) {

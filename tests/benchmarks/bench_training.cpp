@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "tests/benchmarks/turns.h"
+#include "training/available_memory.h"
 #include "training/class_balance.h"
 #include "training/image_folder.h"
 #include "training/learner.h"
@@ -73,6 +74,7 @@ class Training {
 };
 
 Turn prepare(const Options& options, nlohmann::json& description) {
+  keep_freed_memory();  // as the command does
   const auto training = std::make_shared<Training>(options);
   description["description"] = "resnet train, " + options.arch + ", " + options.precision;
   return [training](double seconds) { return training->run(seconds); };
