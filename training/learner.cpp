@@ -382,8 +382,7 @@ void Learner::clip_gradients() {
 /// What one member does of a step.
 void Learner::step(std::size_t member, double lr) {
   const torch::NoGradGuard no_grad;
-  optimizers_[member].set_lr(lr);
-  optimizers_[member].step();
+  optimizers_[member].step(lr);
   if (recipe_.ema <= 0) return;
   // The first means are of few steps, as in TensorFlow's ExponentialMovingAverage.
   const auto steps = static_cast<double>(steps_);
