@@ -7,13 +7,13 @@
 namespace resnet {
 namespace {
 
-torch::nn::Conv2d convolution(int in, int out, int kernel, int stride, int groups, InitialWeights weights) {
+Conv2d convolution(int in, int out, int kernel, int stride, int groups, InitialWeights weights) {
   const auto describe = [&](torch::nn::Conv2dOptions options) {
     return options.stride(stride).padding(kernel / 2).groups(groups).bias(false);
   };
-  if (weights == InitialWeights::random) return torch::nn::Conv2d(describe({in, out, kernel}));
+  if (weights == InitialWeights::random) return Conv2d(describe({in, out, kernel}));
   // LibTorch's constructor would fill them with random numbers.
-  torch::nn::Conv2d conv(torch::nn::Conv2dOptions(1, 1, 1).bias(false));
+  Conv2d conv(torch::nn::Conv2dOptions(1, 1, 1).bias(false));
   conv->options.in_channels(in).out_channels(out).kernel_size(kernel);
   conv->options.stride(stride).padding(torch::ExpandingArray<2>(kernel / 2)).groups(groups);
   conv->weight.set_data(at::empty({out, in / groups, kernel, kernel}));
@@ -55,6 +55,10 @@ void append_state(const torch::nn::Module& module, const std::string& prefix, Na
 }
 
 }  // namespace
+
+torch::Tensor BatchNorm2dImpl::plain_forward_relu_pool(const torch::Tensor& x) {
+  return at::max_pool2d(forward_relu(x), 3, 2, 1);
+}
 
 BasicBlockImpl::BasicBlockImpl(int in_channels, int channels, int stride, torch::nn::Sequential shortcut,
                                InitialWeights weights) {
@@ -125,9 +129,7 @@ torch::nn::Sequential ResNetImpl::make_layer(int& in_channels, int stage, Initia
 }
 
 torch::Tensor ResNetImpl::forward_features(const torch::Tensor& x) {
-  torch::Tensor out = bn1->forward_relu(conv1(x));
-  out = at::max_pool2d(out, 3, 2, 1);
-  out = layer1->forward(out);
+  torch::Tensor out = layer1->forward(bn1->forward_relu_pool(conv1(x)));
   out = layer2->forward(out);
   out = layer3->forward(out);
   out = layer4->forward(out);

@@ -19,6 +19,21 @@ namespace resnet {
 /// been written to yet, which costs nothing.
 enum class InitialWeights : std::uint8_t { random, unset };
 
+/// torch::nn::Conv2d, of which training can say how it is computed.
+class Conv2dImpl : public torch::nn::Conv2dImpl {
+ public:
+  using torch::nn::Conv2dImpl::Conv2dImpl;
+
+  /// [N, in, H, W] → [N, out, H/stride, W/stride]. Modules call it by this class, never by its base.
+  // NOLINTNEXTLINE(bugprone-derived-method-shadowing-base-method)
+  torch::Tensor forward(const torch::Tensor& x) {
+    return is_training() && train_forward ? train_forward(*this, x) : torch::nn::Conv2dImpl::forward(x);
+  }
+
+  std::function<torch::Tensor(torch::nn::Conv2dImpl& conv, const torch::Tensor& x)> train_forward;
+};
+TORCH_MODULE(Conv2d);
+
 /// torch::nn::BatchNorm2d, of which training can say how the statistics of a batch are found, and how what
 /// follows is done with it.
 class BatchNorm2dImpl : public torch::nn::BatchNorm2dImpl {
@@ -44,9 +59,17 @@ class BatchNorm2dImpl : public torch::nn::BatchNorm2dImpl {
     return out.relu_();
   }
 
+  /// 3×3 max pooling with stride 2 and padding 1 of forward_relu(x).
+  torch::Tensor forward_relu_pool(const torch::Tensor& x) {
+    return is_training() && train_forward_relu_pool ? train_forward_relu_pool(*this, x)
+                                                    : plain_forward_relu_pool(x);
+  }
+  torch::Tensor plain_forward_relu_pool(const torch::Tensor& x);
+
   std::function<torch::Tensor(torch::nn::BatchNorm2dImpl& norm, const torch::Tensor& x)> train_forward;
   std::function<torch::Tensor(BatchNorm2dImpl& norm, const torch::Tensor& x, const torch::Tensor& added)>
       train_forward_relu;
+  std::function<torch::Tensor(BatchNorm2dImpl& norm, const torch::Tensor& x)> train_forward_relu_pool;
 };
 TORCH_MODULE(BatchNorm2d);
 
@@ -58,7 +81,7 @@ class BasicBlockImpl : public torch::nn::Module {
   /// [N, in_channels, H, W] → [N, channels, H/stride, W/stride]
   torch::Tensor forward(const torch::Tensor& x);
 
-  torch::nn::Conv2d conv1{nullptr}, conv2{nullptr};
+  Conv2d conv1{nullptr}, conv2{nullptr};
   BatchNorm2d bn1{nullptr}, bn2{nullptr};
   torch::nn::Sequential downsample{nullptr};  ///< 1×1 convolution and batch norm; null: identity
 };
@@ -74,7 +97,7 @@ class BottleneckImpl : public torch::nn::Module {
   /// [N, in_channels, H, W] → [N, 4·channels, H/stride, W/stride]
   torch::Tensor forward(const torch::Tensor& x);
 
-  torch::nn::Conv2d conv1{nullptr}, conv2{nullptr}, conv3{nullptr};
+  Conv2d conv1{nullptr}, conv2{nullptr}, conv3{nullptr};
   BatchNorm2d bn1{nullptr}, bn2{nullptr}, bn3{nullptr};
   torch::nn::Sequential downsample{nullptr};
 };
@@ -105,7 +128,7 @@ class ResNetImpl : public torch::nn::Module {
   const Architecture& architecture() const { return architecture_; }
   int num_classes() const { return num_classes_; }
 
-  torch::nn::Conv2d conv1{nullptr};
+  Conv2d conv1{nullptr};
   BatchNorm2d bn1{nullptr};
   torch::nn::Sequential layer1{nullptr}, layer2{nullptr}, layer3{nullptr}, layer4{nullptr};
   torch::nn::Linear fc{nullptr};

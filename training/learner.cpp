@@ -145,11 +145,16 @@ Learner::Learner(const Recipe& recipe, const Preprocessing& preprocessing, const
     for (std::size_t i = 0; i < replica.parameters.size(); ++i)
       replica.parameters[i].set_data(replicas_.front().parameters[i].data());
   }
+  if (bf16_ && device_.is_cpu() && !synchronised_) {
+    std::vector<ResNet> networks;
+    for (const Replica& replica : replicas_) networks.push_back(replica.network);
+    tile_weights_ = use_tiles(networks);
+  }
   for (const Replica& replica : replicas_) {
     if (synchronised_) {
       synchronise_batch_norms(replica.network, group);
     } else {
-      fuse_norms(replica.network);
+      fuse_norms(replica.network, !tile_weights_.empty());
     }
   }
   if (recipe.ema > 0) average_ = make_replica(network);
@@ -343,6 +348,7 @@ Scores Learner::train(LabelledPixels& batch, std::size_t pictures, double lr) {
   if (recipe_.clip_norm > 0) clip_gradients();
   ++steps_;
   team_->run(team_->size(), [&](std::size_t member) { step(member, lr); });
+  update_tiles();
   return scores;
 }
 
@@ -377,6 +383,10 @@ void Learner::clip_gradients() {
   const double factor = recipe_.clip_norm / (std::sqrt(sum) + 1e-6);
   if (factor >= 1) return;
   for (const at::Tensor& parameter : parameters) parameter.grad().mul_(factor);
+}
+
+void Learner::update_tiles() {
+  team_->run(tile_weights_.size(), [&](std::size_t i) { tile_weights_[i]->update(); });
 }
 
 /// What one member does of a step.
@@ -451,6 +461,7 @@ void Learner::load_state(const NamedTensors& state, const std::string& where) {
   const NamedTensors optimizer = with_prefix(state, optimizer_prefix);
   for (NetworkOptimizer& one : optimizers_) one.load_state(optimizer, where);
   steps_ = steps.item<std::int64_t>();
+  update_tiles();
   const NamedTensors processes = with_prefix(state, processes_name);
   if (processes.empty() || processes.front().second.size(0) != static_cast<std::int64_t>(group_.size()))
     return;

@@ -14,6 +14,7 @@
 #include "training/process_group.h"
 #include "training/recipe.h"
 #include "training/team.h"
+#include "training/tile_convolution.h"
 
 namespace resnet {
 
@@ -116,6 +117,7 @@ class Learner {
                     std::int64_t& correct) const;
   void clip_gradients();
   void step(std::size_t member, double lr);
+  void update_tiles();
   at::Tensor to_input(LabelledPixels& batch) const;
   at::Tensor loss_of(const at::Tensor& output, const at::Tensor& target) const;
   at::Tensor logits(const ResNet& network, const at::Tensor& input) const;
@@ -133,6 +135,7 @@ class Learner {
   Replica average_;                           ///< with recipe.ema: the moving mean
   std::vector<NetworkOptimizer> optimizers_;  ///< by member of the team: each steps some of the parameters
   std::vector<std::vector<std::size_t>> shares_;  ///< by member: indices of those parameters
+  std::vector<std::shared_ptr<const TileWeights>> tile_weights_;
   std::unique_ptr<Team> team_;
   std::unique_ptr<GradientBuckets> buckets_;  ///< null: alone
 };
