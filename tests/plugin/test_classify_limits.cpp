@@ -226,7 +226,7 @@ TEST_F(ClassifyLimits, SixteenElementsHoldOneNetwork) {
   for (int i = 1; i < 16; ++i) start_one();
   const long sixteen = resident_kilobytes() - none;
   std::printf("one element: %ld kB, sixteen: %ld kB\n", one, sixteen);
-  EXPECT_GT(one, 80'000) << "the weights";
+  EXPECT_GT(one, 50'000) << "the weights, 87 MB, of which some lie where writing the file left room";
   constexpr long stream = 256;  // kB of buffers and a thread's stack
   EXPECT_LT(sixteen, one + one / 10 + 15 * stream);
   for (GstHarness* harness : harnesses) gst_harness_teardown(harness);
