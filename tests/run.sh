@@ -239,8 +239,8 @@ asan_tests='caption model-architecture model-checkpoint model-cpu-operations mod
   plugin-hostile plugin-json plugin-meta plugin-orientation plugin-out-of-memory plugin-overlay plugin-overload plugin-playback
   plugin-properties plugin-region-tracker plugin-result-tracker training-augment training-available-memory training-calibration
   training-confidence training-duplicates training-event-file training-html training-image-folder training-learner training-loader
-  training-metrics training-mix training-norm-relu training-onnx training-picture training-recipe training-report training-team fuzz-json
-  fuzz-legacy fuzz-model fuzz-pickle fuzz-safetensors fuzz-tar fuzz-zip'
+  training-metrics training-mix training-norm-relu training-onnx training-optimizer training-picture training-recipe training-report
+  training-team training-tile-convolution fuzz-json fuzz-legacy fuzz-model fuzz-pickle fuzz-safetensors fuzz-tar fuzz-zip'
 
 asan_options='-Dfuzzers=true -Db_sanitize=address,undefined'
 leg_asan() {
