@@ -2,6 +2,7 @@
 
 #include <immintrin.h>
 
+#include "model/cpu/tile_configuration.h"
 #include "training/tile_kernels.h"
 
 namespace resnet::tiles {
@@ -11,15 +12,6 @@ constexpr int tile_row_bytes = 64;
 constexpr int tile_numbers = tile * panel;
 // As in model/cpu: where no tile has been stored for 0.6 µs the next store takes 0.3 µs longer.
 constexpr int steps_between_stores = 14;
-
-struct alignas(64) Configuration {
-  std::uint8_t palette = 1;
-  std::uint8_t start_row = 0;
-  std::uint8_t reserved[14] = {};
-  std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-static_assert(sizeof(Configuration) == 64);
 
 // Tiles 0 to 3 are sums, of two blocks of rows by two of 16 columns; 4 and 5 the blocks' rows, 6 and 7 the
 // columns.
@@ -123,7 +115,7 @@ __m512i narrow_pair(const float* low, const float* high) {
 }  // namespace
 
 Tiles::Tiles(int rows) {
-  Configuration configuration;
+  cpu::TileConfiguration configuration;
   for (const int of_rows : {0, 1, 4}) configuration.rows[of_rows] = static_cast<std::uint8_t>(rows);
   _tile_loadconfig(&configuration);
 }

@@ -1,6 +1,7 @@
 #include <immintrin.h>
 
 #include "model/cpu/kernels.h"
+#include "model/cpu/tile_configuration.h"
 
 namespace resnet::cpu {
 namespace {
@@ -14,22 +15,14 @@ constexpr int tile_bytes = 1024;
 // Xeon of 2024): a tile of no interest is stored before.
 constexpr int products_between_stores = 56;
 
-struct alignas(64) Configuration {
-  std::uint8_t palette = 1;
-  std::uint8_t start_row = 0;
-  std::uint8_t reserved[14] = {};
-  std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-static_assert(sizeof(Configuration) == 64);
-
 void begin() {
-  static constexpr Configuration configuration;
+  static constexpr TileConfiguration configuration;
   _tile_loadconfig(&configuration);
 }
 
 void end() { _tile_release(); }
 
+// What a group of outputs adds to the sums of the first block, and of the second.
 struct Bf16Product {
   static void add_0_0() { _tile_dpbf16ps(0, 4, 6); }
   static void add_0_1() { _tile_dpbf16ps(1, 4, 7); }

@@ -8,15 +8,11 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include "tests/training/relative_error.h"
 #include "training/norm_relu.h"
 
 namespace resnet {
 namespace {
-
-double error_of(const at::Tensor& value, const at::Tensor& expected) {
-  return ((value.to(at::kDouble) - expected.to(at::kDouble)).norm() / expected.to(at::kDouble).norm())
-      .item<double>();
-}
 
 struct Results {
   at::Tensor y, of_x, of_added, of_weight, of_bias, running_mean, running_var;

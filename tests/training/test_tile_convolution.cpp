@@ -4,15 +4,11 @@
 #include <torch/torch.h>
 
 #include "model/cpu/kernels.h"
+#include "tests/training/relative_error.h"
 #include "training/tile_convolution.h"
 
 namespace resnet {
 namespace {
-
-double error_of(const at::Tensor& value, const at::Tensor& expected) {
-  return ((value.to(at::kDouble) - expected.to(at::kDouble)).norm() / expected.to(at::kDouble).norm())
-      .item<double>();
-}
 
 struct Results {
   at::Tensor y, of_x, of_weight;
