@@ -61,6 +61,14 @@ Frame make_frame(PixelFormat format, int width, int height, std::uint64_t seed, 
   return frame;
 }
 
+Preprocessing make_preprocessing(int resize_size, int crop_size, Interpolation interpolation) {
+  Preprocessing preprocessing;
+  preprocessing.resize_size = resize_size;
+  preprocessing.crop_size = crop_size;
+  preprocessing.interpolation = interpolation;
+  return preprocessing;
+}
+
 std::vector<PixelFormat> all_formats() {
   std::vector<PixelFormat> formats;
   for (const PixelLayout& layout : pixel_layouts) formats.push_back(layout.format);

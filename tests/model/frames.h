@@ -22,6 +22,10 @@ struct RowLayout {
   bool bottom_up = false;  ///< negative strides
 };
 
+/// The defaults but for these.
+Preprocessing make_preprocessing(int resize_size, int crop_size,
+                                 Interpolation interpolation = Interpolation::bilinear);
+
 /// Those of pixel_layouts, and the ones among them that are not RGB in one plane.
 std::vector<PixelFormat> all_formats();
 std::vector<PixelFormat> yuv_formats();

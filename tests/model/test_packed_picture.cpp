@@ -48,13 +48,6 @@ std::vector<Element> run_preprocessor(const Image& image, const Preprocessing& p
   return out;
 }
 
-Preprocessing make_preprocessing(int resize_size, int crop_size) {
-  Preprocessing preprocessing;
-  preprocessing.resize_size = resize_size;
-  preprocessing.crop_size = crop_size;
-  return preprocessing;
-}
-
 TEST(PackedPicture, BecomesTheInputThatTheCpuMakes) {
   const std::array<std::array<int, 2>, 8> sizes{
       {{1, 1}, {2, 2}, {33, 57}, {320, 181}, {41, 400}, {5, 3}, {901, 64}, {64, 901}}};

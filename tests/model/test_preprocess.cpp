@@ -24,15 +24,6 @@ namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 
-Preprocessing make_preprocessing(int resize_size, int crop_size,
-                                 Interpolation interpolation = Interpolation::bilinear) {
-  Preprocessing preprocessing;
-  preprocessing.resize_size = resize_size;
-  preprocessing.crop_size = crop_size;
-  preprocessing.interpolation = interpolation;
-  return preprocessing;
-}
-
 std::size_t elements(const Preprocessing& p) {
   return std::size_t{3} * static_cast<std::size_t>(p.crop_size * p.crop_size);
 }

@@ -29,13 +29,6 @@ std::vector<PixelFormat> reducible_formats() {
   return formats;
 }
 
-Preprocessing make_preprocessing(int resize_size, int crop_size) {
-  Preprocessing preprocessing;
-  preprocessing.resize_size = resize_size;
-  preprocessing.crop_size = crop_size;
-  return preprocessing;
-}
-
 ResamplePlan plan_for(const Image& image, const Preprocessing& preprocessing) {
   return make_resample_plan(image.width, image.height, image.pixel_aspect, preprocessing);
 }
