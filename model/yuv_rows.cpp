@@ -393,12 +393,13 @@ const std::uint16_t* YuvRows::terms_of_rows(const PixelSource& source, const Chr
   if (rows.weight == 0 || rows.second == rows.first) return first;
   const std::uint16_t* second = terms_of_row(source, rows.second);
   std::uint16_t* to = terms(2);
+  const std::uint16_t* nearer = rows.weight == 1 ? first : second;
   // Whole registers from the first one on, and the sample before.
   const std::size_t skipped = cosited_ ? 0 : before_terms, count = whole_blocks(samples_ + 1) + skipped;
-  for (std::size_t channel = 0; channel < 3; ++channel) {
-    const std::size_t at = channel * terms_stride_ - skipped;
-    average_rows(first + at, second + at, count, to + at);
-    if (rows.weight != 2) average_with((rows.weight == 1 ? first : second) + at, count, to + at);
+  for (std::size_t at = before_terms - skipped; at < 3 * terms_stride_; at += terms_stride_) {
+    const auto from = [at](auto* terms) { return terms + at - before_terms; };
+    average_rows(from(first), from(second), count, from(to));
+    if (rows.weight != 2) average_with(from(nearer), count, from(to));
   }
   return to;
 }

@@ -559,7 +559,8 @@ TEST_F(ModelFile, RealFilesOfOtherNetworksAreRefusedByWhatTheyHave) {
            {"burn_mnist.pt", "tensor 'conv1.weight' has shape [8, 1, 3, 3]" + stem},
            {"burn_mnist.safetensors", "tensor 'conv1.weight' has shape [8, 1, 3, 3]" + stem},
            {"resnet20-12fca82f.th", "tensor 'conv1.weight' has shape [16, 3, 3, 3]" + stem}}) {
-    EXPECT_EQ(message_of([&] { load_model(checkpoints / name); }, ErrorCode::unsupported, checkpoints),
+    const std::filesystem::path file = checkpoints / name;
+    EXPECT_EQ(message_of([&] { load_model(file); }, ErrorCode::unsupported, checkpoints),
               "'" + name + "' is not a supported ResNet: " + reason);
   }
 }

@@ -56,14 +56,15 @@ class Resume : public Command {
     return 100;
   }
 
-  /// What a run of model.pth writes into its folder: each file that is there is whole.
-  /// @return their names
+  /// What a run of model.pth writes into its folder: each file that is there is whole. Who is killed after
+  /// its last file is through, so that the next is another run and sets the files aside.
+  /// @return their names, without the numbers that those set aside have
   static std::set<std::string> expect_whole(const fs::path& folder) {
     SCOPED_TRACE(folder);
     std::set<std::string> names;
     if (!fs::exists(folder)) return names;
     for (const auto& entry : fs::directory_iterator(folder)) {
-      const std::string name = entry.path().filename();
+      const std::string name = without_number(entry.path().filename());
       if (name.starts_with(".tmp-")) continue;  // who is killed cannot remove it
       names.insert(name);
       if (name == "tensorboard") {
@@ -84,6 +85,13 @@ class Resume : public Command {
   }
 
  private:
+  /// metrics.csv of metrics.1.csv
+  static std::string without_number(const fs::path& name) {
+    const std::string number = name.stem().extension();
+    const bool is_number =
+        number.size() > 1 && number.find_first_not_of("0123456789", 1) == std::string::npos;
+    return is_number ? name.stem().stem().string() + name.extension().string() : name.string();
+  }
   static void expect_rows(const std::string& csv) {
     const auto commas =
         std::count(csv.begin(), csv.begin() + static_cast<std::ptrdiff_t>(csv.find('\n')), ',');
