@@ -224,6 +224,16 @@ RESNET_VBMI void split_pairs_with_vbmi(const std::uint8_t* in, std::size_t count
   }
 }
 
+// The average of two rows, or that of it and one of them, `nearer`.
+RESNET_VBMI void mix_rows_with_vbmi(const std::uint16_t* first, const std::uint16_t* second,
+                                    const std::uint16_t* nearer, std::size_t count, std::uint16_t* out) {
+  for (std::size_t i = 0; i < count; i += 32) {
+    __m512i sum = _mm512_avg_epu16(_mm512_loadu_si512(first + i), _mm512_loadu_si512(second + i));
+    if (nearer != nullptr) sum = _mm512_avg_epu16(sum, _mm512_loadu_si512(nearer + i));
+    _mm512_storeu_si512(out + i, sum);
+  }
+}
+
 enum class Widening : std::uint8_t { none, cosited, between };
 
 // A block's numbers of 16 bits, in two registers.
@@ -267,11 +277,13 @@ RESNET_VBMI inline void add_to(std::int16_t* sums, __m512i values, __m512i weigh
 template <Widening widening>
 RESNET_VBMI void add_with_vbmi(const std::uint8_t* luma, std::size_t columns, std::uint16_t luma_factor,
                                const std::uint16_t* terms, std::size_t terms_stride,
-                               const YuvRows::Sums& first, const YuvRows::Sums& second, std::size_t stride) {
+                               const YuvRows::Sums& first, const YuvRows::Sums& second, std::size_t stride,
+                               const std::array<YuvRows::Soon, 3>& soon) {
   const __m512i factor = all(luma_factor), below = all(black);
   const __m512i first_weight = _mm512_set1_epi16(first.weight),
                 second_weight = _mm512_set1_epi16(second.weight);
   for (std::size_t x = 0; x < columns; x += block) {
+    for (const YuvRows::Soon& plane : soon) __builtin_prefetch(plane.row + x / block * plane.block_bytes);
     Halves y = load_luma<widening>(luma + x, mask_of(columns - x));
     y = {_mm512_mulhi_epu16(y.low, factor), _mm512_mulhi_epu16(y.high, factor)};
     for (std::size_t channel = 0; channel < 3; ++channel) {
@@ -398,10 +410,35 @@ const std::uint16_t* YuvRows::terms_of_rows(const PixelSource& source, const Chr
   const std::size_t skipped = cosited_ ? 0 : before_terms, count = whole_blocks(samples_ + 1) + skipped;
   for (std::size_t at = before_terms - skipped; at < 3 * terms_stride_; at += terms_stride_) {
     const auto from = [at](auto* terms) { return terms + at - before_terms; };
+#if defined(__x86_64__)
+    if (unit_ == VectorUnit::avx512_vbmi) {
+      mix_rows_with_vbmi(from(first), from(second), rows.weight == 2 ? nullptr : from(nearer), count,
+                         from(to));
+      continue;
+    }
+#endif
     average_rows(from(first), from(second), count, from(to));
     if (rows.weight != 2) average_with(from(nearer), count, from(to));
   }
   return to;
+}
+
+// Rows are too short and too far from each other for processors to see by themselves what comes next.
+std::array<YuvRows::Soon, 3> YuvRows::look_ahead(const PixelSource& s, int y) const {
+  constexpr int rows_ahead = 3;
+  y = std::min(y + rows_ahead, s.height - 1);
+  const auto left_of = [&](const std::uint8_t* plane, std::ptrdiff_t stride, int row, int columns, int step) {
+    return plane + row * stride + std::ptrdiff_t{columns} * step;
+  };
+  const Soon luma{left_of(s.luma, s.luma_stride, y, left_, s.luma_step),
+                  block * static_cast<std::size_t>(s.luma_step)};
+  const bool chroma_is_there = s.luma_step > 1 || (s.half_height && y % 2 != 0);
+  if (chroma_is_there) return {luma, luma, luma};
+  const int row = s.half_height ? y / 2 : y;
+  const std::size_t bytes = block * static_cast<std::size_t>(s.chroma_step) / (half_width_ ? 2 : 1);
+  return {luma,
+          {left_of(s.u, s.u_stride, row, sample_, s.chroma_step), bytes},
+          {left_of(s.v, s.v_stride, row, sample_, s.chroma_step), bytes}};
 }
 
 void YuvRows::add(const PixelSource& source, int y, const Sums& first, const Sums& second) {
@@ -413,7 +450,8 @@ void YuvRows::add(const PixelSource& source, int y, const Sums& first, const Sum
     const auto run = !half_width_ ? add_with_vbmi<Widening::none>
                      : cosited_   ? add_with_vbmi<Widening::cosited>
                                   : add_with_vbmi<Widening::between>;
-    return run(luma, columns_, factors_.luma, terms, terms_stride_, first, second, stride_);
+    return run(luma, columns_, factors_.luma, terms, terms_stride_, first, second, stride_,
+               look_ahead(source, y));
   }
 #endif
   for (std::size_t channel = 0; channel < 3; ++channel, terms += terms_stride_) {

@@ -48,6 +48,12 @@ class YuvRows {
   /// Moves finished sums to planes in the order of the columns, as far apart, and clears them.
   void take(std::int16_t* sums, std::int16_t* planes) const;
 
+  /// Where a row that is read soon lies, and how many of its bytes a block of columns takes.
+  struct Soon {
+    const std::uint8_t* row = nullptr;
+    std::size_t block_bytes = 0;
+  };
+
   /// What to multiply samples by, and to add: YuvCoefficients in 16 bits.
   struct Factors {
     std::uint16_t luma = 0, red_v = 0, green_u = 0, green_v = 0, blue_u = 0;  ///< 8 fraction bits
@@ -55,6 +61,7 @@ class YuvRows {
   };
 
  private:
+  std::array<Soon, 3> look_ahead(const PixelSource& source, int y) const;
   const std::uint8_t* split(const PixelSource& source, int y);
   std::uint16_t* terms_of_row(const PixelSource& source, int row);
   const std::uint16_t* terms_of_rows(const PixelSource& source, const ChromaTap& rows);
