@@ -2,7 +2,6 @@
 // already, as fast as the element takes them or at a camera's rate. In turns as turns.h says them.
 //
 //   echo go 2 | bench-pipeline "resnetclassify model=resnet34.pth precision=bf16 overlay=false qos=false"
-#include <atomic>
 #include <condition_variable>
 #include <ctime>
 #include <mutex>
@@ -75,7 +74,8 @@ class Arrivals {
   Moment reached_;                         // what was wanted
 };
 
-/// Pushes the same few pictures again and again, without a copy, while it is told to.
+/// Gives the same few pictures again and again, without a copy, while it is told to: in the source's own
+/// streaming thread when it has none left, so that the benchmark takes no core from the pipeline.
 class Feeder {
  public:
   Feeder(GstElement* source, const GstVideoInfo& info, double fps) : source_(GST_APP_SRC(source)), fps_(fps) {
@@ -88,9 +88,14 @@ class Feeder {
       gst_memory_unmap(memory, &map);
       pictures_.push_back(memory);
     }
+    GstAppSrcCallbacks callbacks{};
+    callbacks.need_data = [](GstAppSrc*, guint, gpointer feeder) {
+      static_cast<Feeder*>(feeder)->push_in_time();
+    };
+    gst_app_src_set_callbacks(source_, &callbacks, this, nullptr);
   }
+  /// The source must have stopped.
   ~Feeder() {
-    stop();
     for (GstMemory* memory : pictures_) gst_memory_unref(memory);
     gst_object_unref(source_);
   }
@@ -98,38 +103,43 @@ class Feeder {
   Feeder& operator=(const Feeder&) = delete;
 
   void start() {
+    next_ = BenchmarkClock::now();
     feeding_ = true;
-    thread_ = std::thread([this] { feed(); });
+    push();  // what needed data was told that there is none
   }
-  void stop() {
+  /// @return how many were pushed
+  std::uint64_t stop() {
+    const std::lock_guard lock(mutex_);
     feeding_ = false;
-    if (thread_.joinable()) thread_.join();
+    return pushed_;
   }
-  std::uint64_t pushed() const { return pushed_; }
 
  private:
-  void feed() {
-    auto next = BenchmarkClock::now();
-    while (feeding_) {
-      GstBuffer* buffer = gst_buffer_new();
-      gst_buffer_append_memory(buffer, gst_memory_ref(pictures_[pushed_ % pictures_.size()]));
-      GST_BUFFER_PTS(buffer) = pushed_ * GST_SECOND / 30;
-      GST_BUFFER_DURATION(buffer) = GST_SECOND / 30;
-      if (gst_app_src_push_buffer(source_, buffer) != GST_FLOW_OK) return;
-      ++pushed_;
-      if (fps_ > 0) {
-        next += std::chrono::nanoseconds(static_cast<std::int64_t>(1e9 / fps_));
-        std::this_thread::sleep_until(next);
-      }
+  void push_in_time() {
+    if (fps_ > 0) {
+      next_ += std::chrono::nanoseconds(static_cast<std::int64_t>(1e9 / fps_));
+      std::this_thread::sleep_until(next_);
     }
+    push();
+  }
+
+  void push() {
+    const std::lock_guard lock(mutex_);
+    if (!feeding_) return;
+    GstBuffer* buffer = gst_buffer_new();
+    gst_buffer_append_memory(buffer, gst_memory_ref(pictures_[pushed_ % pictures_.size()]));
+    GST_BUFFER_PTS(buffer) = pushed_ * GST_SECOND / 30;
+    GST_BUFFER_DURATION(buffer) = GST_SECOND / 30;
+    if (gst_app_src_push_buffer(source_, buffer) == GST_FLOW_OK) ++pushed_;
   }
 
   GstAppSrc* source_;
-  double fps_;
+  const double fps_;
   std::vector<GstMemory*> pictures_;
-  std::atomic<bool> feeding_ = false;
-  std::atomic<std::uint64_t> pushed_ = 0;
-  std::thread thread_;
+  BenchmarkClock::time_point next_;  // of the source's thread, but for start()
+  std::mutex mutex_;
+  bool feeding_ = false;      // guarded by mutex_, as is
+  std::uint64_t pushed_ = 0;  // what has been
 };
 
 class Pipeline {
@@ -141,8 +151,7 @@ class Pipeline {
     std::string description;
     for (int i = 0; i < options.streams; ++i) {
       const std::string n = std::to_string(i);
-      description += "appsrc name=source" + n +
-                     " format=time block=true max-bytes=0 max-buffers=2 caps=" + caps + " ! " +
+      description += "appsrc name=source" + n + " format=time caps=" + caps + " ! " +
                      (options.element.empty() ? "" : options.element + " ! ") + "fakesink name=sink" + n +
                      " sync=false async=false ";
     }
@@ -191,10 +200,7 @@ class Pipeline {
     std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
     const Arrivals::Moment last = arrivals_.next();
     std::uint64_t pushed = 0;
-    for (const auto& feeder : feeders_) {
-      feeder->stop();
-      pushed += feeder->pushed();
-    }
+    for (const auto& feeder : feeders_) pushed += feeder->stop();
     arrivals_.wait_until(pushed);
     const auto frames = static_cast<double>(last.frames - first.frames);
     return {{"frames_per_s", frames / std::chrono::duration<double>(last.time - first.time).count()},
@@ -218,8 +224,8 @@ class Pipeline {
   }
 
   void close() {
-    feeders_.clear();
     gst_element_set_state(pipeline_, GST_STATE_NULL);
+    feeders_.clear();
     gst_object_unref(pipeline_);
   }
 
