@@ -40,6 +40,7 @@ unsigned ClassifyQueue::size() {
 bool ClassifyQueue::push(Item item) {
   std::unique_ptr<GstMiniObject, decltype(&gst_mini_object_unref)> unless_queued(item.object,
                                                                                  gst_mini_object_unref);
+  bool is_front = false;
   {
     const std::lock_guard lock(mutex_);
     const bool buffer = is_buffer(item);
@@ -47,8 +48,9 @@ bool ClassifyQueue::push(Item item) {
     items_.push_back(std::move(item));
     items_.back().object = unless_queued.release();
     if (buffer) ++buffers_;
+    is_front = items_.size() == 1;
   }
-  changed_.notify_all();
+  if (is_front) changed_.notify_all();  // pop() waits for no other
   return true;
 }
 
