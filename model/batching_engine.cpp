@@ -46,6 +46,43 @@ EngineError current_error() noexcept try {
   return out_of_memory();  // not even a message
 }
 
+/// A stream's: as many as convert its pictures at the same time.
+class BatchingEngine::Preprocessors {
+ public:
+  explicit Preprocessors(Preprocessor pattern) : pattern_(std::move(pattern)) {}
+
+  /// Has one of them convert a picture into a slot. An error is the request's.
+  void put(const Image& image, EngineRequest& request, BatchInput& input, std::size_t index) noexcept {
+    const auto start = Clock::now();
+    try {
+      Preprocessor preprocessor = take();
+      input.put(index, image, preprocessor);
+      const std::lock_guard lock(mutex_);
+      free_.push_back(std::move(preprocessor));  // take() made room
+    } catch (...) {
+      request.error = current_error();
+    }
+    request.conversion_time = nanoseconds(start, Clock::now());
+  }
+
+ private:
+  Preprocessor take() {
+    const std::lock_guard lock(mutex_);
+    if (free_.empty()) {
+      free_.reserve(++made_);
+      return pattern_.another();
+    }
+    Preprocessor last = std::move(free_.back());
+    free_.pop_back();
+    return last;
+  }
+
+  const Preprocessor pattern_;
+  std::mutex mutex_;
+  std::vector<Preprocessor> free_;  // guarded by mutex_, as is
+  std::size_t made_ = 0;            // how many there have been
+};
+
 class BatchingEngine::Stream final : public EngineStream {
  public:
   Stream(BatchingEngine& engine, const StreamOptions& options, EngineListener& listener,
@@ -55,7 +92,8 @@ class BatchingEngine::Stream final : public EngineStream {
         batch_size_(static_cast<std::size_t>(std::max(1, options.batch_size))),
         output_{options.activation.value_or(engine.info_.activation), options.classes, options.features},
         classes_(engine.info_.classes),
-        preprocessor_(make_preprocessor(engine.info_.preprocessing, any_input)),
+        preprocessors_(
+            std::make_shared<Preprocessors>(make_preprocessor(engine.info_.preprocessing, any_input))),
         pixels_(engine.info_.preprocessing, TensorType::u8, TensorLayout::hwc) {
     if (options.classes && engine.num_classes_ == 0) {
       throw Error(
@@ -77,19 +115,23 @@ class BatchingEngine::Stream final : public EngineStream {
 
   bool submit(const Image& image, const std::shared_ptr<EngineRequest>& request,
               const SubmitOptions& options) noexcept override {
-    std::size_t slot = 0;
-    Batch* batch = engine_.reserve(*this, request, options, slot);
+    Slot slot;
+    slot.request = request;
+    slot.stream = this;
+    slot.wanted = output_;
+    if (engine_.converts_later_ && options.pixels) {
+      slot.preprocessors = preprocessors_;
+      slot.image = image;
+      slot.pixels = options.pixels;
+    }
+    const bool later = slot.pixels != nullptr;
+    std::size_t index = 0;
+    Batch* batch = engine_.reserve(std::move(slot), options, index);
     if (!batch) {
       last_.clear();  // what is like this picture was not classified
       return false;
     }
-    const auto start = Clock::now();
-    try {
-      batch->input->put(slot, image, preprocessor_);
-    } catch (...) {
-      request->error = current_error();
-    }
-    request->conversion_time = nanoseconds(start, Clock::now());
+    if (!later) preprocessors_->put(image, *request, *batch->input, index);
     engine_.written(*batch);
     return true;
   }
@@ -130,7 +172,7 @@ class BatchingEngine::Stream final : public EngineStream {
   const std::size_t batch_size_;
   const Output output_;
   std::vector<std::string> classes_;
-  Preprocessor preprocessor_;
+  const std::shared_ptr<Preprocessors> preprocessors_;
   Preprocessor pixels_;  // for is_like_the_last, with the two pictures that it compares
   std::vector<std::uint8_t> now_, last_;
 };
@@ -138,6 +180,7 @@ class BatchingEngine::Stream final : public EngineStream {
 BatchingEngine::BatchingEngine(std::unique_ptr<Executor> executor, ModelInfo info, int num_classes,
                                std::string model_name, std::vector<std::string> warnings)
     : executor_(std::move(executor)),
+      converts_later_(executor_->occupies_all_cores()),
       info_(std::move(info)),
       num_classes_(static_cast<std::size_t>(num_classes)),
       model_name_(std::move(model_name)),
@@ -167,7 +210,7 @@ std::uint64_t BatchingEngine::warm_up(EngineError& error) noexcept {
     const auto input = executor_->make_batch(static_cast<int>(n), info_.preprocessing.crop_size);
     const auto time_of = [&](std::size_t pictures) {
       const auto start = Clock::now();
-      input->run(pictures);
+      input->run(pictures, nullptr);
       return nanoseconds(start, Clock::now());
     };
     constexpr std::uint64_t long_time = 5'000'000;  // ns
@@ -221,8 +264,9 @@ void BatchingEngine::add(Stream& stream) {
   const std::lock_guard lock(mutex_);
   batch_size_ = std::max(batch_size_, stream.batch_size());
   if (streams_.empty()) {
-    fit(batches_[0]);
-    fit(batches_[1]);
+    for (Batch& batch : batches_) {
+      if (batch.slots.empty()) fit(batch);  // else it may run for a stream that has gone
+    }
   }
   turns_.reserve(streams_.size() + 1);
   streams_.push_back(&stream);  // where others are at work, each batch grows when it is empty
@@ -239,10 +283,18 @@ void BatchingEngine::remove(Stream& stream) {
       if (slot.stream != &stream) continue;
       slot.stream = nullptr;
       batch.go = true;  // others shall not wait with it for company
+      if (&batch == &open_batch() && slot.pixels) {
+        slot.pixels.reset();
+        --batch.unread;
+      }
     }
   }
   changed_.notify_all();
-  changed_.wait(lock, [&] { return told_ != &stream; });
+  // No pictures of the stream are in use any more when the batch that runs has read all that it has.
+  const Batch& other = batches_[1 - open_index_];
+  const std::uint64_t batches = statistics_.batches;
+  changed_.wait(lock,
+                [&] { return told_ != &stream && (other.unread == 0 || statistics_.batches != batches); });
 }
 
 // A stream that was refused keeps its place: others in front of it would starve it where they come at once.
@@ -276,10 +328,12 @@ bool BatchingEngine::has_turn(const Stream& stream) const {
   return free > 0 && (!running_ || place_in_line(stream) < free);
 }
 
-// A slot of the open batch, whose bytes the caller fills without a lock before it calls written().
+// A slot of the open batch, whose bytes the caller fills without a lock before it calls written(), unless
+// that is done later.
 // @return nullptr: there is none, and the caller does not wait
-BatchingEngine::Batch* BatchingEngine::reserve(Stream& stream, const std::shared_ptr<EngineRequest>& request,
-                                               const SubmitOptions& options, std::size_t& slot) {
+BatchingEngine::Batch* BatchingEngine::reserve(Slot&& slot, const SubmitOptions& options,
+                                               std::size_t& index) {
+  const Stream& stream = *slot.stream;
   std::unique_lock lock(mutex_);
   stand_in_line(stream, options.wait);
   if (options.wait) {
@@ -289,10 +343,12 @@ BatchingEngine::Batch* BatchingEngine::reserve(Stream& stream, const std::shared
   }
   leave_line(stream);
   Batch& batch = open_batch();
-  slot = batch.slots.size();
-  request->state = EngineRequest::State::waiting;
-  request->error = {};
-  batch.slots.push_back({request, &stream, stream.output(), Clock::now()});
+  index = batch.slots.size();
+  slot.request->state = EngineRequest::State::waiting;
+  slot.request->error = {};
+  slot.submitted = Clock::now();
+  if (slot.pixels) ++batch.unread;
+  batch.slots.push_back(std::move(slot));
   batch.go = batch.go || !options.patient;
   if (!turns_.empty()) changed_.notify_all();
   return &batch;
@@ -369,11 +425,23 @@ void BatchingEngine::hand_out(const NetworkOutput& output, std::size_t row, cons
   }
 }
 
+// Of a batch that runs: what its slots hold is the engine's threads' alone.
+void BatchingEngine::convert(Batch& batch, std::size_t index) noexcept {
+  Slot& slot = batch.slots[index];
+  if (!slot.pixels) return;
+  slot.preprocessors->put(slot.image, *slot.request, *batch.input, index);
+  slot.pixels.reset();
+  const std::lock_guard lock(mutex_);
+  if (--batch.unread == 0) changed_.notify_all();
+}
+
 void BatchingEngine::run(Batch& batch) noexcept {
   const auto start = Clock::now();
   try {
     const std::lock_guard running(run_mutex_);
-    const NetworkOutput output = batch.input->run(batch.slots.size());
+    const MakePicture make_picture = [&](std::size_t index) { convert(batch, index); };
+    const NetworkOutput output =
+        batch.input->run(batch.slots.size(), converts_later_ ? make_picture : nullptr);
     for (std::size_t i = 0; i < batch.slots.size(); ++i) hand_out(output, i, batch.slots[i]);
   } catch (...) {
     const EngineError error = current_error();
@@ -415,7 +483,7 @@ void BatchingEngine::finish(Batch& batch) noexcept {
     told_ = nullptr;
     changed_.notify_all();  // remove() may wait for that
   }
-  batch.written = 0;
+  batch.written = batch.unread = 0;
   batch.go = false;
   try_to_fit(batch);
 }

@@ -36,6 +36,7 @@ class BatchingEngine final : public Engine {
   EngineStatistics statistics() const noexcept override;
 
  private:
+  class Preprocessors;
   class Stream;
   using Clock = std::chrono::steady_clock;
 
@@ -50,6 +51,10 @@ class BatchingEngine final : public Engine {
     Stream* stream = nullptr;  // null: it is gone
     Output wanted;
     Clock::time_point submitted;
+    // Of a picture that is converted when its batch runs.
+    std::shared_ptr<Preprocessors> preprocessors;
+    Image image;
+    std::shared_ptr<const void> pixels;
   };
 
   // A place in the line for slots.
@@ -63,7 +68,8 @@ class BatchingEngine final : public Engine {
   struct Batch {
     std::unique_ptr<BatchInput> input;
     std::vector<Slot> slots;  // reserved ones
-    std::size_t written = 0;  // of those, filled or failed
+    std::size_t unread = 0;   // of those, the pictures that somebody keeps
+    std::size_t written = 0;  // and those that are converted, or will be when it runs
     bool go = false;          // it need not be full
 
     std::size_t capacity() const { return input ? input->capacity() : 0; }
@@ -71,8 +77,7 @@ class BatchingEngine final : public Engine {
 
   void add(Stream& stream);
   void remove(Stream& stream);
-  Batch* reserve(Stream& stream, const std::shared_ptr<EngineRequest>& request, const SubmitOptions& options,
-                 std::size_t& slot);
+  Batch* reserve(Slot&& slot, const SubmitOptions& options, std::size_t& index);
   void stand_in_line(const Stream& stream, bool waits);
   std::size_t place_in_line(const Stream& stream) const;
   void leave_line(const Stream& stream);
@@ -88,11 +93,13 @@ class BatchingEngine final : public Engine {
   void try_to_fit(Batch& batch) noexcept;
   bool ready();
   void work() noexcept;
+  void convert(Batch& batch, std::size_t index) noexcept;
   void run(Batch& batch) noexcept;
   void hand_out(const NetworkOutput& output, std::size_t row, const Slot& slot) const;
   void finish(Batch& batch) noexcept;
 
   const std::unique_ptr<Executor> executor_;
+  const bool converts_later_;  // the pictures that somebody keeps, when their batch runs
   const ModelInfo info_;
   const std::size_t num_classes_;
   const std::string model_name_;

@@ -70,6 +70,9 @@ class EngineListener {
 };
 
 struct SubmitOptions {
+  /// What keeps the picture's memory. Given, the picture may be read later, until the engine lets go of it:
+  /// at the latest when its batch runs. Else it has been read when submit() returns.
+  std::shared_ptr<const void> pixels = nullptr;
   /// The batch need not go because of this picture, before it is full or go() is called.
   bool patient = false;
   /// For room in the open batch, at most for the run of another.
@@ -82,9 +85,10 @@ class EngineStream {
   virtual ~EngineStream() = default;
   virtual const std::vector<std::string>& classes() const noexcept = 0;  ///< "0", "1", … if nameless
   virtual Activation activation() const noexcept = 0;
-  /// Converts the picture to network input in the calling thread, straight into its place in the open
-  /// batch. Streams take turns where that batch is full, those that do not wait too: refused, a stream has a
-  /// place in the line when it comes again within a second. An error is the request's.
+  /// Gives the picture a place in the open batch, and converts it to network input right there: in the
+  /// calling thread, or later in the network's, where these occupy all cores. Streams take turns where that
+  /// batch is full, those that do not wait too: refused, a stream has a place in the line when it comes again
+  /// within a second. An error is the request's.
   /// @return false: there was no room, and the picture is as if it had never come
   virtual bool submit(const Image& image, const std::shared_ptr<EngineRequest>& request,
                       const SubmitOptions& options) noexcept = 0;
@@ -128,7 +132,7 @@ struct EngineModule {
   std::shared_ptr<Engine> (*open)(const EngineOptions& options, EngineError& error) noexcept;
 };
 
-constexpr std::uint32_t engine_module_version = 5;
+constexpr std::uint32_t engine_module_version = 6;
 
 }  // namespace resnet
 

@@ -23,6 +23,9 @@ struct NetworkOutput {
 
 class Preprocessor;
 
+/// Makes a picture of a run's input, for several indices at the same time. Throws nothing.
+using MakePicture = std::function<void(std::size_t index)>;
+
 /// Pictures in their own formats on their way into a network, one in a slot. Different slots may be filled at
 /// the same time, by a thread each, but not while it runs. Belongs to its executor, which must outlive it.
 class BatchInput {
@@ -36,8 +39,10 @@ class BatchInput {
   /// @throws Error unsupported as Preprocessor::run; device. Then the slot holds numbers that mean nothing.
   virtual void put(std::size_t slot, const Image& image, Preprocessor& preprocessor) = 0;
 
-  /// What the network says to the first n slots.  @throws Error device
-  virtual NetworkOutput run(std::size_t n) = 0;
+  /// What the network says to the first n slots.
+  /// @param make_picture called for each slot first, to fill those that wait for it; null where nothing waits
+  /// @throws Error device; then it may not have been called
+  virtual NetworkOutput run(std::size_t n, const MakePicture& make_picture) = 0;
 };
 
 /// Runs a network on batches. Not thread-safe: one thread runs one executor.
@@ -53,6 +58,12 @@ class Executor {
   /// What the network says to the pictures that `input` holds.
   /// @throws Error device (out of memory, a failed kernel)
   virtual NetworkOutput run(const at::Tensor& input) = 0;
+
+  /// Whether run()'s threads occupy all cores: then they best make the pictures, too, since each other thread
+  /// that works keeps all of them waiting.
+  virtual bool occupies_all_cores() const { return false; }
+  /// run(), whose threads call make_picture for each index of the input first.
+  virtual NetworkOutput make_and_run(const at::Tensor& input, const MakePicture& make_picture);
 
   /// For n pictures, of which the network sees size × size pixels. Unless a device does better, make_input()
   /// that is filled by the preprocessor and run().

@@ -243,7 +243,8 @@ class CudaBatch final : public BatchInput {
     slot.job = job;
   }
 
-  NetworkOutput run(std::size_t n) override {
+  NetworkOutput run(std::size_t n, const MakePicture& make_picture) override {
+    for (std::size_t i = 0; make_picture && i < n; ++i) make_picture(i);
     return executor_.run_filled({static_cast<std::int64_t>(n), 3, size_, size_},
                                 [&](const at::Tensor& place) { queue_preprocessing(n, place); });
   }

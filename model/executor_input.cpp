@@ -23,8 +23,9 @@ class PreprocessedBatch final : public BatchInput {
     preprocessor.run(image, static_cast<std::uint8_t*>(input_.data_ptr()) + slot * slot_bytes_);
   }
 
-  NetworkOutput run(std::size_t n) override {
-    return executor_.run(input_.narrow(0, 0, static_cast<std::int64_t>(n)));
+  NetworkOutput run(std::size_t n, const MakePicture& make_picture) override {
+    const at::Tensor input = input_.narrow(0, 0, static_cast<std::int64_t>(n));
+    return make_picture ? executor_.make_and_run(input, make_picture) : executor_.run(input);
   }
 
  private:
@@ -34,6 +35,11 @@ class PreprocessedBatch final : public BatchInput {
 };
 
 }  // namespace
+
+NetworkOutput Executor::make_and_run(const at::Tensor& input, const MakePicture& make_picture) {
+  for (std::int64_t i = 0; i < input.size(0); ++i) make_picture(static_cast<std::size_t>(i));
+  return run(input);
+}
 
 std::unique_ptr<BatchInput> Executor::make_batch(int n, int size) {
   return std::make_unique<PreprocessedBatch>(*this, make_input(n, size));

@@ -189,6 +189,10 @@ Preprocessor::~Preprocessor() = default;
 Preprocessor::Preprocessor(Preprocessor&&) noexcept = default;
 Preprocessor& Preprocessor::operator=(Preprocessor&&) noexcept = default;
 
+Preprocessor Preprocessor::another() const {
+  return {tables_->preprocessing, tables_->type, tables_->layout};
+}
+
 const ResamplePlan& Preprocessor::plan(const Image& image) {
   tables_->build(image, make_pixel_source(image));
   return tables_->plan;

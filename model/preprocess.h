@@ -27,6 +27,9 @@ class Preprocessor {
   Preprocessor(Preprocessor&&) noexcept;
   Preprocessor& operator=(Preprocessor&&) noexcept;
 
+  /// Another one of the same settings.
+  Preprocessor another() const;
+
   /// Writes 3·crop·crop elements to `out`: (pixel/255 − mean)/std, or the plain pixel for u8.
   /// @throws Error unsupported for sizes below 1×1 or above 32768 on a side
   void run(const Image& image, void* out);

@@ -72,12 +72,32 @@ bool may_wait(const ClassifyState& s, const ClassifyJob& job, const ClassifySett
   return job.used > 1 && steady_time() - job.arrival < s.frame_duration;
 }
 
+// A mapped frame, with a reference to its buffer.
+using Pixels = std::shared_ptr<const GstVideoFrame>;
+
+// @return nullptr: it cannot be mapped
+Pixels map_pixels(GstBuffer* buffer, const GstVideoInfo& info) {
+  auto frame = std::make_unique<GstVideoFrame>();
+  if (!gst_video_frame_map(frame.get(), &info, buffer, GST_MAP_READ)) return nullptr;
+  return {frame.release(), [](GstVideoFrame* mapped) {
+            gst_video_frame_unmap(mapped);
+            delete mapped;
+          }};
+}
+
+// A live source's frame may leave before its batch runs. Who draws on it then is not to find it in use, which
+// would cost a copy.
+SubmitOptions submit_options(const ClassifyState& s, const ClassifyJob& job, const Pixels& pixels,
+                             const ClassifySettings::Frame& settings, bool patient) {
+  return {.pixels = s.live ? nullptr : pixels, .patient = patient, .wait = may_wait(s, job, settings)};
+}
+
 // @return false: the network had no room for one
-bool submit_regions(ClassifyState& s, ClassifyJob& job, const Image& image, GstBuffer* buffer,
+bool submit_regions(ClassifyState& s, ClassifyJob& job, const Image& image, const Pixels& pixels,
                     const ClassifySettings::Frame& settings, bool patient) {
   ClassifyState::Input& input = s.input;
   if (std::exchange(input.model, job.model) != job.model) input.regions.reset();
-  const std::vector<FrameRegion> regions = find_regions(buffer);
+  const std::vector<FrameRegion> regions = find_regions(pixels->buffer);
   const std::size_t first = std::exchange(input.first_region, 0);
   bool taken = true;
   for (std::size_t n = 0; n < regions.size(); ++n) {
@@ -87,7 +107,7 @@ bool submit_regions(ClassifyState& s, ClassifyJob& job, const Image& image, GstB
     ClassifyJob::Part& part = job.add_part();
     part.number = static_cast<gint>(i);
     part.region = regions[i];
-    const SubmitOptions options{.patient = patient, .wait = may_wait(s, job, settings)};
+    const SubmitOptions options = submit_options(s, job, pixels, settings, patient);
     if (job.model->stream->submit(*cropped, part.request, options)) continue;
     job.remove_part();
     input.regions.missed(regions[i]);
@@ -97,16 +117,15 @@ bool submit_regions(ClassifyState& s, ClassifyJob& job, const Image& image, GstB
 }
 
 // @return false: the network had no room for it
-bool submit_frame_pixels(const ClassifyState& s, ClassifyJob& job, const Image& image,
-                         const ClassifySettings::Frame& settings, bool patient) {
+bool submit_whole(const ClassifyState& s, ClassifyJob& job, const Image& image, const Pixels& pixels,
+                  const ClassifySettings::Frame& settings, bool patient) {
   EngineStream& stream = *job.model->stream;
   if (settings.change_threshold >= 0 && stream.is_like_the_last(image, settings.change_threshold)) {
     job.kind = Kind::reuse;
     return true;
   }
   ClassifyJob::Part& part = job.add_part();
-  if (stream.submit(image, part.request, {.patient = patient, .wait = may_wait(s, job, settings)}))
-    return true;
+  if (stream.submit(image, part.request, submit_options(s, job, pixels, settings, patient))) return true;
   job.remove_part();
   job.kind = Kind::reuse;
   return false;
@@ -122,19 +141,15 @@ bool fail_to_read(GstElement* element, GstBuffer* buffer) {
 // Gives the frame's pixels to the engine. @return false, with an error on the bus, when they are not there
 bool submit_pixels(GstElement* element, ClassifyState& s, ClassifyJob& job, GstBuffer* buffer,
                    const ClassifySettings::Frame& settings, bool patient) {
-  GstVideoFrame frame;
-  if (!gst_video_frame_map(&frame, &s.input.info, buffer,
-                           static_cast<GstMapFlags>(GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF)))
+  const Pixels pixels = map_pixels(buffer, s.input.info);
+  if (!pixels || GST_VIDEO_FRAME_FORMAT(pixels.get()) != GST_VIDEO_INFO_FORMAT(&s.input.info) ||
+      !is_whole(*pixels))
     return fail_to_read(element, buffer);
-  const std::unique_ptr<GstVideoFrame, decltype(&gst_video_frame_unmap)> mapped(&frame,
-                                                                                gst_video_frame_unmap);
-  if (GST_VIDEO_FRAME_FORMAT(&frame) != GST_VIDEO_INFO_FORMAT(&s.input.info) || !is_whole(frame))
-    return fail_to_read(element, buffer);
-  Image image = frame_image(frame);
+  Image image = frame_image(*pixels);
   image.orientation = s.input.orientation;
   const bool taken = settings.inference_region == InferenceRegion::roi_list
-                         ? submit_regions(s, job, image, buffer, settings, patient)
-                         : submit_frame_pixels(s, job, visible(image, buffer), settings, patient);
+                         ? submit_regions(s, job, image, pixels, settings, patient)
+                         : submit_whole(s, job, visible(image, buffer), pixels, settings, patient);
   if (!taken) {
     GST_DEBUG_OBJECT(element, "frame %" GST_TIME_FORMAT " is not classified: the network is too slow",
                      GST_TIME_ARGS(GST_BUFFER_PTS(buffer)));

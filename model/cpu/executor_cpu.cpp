@@ -49,7 +49,9 @@ class CpuExecutor final : public Executor {
   at::Tensor make_input(int n, int size) const override {
     return at::empty({n, 3, size, size}, at::TensorOptions(at::kByte), at::MemoryFormat::ChannelsLast);
   }
-  NetworkOutput run(const at::Tensor& input) override;
+  NetworkOutput run(const at::Tensor& input) override { return make_and_run(input, nullptr); }
+  bool occupies_all_cores() const override { return workers_.size() >= cpu_threads(0); }
+  NetworkOutput make_and_run(const at::Tensor& input, const MakePicture& make_picture) override;
   std::string description() const override;
   Precision precision() const override { return precision_; }
 
@@ -57,7 +59,8 @@ class CpuExecutor final : public Executor {
   void add(const Step& step, Quantizer output);
   Plan& plan_for(const Pixels& pixels);
   void place(Plan& plan);
-  void run_unit(const Work& work, int units, const Pixels& pixels, int unit, std::byte* scratch) const;
+  void run_unit(const Work& work, int units, const Pixels& pixels, const MakePicture& make_picture, int unit,
+                std::byte* scratch) const;
 
   const Precision precision_;
   const Kernels& kernels_;
@@ -158,9 +161,12 @@ void CpuExecutor::place(Plan& plan) {
   plan.place(memory_.get());
 }
 
-void CpuExecutor::run_unit(const Work& work, int units, const Pixels& pixels, int unit,
-                           std::byte* scratch) const {
+void CpuExecutor::run_unit(const Work& work, int units, const Pixels& pixels, const MakePicture& make_picture,
+                           int unit, std::byte* scratch) const {
   switch (work.kind) {
+    case Work::Kind::make_picture:
+      if (make_picture) make_picture(static_cast<std::size_t>(unit));
+      break;
     case Work::Kind::stem:
       operations_.stem->run(pixels.part(work.first, work.call.output.pictures), work.call.output, unit, units,
                             scratch);
@@ -174,7 +180,7 @@ void CpuExecutor::run_unit(const Work& work, int units, const Pixels& pixels, in
   }
 }
 
-NetworkOutput CpuExecutor::run(const at::Tensor& input) {
+NetworkOutput CpuExecutor::make_and_run(const at::Tensor& input, const MakePicture& make_picture) {
   check_input(input);
   const c10::InferenceMode inference;
   try {
@@ -194,7 +200,7 @@ NetworkOutput CpuExecutor::run(const at::Tensor& input) {
     place(plan);
     workers_.run(plan.units, [&](int index, int unit, int member) {
       const auto at = static_cast<std::size_t>(index);
-      run_unit(plan.work[at], plan.units[at], pixels, unit,
+      run_unit(plan.work[at], plan.units[at], pixels, make_picture, unit,
                scratch_.get() + static_cast<std::size_t>(member) * plan.scratch_bytes);
     });
     NetworkOutput output;

@@ -46,6 +46,7 @@ class Planner {
   std::size_t reserve(std::size_t bytes);
   void reserve_buffers(Level& level);
   void add_level(std::size_t index, int first, int count, std::size_t output_at);
+  void add_pictures();
   void add_stem(int first, int count, std::size_t output_at);
   void add_average(int first, const Activations& last, std::size_t last_at);
   Work& add_operation(const Operation& operation, const Activations& input, std::size_t input_at,
@@ -70,6 +71,7 @@ Plan Planner::make() {
   plan_.features_at = reserve(plan_.features.bytes());
   const Level& last = levels_.back();
   const std::size_t last_at = last.at[operations_.stages.back().output];
+  add_pictures();
   for (int first = 0; first < pixels_.pictures; first += last.pictures) {
     const int count = std::min(last.pictures, pixels_.pictures - first);
     add_level(levels_.size() - 1, first, count, last_at);
@@ -145,6 +147,12 @@ void Planner::add_level(std::size_t index, int first, int count, std::size_t out
     work.adds = stage.adds;
     work.residual_at = held_at;
   }
+}
+
+void Planner::add_pictures() {
+  Work work;
+  work.kind = Work::Kind::make_picture;
+  add(work, pixels_.pictures, 0);
 }
 
 void Planner::add_stem(int first, int count, std::size_t output_at) {

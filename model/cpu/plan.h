@@ -26,9 +26,10 @@ struct Operations {
   std::unique_ptr<Operation> head;  ///< reads features; null: none
 };
 
-/// One operation on some of the batch's pictures, cut into units that may be done at the same time.
+/// One operation on some of the batch's pictures, cut into units that may be done at the same time. The first
+/// is that the pictures are made.
 struct Work {
-  enum class Kind : std::uint8_t { stem, operation, average };
+  enum class Kind : std::uint8_t { make_picture, stem, operation, average };
 
   Kind kind = Kind::operation;
   const Operation* operation = nullptr;

@@ -28,6 +28,7 @@ class GatedExecutor final : public Executor {
     int permits = 0;  // runs that go on though it is closed
     bool fails = false;
     bool diverges = false;
+    bool occupies_all_cores = false;
     std::vector<int> batches;  // the sizes of those that ran
     int entered = 0;
 
@@ -53,6 +54,7 @@ class GatedExecutor final : public Executor {
 
   explicit GatedExecutor(std::shared_ptr<Gate> gate) : gate_(std::move(gate)) {}
   at::Tensor make_input(int n, int side) const override { return at::empty({n, 3, side, side}, at::kFloat); }
+  bool occupies_all_cores() const override { return gate_->occupies_all_cores; }
   NetworkOutput run(const at::Tensor& input) override {
     const auto n = input.size(0);
     {
@@ -109,6 +111,13 @@ class BatchingEngineTest : public testing::Test {
     EXPECT_TRUE(stream.submit(image_of(pixels), request, {.patient = patient}));
     return request;
   }
+  /// A picture that is kept until the engine lets go of it.
+  static Request submit_kept(EngineStream& stream, const Image& image,
+                             const std::shared_ptr<const void>& pixels) {
+    Request request = std::make_shared<EngineRequest>();
+    EXPECT_TRUE(stream.submit(image, request, {.pixels = pixels}));
+    return request;
+  }
   /// Nothing: refused.
   static Request try_to_submit(EngineStream& stream) {
     const std::vector<std::uint8_t> pixels(size * size * 3, 0);
@@ -128,6 +137,76 @@ class BatchingEngineTest : public testing::Test {
   std::shared_ptr<GatedExecutor::Gate> gate_ = std::make_shared<GatedExecutor::Gate>();
   std::unique_ptr<BatchingEngine> engine_;
 };
+
+// Where other threads would keep the network's waiting.
+TEST_F(BatchingEngineTest, PicturesThatAreKeptAreReadWhenTheirBatchRuns) {
+  gate_->occupies_all_cores = true;
+  make_engine(1);
+  Listener listener;
+  const auto stream = open(listener, 2);
+  gate_->set(false);
+  using Pixels = std::vector<std::uint8_t>;
+  const auto white = [] { return std::make_shared<Pixels>(size * size * 3, 255); };
+  auto first = white(), second = white(), third = white();
+  const std::weak_ptr<Pixels> read = first, waits = second, waits_too = third;
+  std::vector<Request> requests{submit_kept(*stream, image_of(*first), first)};
+  first.reset();
+  gate_->wait_until_entered(1);
+  EXPECT_TRUE(read.expired()) << "its batch runs";
+  requests.push_back(submit_kept(*stream, image_of(*second), second));
+  requests.push_back(submit_kept(*stream, image_of(*third), third));
+  second.reset();
+  third.reset();
+  EXPECT_FALSE(waits.expired() || waits_too.expired());
+  gate_->set(true);
+  for (const Request& request : requests) {
+    wait_for(request);
+    EXPECT_GT(request->probabilities.at(1), 0.9);
+    EXPECT_GT(request->conversion_time, 0U);
+  }
+  EXPECT_TRUE(waits.expired() && waits_too.expired());
+  const Request bad = submit_kept(*stream, Image{}, white());
+  wait_for(bad);
+  EXPECT_EQ(bad->error.code, ErrorCode::unsupported);
+}
+
+TEST_F(BatchingEngineTest, PicturesThatAreKeptAreReadAtOnceWhereCoresAreFree) {
+  Listener listener;
+  const auto stream = open(listener, 1);
+  gate_->set(false);
+  std::vector<Request> requests;
+  for (int i = 0; i < 2; ++i) {
+    const auto pixels = std::make_shared<std::vector<std::uint8_t>>(size * size * 3, 255);
+    requests.push_back(submit_kept(*stream, image_of(*pixels), pixels));
+    EXPECT_EQ(pixels.use_count(), 1);
+  }
+  gate_->set(true);
+  for (const Request& request : requests) {
+    wait_for(request);
+    EXPECT_GT(request->probabilities.at(1), 0.9);
+  }
+}
+
+TEST_F(BatchingEngineTest, AStreamThatGoesKeepsNoPictures) {
+  gate_->occupies_all_cores = true;
+  make_engine(1);
+  Listener listener;
+  auto stream = open(listener, 2);
+  const auto other = open(listener, 2);
+  gate_->set(false);
+  const Request running = submit(*other, true);
+  gate_->wait_until_entered(1);
+  auto pixels = std::make_shared<std::vector<std::uint8_t>>(size * size * 3, 255);
+  submit_kept(*stream, image_of(*pixels), pixels);
+  const Request beside = submit(*other, true);
+  EXPECT_GT(pixels.use_count(), 1);
+  stream.reset();
+  EXPECT_EQ(pixels.use_count(), 1) << "while another batch runs";
+  gate_->set(true);
+  wait_for(running);
+  wait_for(beside);
+  EXPECT_GT(beside->probabilities.at(1), 0.9);
+}
 
 TEST_F(BatchingEngineTest, ProbabilitiesAreOfTheLogitsByTheTemperature) {
   const auto odds = [this](double temperature, std::optional<Activation> activation) {

@@ -177,19 +177,30 @@ TEST(Executor, ABatchOfPicturesGivesWhatTheirInputGives) {
   preprocessing.resize_size = 40;
   preprocessing.crop_size = 32;
   at::Tensor input = executor->make_input(3, 32);
-  Preprocessor preprocessor = make_preprocessor(preprocessing, input);
-  const auto batch = executor->make_batch(4, 32);
-  EXPECT_EQ(batch->capacity(), 4U);
-  for (const std::size_t slot : {2U, 0U, 1U}) {
+  const Preprocessor preprocessor = make_preprocessor(preprocessing, input);
+  const auto put = [&](BatchInput& batch, std::size_t slot) {
     const Frame frame = make_frame(PixelFormat::NV12, 60 + static_cast<int>(slot), 50, slot + 1);
-    preprocessor.run(frame.image, static_cast<std::uint8_t*>(input.data_ptr()) + slot * slot_bytes(input));
-    batch->put(slot, frame.image, preprocessor);
-  }
-  EXPECT_THROW(batch->put(3, Image{}, preprocessor), Error);
-  const NetworkOutput output = batch->run(3);
+    Preprocessor own = preprocessor.another();
+    own.run(frame.image, static_cast<std::uint8_t*>(input.data_ptr()) + slot * slot_bytes(input));
+    batch.put(slot, frame.image, own);
+  };
+  const auto before = executor->make_batch(4, 32), meanwhile = executor->make_batch(3, 32);
+  EXPECT_EQ(before->capacity(), 4U);
+  for (const std::size_t slot : {2U, 0U, 1U}) put(*before, slot);
+  Preprocessor own = preprocessor.another();
+  EXPECT_THROW(before->put(3, Image{}, own), Error);
+  const NetworkOutput output = before->run(3, nullptr);
   EXPECT_LE(difference(output.logits, executor->run(input).logits), 1e-5);
   EXPECT_EQ(output.features.size(0), 3);
-  EXPECT_TRUE(batch->run(4).logits.isfinite().all().item<bool>()) << "a slot without a picture holds numbers";
+  EXPECT_TRUE(before->run(4, nullptr).logits.isfinite().all().item<bool>())
+      << "a slot without a picture holds numbers";
+  std::array<std::atomic<int>, 3> made{};
+  const NetworkOutput same = meanwhile->run(3, [&](std::size_t slot) {
+    put(*meanwhile, slot);
+    ++made.at(slot);
+  });
+  EXPECT_EQ(difference(same.logits, output.logits), 0);
+  for (const std::atomic<int>& times : made) EXPECT_EQ(times, 1);
 }
 
 TEST(Executor, TakesNormalisedInputOfAnyTypeAndLayout) {
