@@ -425,7 +425,7 @@ const std::uint16_t* YuvRows::terms_of_rows(const PixelSource& source, const Chr
 
 // Rows are too short and too far from each other for processors to see by themselves what comes next.
 std::array<YuvRows::Soon, 3> YuvRows::look_ahead(const PixelSource& s, int y) const {
-  constexpr int rows_ahead = 3;
+  constexpr int rows_ahead = 6;  // two pages or so
   y = std::min(y + rows_ahead, s.height - 1);
   const auto left_of = [&](const std::uint8_t* plane, std::ptrdiff_t stride, int row, int columns, int step) {
     return plane + row * stride + std::ptrdiff_t{columns} * step;
