@@ -46,54 +46,14 @@ EngineError current_error() noexcept try {
   return out_of_memory();  // not even a message
 }
 
-/// A stream's: as many as convert its pictures at the same time.
-class BatchingEngine::Preprocessors {
- public:
-  explicit Preprocessors(Preprocessor pattern) : pattern_(std::move(pattern)) {}
-
-  /// Has one of them convert a picture into a slot. An error is the request's.
-  void put(const Image& image, EngineRequest& request, BatchInput& input, std::size_t index) noexcept {
-    const auto start = Clock::now();
-    try {
-      Preprocessor preprocessor = take();
-      input.put(index, image, preprocessor);
-      const std::lock_guard lock(mutex_);
-      free_.push_back(std::move(preprocessor));  // take() made room
-    } catch (...) {
-      request.error = current_error();
-    }
-    request.conversion_time = nanoseconds(start, Clock::now());
-  }
-
- private:
-  Preprocessor take() {
-    const std::lock_guard lock(mutex_);
-    if (free_.empty()) {
-      free_.reserve(++made_);
-      return pattern_.another();
-    }
-    Preprocessor last = std::move(free_.back());
-    free_.pop_back();
-    return last;
-  }
-
-  const Preprocessor pattern_;
-  std::mutex mutex_;
-  std::vector<Preprocessor> free_;  // guarded by mutex_, as is
-  std::size_t made_ = 0;            // how many there have been
-};
-
 class BatchingEngine::Stream final : public EngineStream {
  public:
-  Stream(BatchingEngine& engine, const StreamOptions& options, EngineListener& listener,
-         const at::Tensor& any_input)
+  Stream(BatchingEngine& engine, const StreamOptions& options, EngineListener& listener)
       : engine_(engine),
         listener_(listener),
         batch_size_(static_cast<std::size_t>(std::max(1, options.batch_size))),
         output_{options.activation.value_or(engine.info_.activation), options.classes, options.features},
         classes_(engine.info_.classes),
-        preprocessors_(
-            std::make_shared<Preprocessors>(make_preprocessor(engine.info_.preprocessing, any_input))),
         pixels_(engine.info_.preprocessing, TensorType::u8, TensorLayout::hwc) {
     if (options.classes && engine.num_classes_ == 0) {
       throw Error(
@@ -120,7 +80,6 @@ class BatchingEngine::Stream final : public EngineStream {
     slot.stream = this;
     slot.wanted = output_;
     if (engine_.converts_later_ && options.pixels) {
-      slot.preprocessors = preprocessors_;
       slot.image = image;
       slot.pixels = options.pixels;
     }
@@ -131,7 +90,7 @@ class BatchingEngine::Stream final : public EngineStream {
       last_.clear();  // what is like this picture was not classified
       return false;
     }
-    if (!later) preprocessors_->put(image, *request, *batch->input, index);
+    if (!later) engine_.put(image, *request, *batch, index);
     engine_.written(*batch);
     return true;
   }
@@ -172,7 +131,6 @@ class BatchingEngine::Stream final : public EngineStream {
   const std::size_t batch_size_;
   const Output output_;
   std::vector<std::string> classes_;
-  const std::shared_ptr<Preprocessors> preprocessors_;
   Preprocessor pixels_;  // for is_like_the_last, with the two pictures that it compares
   std::vector<std::uint8_t> now_, last_;
 };
@@ -185,7 +143,9 @@ BatchingEngine::BatchingEngine(std::unique_ptr<Executor> executor, ModelInfo inf
       num_classes_(static_cast<std::size_t>(num_classes)),
       model_name_(std::move(model_name)),
       description_(info_.architecture.name() + ", " + executor_->description()),
-      warnings_(std::move(warnings)) {
+      warnings_(std::move(warnings)),
+      preprocessors_(
+          make_preprocessor(info_.preprocessing, executor_->make_input(1, info_.preprocessing.crop_size))) {
   worker_ = std::thread([this] { work(); });
 }
 
@@ -228,8 +188,7 @@ std::unique_ptr<EngineStream> BatchingEngine::open_stream(const StreamOptions& o
                                                           EngineListener& listener,
                                                           EngineError& error) noexcept {
   try {
-    return std::make_unique<Stream>(*this, options, listener,
-                                    executor_->make_input(1, info_.preprocessing.crop_size));
+    return std::make_unique<Stream>(*this, options, listener);
   } catch (...) {
     error = current_error();
     return nullptr;
@@ -269,12 +228,14 @@ void BatchingEngine::add(Stream& stream) {
     }
   }
   turns_.reserve(streams_.size() + 1);
+  preprocessors_.serve(streams_.size() + 1);
   streams_.push_back(&stream);  // where others are at work, each batch grows when it is empty
 }
 
 void BatchingEngine::remove(Stream& stream) {
   std::unique_lock lock(mutex_);
   std::erase(streams_, &stream);
+  preprocessors_.serve(streams_.size());
   leave_line(stream);
   batch_size_ = 1;
   for (const Stream* other : streams_) batch_size_ = std::max(batch_size_, other->batch_size());
@@ -425,11 +386,25 @@ void BatchingEngine::hand_out(const NetworkOutput& output, std::size_t row, cons
   }
 }
 
+// Converts a picture into a slot. An error is the request's.
+void BatchingEngine::put(const Image& image, EngineRequest& request, Batch& batch,
+                         std::size_t index) noexcept {
+  const auto start = Clock::now();
+  try {
+    Preprocessor preprocessor = preprocessors_.take(image);
+    batch.input->put(index, image, preprocessor);
+    preprocessors_.give_back(std::move(preprocessor));
+  } catch (...) {
+    request.error = current_error();
+  }
+  request.conversion_time = nanoseconds(start, Clock::now());
+}
+
 // Of a batch that runs: what its slots hold is the engine's threads' alone.
 void BatchingEngine::convert(Batch& batch, std::size_t index) noexcept {
   Slot& slot = batch.slots[index];
   if (!slot.pixels) return;
-  slot.preprocessors->put(slot.image, *slot.request, *batch.input, index);
+  put(slot.image, *slot.request, batch, index);
   slot.pixels.reset();
   const std::lock_guard lock(mutex_);
   if (--batch.unread == 0) changed_.notify_all();

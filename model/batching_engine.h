@@ -10,6 +10,7 @@
 #include "model/engine.h"
 #include "model/executor.h"
 #include "model/model_info.h"
+#include "model/preprocessor_pool.h"
 
 namespace resnet {
 
@@ -36,7 +37,6 @@ class BatchingEngine final : public Engine {
   EngineStatistics statistics() const noexcept override;
 
  private:
-  class Preprocessors;
   class Stream;
   using Clock = std::chrono::steady_clock;
 
@@ -52,7 +52,6 @@ class BatchingEngine final : public Engine {
     Output wanted;
     Clock::time_point submitted;
     // Of a picture that is converted when its batch runs.
-    std::shared_ptr<Preprocessors> preprocessors;
     Image image;
     std::shared_ptr<const void> pixels;
   };
@@ -93,6 +92,7 @@ class BatchingEngine final : public Engine {
   void try_to_fit(Batch& batch) noexcept;
   bool ready();
   void work() noexcept;
+  void put(const Image& image, EngineRequest& request, Batch& batch, std::size_t index) noexcept;
   void convert(Batch& batch, std::size_t index) noexcept;
   void run(Batch& batch) noexcept;
   void hand_out(const NetworkOutput& output, std::size_t row, const Slot& slot) const;
@@ -105,6 +105,7 @@ class BatchingEngine final : public Engine {
   const std::string model_name_;
   const std::string description_;
   const std::vector<std::string> warnings_;
+  PreprocessorPool preprocessors_;
 
   std::mutex run_mutex_;            // held while the executor runs: the worker's and warm_up's turns
   std::uint64_t warm_up_time_ = 0;  // guarded by run_mutex_; 0: not warm

@@ -62,6 +62,7 @@ struct Preprocessor::Tables {
   std::vector<std::uint8_t> shortened,
       row;  // an output row before and after the horizontal pass of vertical-first
 
+  bool are_of(const Image& image, const PixelSource& source) const;
   void build(const Image& image, const PixelSource& source);
   void make_passes();
   Plane needed_pixels(const PixelSource& source) const;
@@ -80,15 +81,16 @@ ChannelLayout channel_layout(const PixelSource& source) {
 
 }  // namespace
 
+bool Preprocessor::Tables::are_of(const Image& image, const PixelSource& source) const {
+  return image.width == width && image.height == height && image.pixel_aspect == pixel_aspect &&
+         channel_layout(source) == channels && YuvReducer::serves(source, preprocessing) == reducible;
+}
+
 void Preprocessor::Tables::build(const Image& image, const PixelSource& source) {
-  const ChannelLayout now = channel_layout(source);
-  const bool reducible_now = YuvReducer::serves(source, preprocessing);
-  if (image.width == width && image.height == height && image.pixel_aspect == pixel_aspect &&
-      now == channels && reducible_now == reducible)
-    return;
+  if (are_of(image, source)) return;
   width = height = 0;  // should memory run out below
-  channels = now;
-  reducible = reducible_now;
+  channels = channel_layout(source);
+  reducible = YuvReducer::serves(source, preprocessing);
   plan = make_resample_plan(image.width, image.height, image.pixel_aspect, preprocessing);
   const auto crop = static_cast<std::size_t>(preprocessing.crop_size);
   row.resize(crop * 3);
@@ -191,6 +193,10 @@ Preprocessor& Preprocessor::operator=(Preprocessor&&) noexcept = default;
 
 Preprocessor Preprocessor::another() const {
   return {tables_->preprocessing, tables_->type, tables_->layout};
+}
+
+bool Preprocessor::is_ready_for(const Image& image) const {
+  return tables_->are_of(image, make_pixel_source(image));
 }
 
 const ResamplePlan& Preprocessor::plan(const Image& image) {

@@ -29,6 +29,8 @@ class Preprocessor {
 
   /// Another one of the same settings.
   Preprocessor another() const;
+  /// Whether its tables are those of such a picture, so that run() need not build them.
+  bool is_ready_for(const Image& image) const;
 
   /// Writes 3·crop·crop elements to `out`: (pixel/255 − mean)/std, or the plain pixel for u8.
   /// @throws Error unsupported for sizes below 1×1 or above 32768 on a side
