@@ -307,6 +307,7 @@ BatchingEngine::Batch* BatchingEngine::reserve(Slot&& slot, const SubmitOptions&
   index = batch.slots.size();
   slot.request->state = EngineRequest::State::waiting;
   slot.request->error = {};
+  slot.request->conversion_time = 0;
   slot.submitted = Clock::now();
   if (slot.pixels) ++batch.unread;
   batch.slots.push_back(std::move(slot));
@@ -386,26 +387,35 @@ void BatchingEngine::hand_out(const NetworkOutput& output, std::size_t row, cons
   }
 }
 
-// Converts a picture into a slot. An error is the request's.
-void BatchingEngine::put(const Image& image, EngineRequest& request, Batch& batch,
-                         std::size_t index) noexcept {
+// Converts a part of a picture into a slot. An error is the request's.
+void BatchingEngine::put(const Image& image, EngineRequest& request, Batch& batch, std::size_t index,
+                         PicturePart part) noexcept {
   const auto start = Clock::now();
+  EngineError error;
   try {
     Preprocessor preprocessor = preprocessors_.take(image);
-    batch.input->put(index, image, preprocessor);
+    batch.input->put(index, image, preprocessor, part);
     preprocessors_.give_back(std::move(preprocessor));
   } catch (...) {
-    request.error = current_error();
+    error = current_error();
   }
-  request.conversion_time = nanoseconds(start, Clock::now());
+  const std::lock_guard lock(mutex_);  // the parts' threads share the request
+  request.conversion_time += nanoseconds(start, Clock::now());
+  if (error) request.error = std::move(error);
 }
 
 // Of a batch that runs: what its slots hold is the engine's threads' alone.
-void BatchingEngine::convert(Batch& batch, std::size_t index) noexcept {
+void BatchingEngine::convert(Batch& batch, std::size_t index, PicturePart part) noexcept {
   Slot& slot = batch.slots[index];
   if (!slot.pixels) return;
-  put(slot.image, *slot.request, batch, index);
-  slot.pixels.reset();
+  put(slot.image, *slot.request, batch, index, part);
+  std::shared_ptr<const void> read;  // let go without the lock, but before remove() goes on
+  {
+    const std::lock_guard lock(mutex_);
+    if (++slot.parts_made < part.count) return;
+    read = std::move(slot.pixels);
+  }
+  read.reset();
   const std::lock_guard lock(mutex_);
   if (--batch.unread == 0) changed_.notify_all();
 }
@@ -414,7 +424,9 @@ void BatchingEngine::run(Batch& batch) noexcept {
   const auto start = Clock::now();
   try {
     const std::lock_guard running(run_mutex_);
-    const MakePicture make_picture = [&](std::size_t index) { convert(batch, index); };
+    const MakePicture make_picture = [&](std::size_t index, PicturePart part) {
+      convert(batch, index, part);
+    };
     const NetworkOutput output =
         batch.input->run(batch.slots.size(), converts_later_ ? make_picture : nullptr);
     for (std::size_t i = 0; i < batch.slots.size(); ++i) hand_out(output, i, batch.slots[i]);

@@ -54,6 +54,7 @@ class BatchingEngine final : public Engine {
     // Of a picture that is converted when its batch runs.
     Image image;
     std::shared_ptr<const void> pixels;
+    std::size_t parts_made = 0;  // guarded by mutex_
   };
 
   // A place in the line for slots.
@@ -92,8 +93,9 @@ class BatchingEngine final : public Engine {
   void try_to_fit(Batch& batch) noexcept;
   bool ready();
   void work() noexcept;
-  void put(const Image& image, EngineRequest& request, Batch& batch, std::size_t index) noexcept;
-  void convert(Batch& batch, std::size_t index) noexcept;
+  void put(const Image& image, EngineRequest& request, Batch& batch, std::size_t index,
+           PicturePart part = {}) noexcept;
+  void convert(Batch& batch, std::size_t index, PicturePart part) noexcept;
   void run(Batch& batch) noexcept;
   void hand_out(const NetworkOutput& output, std::size_t row, const Slot& slot) const;
   void finish(Batch& batch) noexcept;

@@ -23,8 +23,13 @@ struct NetworkOutput {
 
 class Preprocessor;
 
-/// Makes a picture of a run's input, for several indices at the same time. Throws nothing.
-using MakePicture = std::function<void(std::size_t index)>;
+/// One of `count` nearly equal parts of a picture's rows.
+struct PicturePart {
+  std::size_t index = 0, count = 1;
+};
+
+/// Makes a part of a picture of a run's input; several at the same time. Throws nothing.
+using MakePicture = std::function<void(std::size_t picture, PicturePart part)>;
 
 /// Pictures in their own formats on their way into a network, one in a slot. Different slots may be filled at
 /// the same time, by a thread each, but not while it runs. Belongs to its executor, which must outlive it.
@@ -37,10 +42,13 @@ class BatchInput {
   /// @param preprocessor of make_preprocessor (model/executor_input.h), kept by the caller from picture to
   /// picture
   /// @throws Error unsupported as Preprocessor::run; device. Then the slot holds numbers that mean nothing.
-  virtual void put(std::size_t slot, const Image& image, Preprocessor& preprocessor) = 0;
+  /// @param part of what run() has make_picture make; else the whole
+  virtual void put(std::size_t slot, const Image& image, Preprocessor& preprocessor,
+                   PicturePart part = {}) = 0;
 
   /// What the network says to the first n slots.
-  /// @param make_picture called for each slot first, to fill those that wait for it; null where nothing waits
+  /// @param make_picture called for all parts of each slot first, to fill those that wait for it; null where
+  /// nothing waits
   /// @throws Error device; then it may not have been called
   virtual NetworkOutput run(std::size_t n, const MakePicture& make_picture) = 0;
 };
@@ -62,7 +70,7 @@ class Executor {
   /// Whether run()'s threads occupy all cores: then they best make the pictures, too, since each other thread
   /// that works keeps all of them waiting.
   virtual bool occupies_all_cores() const { return false; }
-  /// run(), whose threads call make_picture for each index of the input first.
+  /// run(), whose threads call make_picture for all parts of each picture of the input first.
   virtual NetworkOutput make_and_run(const at::Tensor& input, const MakePicture& make_picture);
 
   /// For n pictures, of which the network sees size × size pixels. Unless a device does better, make_input()

@@ -228,7 +228,8 @@ class CudaBatch final : public BatchInput {
 
   std::size_t capacity() const override { return slots_.size(); }
 
-  void put(std::size_t index, const Image& image, Preprocessor& preprocessor) override {
+  void put(std::size_t index, const Image& image, Preprocessor& preprocessor,
+           PicturePart /*whole*/) override {
     const c10::InferenceMode inference;
     const c10::cuda::CUDAStreamGuard on_stream(executor_.upload_stream());
     Slot& slot = slots_[index];
@@ -244,7 +245,7 @@ class CudaBatch final : public BatchInput {
   }
 
   NetworkOutput run(std::size_t n, const MakePicture& make_picture) override {
-    for (std::size_t i = 0; make_picture && i < n; ++i) make_picture(i);
+    for (std::size_t i = 0; make_picture && i < n; ++i) make_picture(i, {});
     return executor_.run_filled({static_cast<std::int64_t>(n), 3, size_, size_},
                                 [&](const at::Tensor& place) { queue_preprocessing(n, place); });
   }

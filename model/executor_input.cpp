@@ -19,8 +19,10 @@ class PreprocessedBatch final : public BatchInput {
 
   std::size_t capacity() const override { return static_cast<std::size_t>(input_.size(0)); }
 
-  void put(std::size_t slot, const Image& image, Preprocessor& preprocessor) override {
-    preprocessor.run(image, static_cast<std::uint8_t*>(input_.data_ptr()) + slot * slot_bytes_);
+  void put(std::size_t slot, const Image& image, Preprocessor& preprocessor, PicturePart part) override {
+    const auto rows = static_cast<std::size_t>(input_.size(2));
+    preprocessor.run_rows(image, static_cast<std::uint8_t*>(input_.data_ptr()) + slot * slot_bytes_,
+                          rows * part.index / part.count, rows * (part.index + 1) / part.count);
   }
 
   NetworkOutput run(std::size_t n, const MakePicture& make_picture) override {
@@ -37,7 +39,7 @@ class PreprocessedBatch final : public BatchInput {
 }  // namespace
 
 NetworkOutput Executor::make_and_run(const at::Tensor& input, const MakePicture& make_picture) {
-  for (std::int64_t i = 0; i < input.size(0); ++i) make_picture(static_cast<std::size_t>(i));
+  for (std::int64_t i = 0; i < input.size(0); ++i) make_picture(static_cast<std::size_t>(i), {});
   return run(input);
 }
 

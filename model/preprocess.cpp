@@ -67,7 +67,7 @@ struct Preprocessor::Tables {
   void make_passes();
   Plane needed_pixels(const PixelSource& source) const;
   void sum_rows(const Plane& rows, std::size_t row_bytes, std::size_t y, std::uint8_t* to);
-  void prepare(const PixelSource& source);
+  void prepare(const PixelSource& source, std::size_t first, std::size_t end);
   void make_row(const PixelSource& source, std::size_t y, std::uint8_t* to);
 };
 
@@ -144,17 +144,18 @@ void Preprocessor::Tables::sum_rows(const Plane& rows, std::size_t row_bytes, st
   clip_row(sums.data(), row_bytes, to);
 }
 
-// What must be there before the first output row is made.
-void Preprocessor::Tables::prepare(const PixelSource& source) {
+// What must be there before output rows first…end−1 are made.
+void Preprocessor::Tables::prepare(const PixelSource& source, std::size_t first, std::size_t end) {
   if (reducer) {
-    reducer->start(source);
+    reducer->start(source, first);
     return;
   }
   if (plan.job.vertical_first && !channels.is_planar()) return;
   const Plane pixels = needed_pixels(source);
-  const int top = plan.rows.begin();
-  std::uint8_t* to = between.data();
-  for (int y = top; y < plan.rows.end(); ++y) {
+  const int top = plan.rows.begin(), start = plan.rows.first[first];
+  const int stop = plan.rows.first[end - 1] + plan.rows.count[end - 1];
+  std::uint8_t* to = between.data() + static_cast<std::size_t>(start - top) * row.size();
+  for (int y = start; y < stop; ++y) {
     const std::ptrdiff_t at = (y - top) * pixels.stride;
     if (channels.is_planar())
       converter.convert(source, y, plan.columns.begin(), plan.columns.end(), source_rows.data() + at);
@@ -205,14 +206,19 @@ const ResamplePlan& Preprocessor::plan(const Image& image) {
 }
 
 void Preprocessor::run(const Image& image, void* out) {
+  run_rows(image, out, 0, static_cast<std::size_t>(tables_->preprocessing.crop_size));
+}
+
+void Preprocessor::run_rows(const Image& image, void* out, std::size_t first, std::size_t end) {
   Tables& t = *tables_;
   const PixelSource source = make_pixel_source(image);
   t.build(image, source);
-  t.prepare(source);
+  if (first >= end) return;
+  t.prepare(source, first, end);
   const auto crop = static_cast<std::size_t>(t.preprocessing.crop_size);
   const bool plain =
       t.type == TensorType::u8 && t.layout == TensorLayout::hwc && image.orientation == Orientation::identity;
-  for (std::size_t y = 0; y < crop; ++y) {
+  for (std::size_t y = first; y < end; ++y) {
     if (plain) {
       t.make_row(source, y, static_cast<std::uint8_t*>(out) + y * t.row.size());
       continue;

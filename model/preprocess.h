@@ -35,6 +35,8 @@ class Preprocessor {
   /// Writes 3·crop·crop elements to `out`: (pixel/255 − mean)/std, or the plain pixel for u8.
   /// @throws Error unsupported for sizes below 1×1 or above 32768 on a side
   void run(const Image& image, void* out);
+  /// Rows first…end−1 of that alone: others make the rest, perhaps at the same time.
+  void run_rows(const Image& image, void* out, std::size_t first, std::size_t end);
 
   /// How such a picture becomes the crop, for who does it elsewhere (model/packed_picture.h). Valid until a
   /// picture of another geometry comes.

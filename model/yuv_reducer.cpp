@@ -46,13 +46,21 @@ YuvReducer::YuvReducer(const ResamplePlan& plan, VectorUnit unit)
   done_.resize(3 * rows_.stride());
 }
 
-void YuvReducer::start(const PixelSource& source) {
+void YuvReducer::start(const PixelSource& source, std::size_t output) {
   rows_.start(source);
   std::ranges::fill(sums_, std::int16_t{0});
   row_ = output_ = 0;
+  if (output == 0) return;
+  // The rows of the output before add to this one, too.
+  output_ = output - 1;
+  while (shares_[row_].weight == 0 || shares_[row_].output < output_) ++row_;
+  add_rows(source);
+  std::fill_n(sums(output_), 3 * rows_.stride(), std::int16_t{0});
+  output_ = output;
 }
 
-void YuvReducer::next_row(const PixelSource& source, std::uint8_t* to) {
+// Those that output_ lacks.
+void YuvReducer::add_rows(const PixelSource& source) {
   for (; row_ < shares_.size(); ++row_) {
     const Share& share = shares_[row_];
     if (share.weight == 0) continue;
@@ -60,6 +68,10 @@ void YuvReducer::next_row(const PixelSource& source, std::uint8_t* to) {
     rows_.add(source, first_row_ + static_cast<int>(row_), {sums(output_), share.weight},
               {sums(output_ + 1), share.next_weight});
   }
+}
+
+void YuvReducer::next_row(const PixelSource& source, std::uint8_t* to) {
+  add_rows(source);
   rows_.take(sums(output_), done_.data());
   narrower_.run(done_.data(), to);
   ++output_;

@@ -27,8 +27,8 @@ class YuvReducer {
   /// @param plan one that this serves  @param unit the processor must have it
   explicit YuvReducer(const ResamplePlan& plan, VectorUnit unit = best_vector_unit());
 
-  /// Before the rows of each picture.
-  void start(const PixelSource& source);
+  /// Before the rows of each picture, or those from `output` on.
+  void start(const PixelSource& source, std::size_t output = 0);
   /// The output rows one after another, three bytes a pixel.  @param source that of start()
   void next_row(const PixelSource& source, std::uint8_t* to);
 
@@ -39,6 +39,7 @@ class YuvReducer {
     std::int16_t weight = 0, next_weight = 0;
   };
 
+  void add_rows(const PixelSource& source);
   std::int16_t* sums(std::size_t output) { return &sums_[output % 2 * 3 * rows_.stride()]; }
 
   YuvRows rows_;

@@ -165,7 +165,11 @@ void CpuExecutor::run_unit(const Work& work, int units, const Pixels& pixels, co
                            int unit, std::byte* scratch) const {
   switch (work.kind) {
     case Work::Kind::make_picture:
-      if (make_picture) make_picture(static_cast<std::size_t>(unit));
+      if (make_picture) {
+        const int parts = units / pixels.pictures;
+        make_picture(static_cast<std::size_t>(unit / parts),
+                     {static_cast<std::size_t>(unit % parts), static_cast<std::size_t>(parts)});
+      }
       break;
     case Work::Kind::stem:
       operations_.stem->run(pixels.part(work.first, work.call.output.pictures), work.call.output, unit, units,

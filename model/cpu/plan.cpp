@@ -149,10 +149,12 @@ void Planner::add_level(std::size_t index, int first, int count, std::size_t out
   }
 }
 
+// In parts, so that all threads have some, and end at nearly the same time.
 void Planner::add_pictures() {
   Work work;
   work.kind = Work::Kind::make_picture;
-  add(work, pixels_.pictures, 0);
+  constexpr int most_parts = 4, units_of_thread = 8;
+  add(work, pixels_.pictures * std::clamp(units_of_thread * threads_ / pixels_.pictures, 1, most_parts), 0);
 }
 
 void Planner::add_stem(int first, int count, std::size_t output_at) {

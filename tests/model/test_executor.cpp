@@ -178,11 +178,12 @@ TEST(Executor, ABatchOfPicturesGivesWhatTheirInputGives) {
   preprocessing.crop_size = 32;
   at::Tensor input = executor->make_input(3, 32);
   const Preprocessor preprocessor = make_preprocessor(preprocessing, input);
-  const auto put = [&](BatchInput& batch, std::size_t slot) {
+  const auto put = [&](BatchInput& batch, std::size_t slot, PicturePart part = {}) {
     const Frame frame = make_frame(PixelFormat::NV12, 60 + static_cast<int>(slot), 50, slot + 1);
     Preprocessor own = preprocessor.another();
-    own.run(frame.image, static_cast<std::uint8_t*>(input.data_ptr()) + slot * slot_bytes(input));
-    batch.put(slot, frame.image, own);
+    if (part.index == 0)
+      own.run(frame.image, static_cast<std::uint8_t*>(input.data_ptr()) + slot * slot_bytes(input));
+    batch.put(slot, frame.image, own, part);
   };
   const auto before = executor->make_batch(4, 32), meanwhile = executor->make_batch(3, 32);
   EXPECT_EQ(before->capacity(), 4U);
@@ -194,13 +195,17 @@ TEST(Executor, ABatchOfPicturesGivesWhatTheirInputGives) {
   EXPECT_EQ(output.features.size(0), 3);
   EXPECT_TRUE(before->run(4, nullptr).logits.isfinite().all().item<bool>())
       << "a slot without a picture holds numbers";
-  std::array<std::atomic<int>, 3> made{};
-  const NetworkOutput same = meanwhile->run(3, [&](std::size_t slot) {
-    put(*meanwhile, slot);
-    ++made.at(slot);
+  std::array<std::array<std::atomic<int>, 4>, 3> made{};
+  std::atomic<std::size_t> parts{0};
+  const NetworkOutput same = meanwhile->run(3, [&](std::size_t slot, PicturePart part) {
+    put(*meanwhile, slot, part);
+    ++made.at(slot).at(part.index);
+    parts = part.count;
   });
   EXPECT_EQ(difference(same.logits, output.logits), 0);
-  for (const std::atomic<int>& times : made) EXPECT_EQ(times, 1);
+  for (const auto& picture : made) {
+    for (std::size_t part = 0; part < parts; ++part) EXPECT_EQ(picture.at(part), 1);
+  }
 }
 
 TEST(Executor, TakesNormalisedInputOfAnyTypeAndLayout) {

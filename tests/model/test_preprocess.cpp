@@ -209,6 +209,27 @@ TEST(Preprocess, OneObjectServesOneGeometryAfterAnother) {
   }
 }
 
+TEST(Preprocess, PartsOfTheRowsAreThoseOfTheWhole) {
+  const Preprocessing preprocessing;
+  constexpr std::size_t crop = 224, row = 3 * crop;
+  for (const PixelFormat format :
+       {PixelFormat::NV12, PixelFormat::I420, PixelFormat::YUY2, PixelFormat::P010_10LE, PixelFormat::RGB}) {
+    for (const auto& [width, height] : {std::pair(700, 500), std::pair(300, 200), std::pair(250, 900)}) {
+      SCOPED_TRACE(testing::Message() << static_cast<int>(format) << ", " << width << "x" << height);
+      const Frame frame = make_frame(format, width, height, 3);
+      std::vector<std::uint8_t> whole(crop * row), parts(crop * row);
+      Preprocessor one(preprocessing, TensorType::u8, TensorLayout::hwc), other = one.another();
+      one.run(frame.image, whole.data());
+      other.run_rows(frame.image, parts.data(), 100, 223);
+      one.run_rows(frame.image, parts.data(), 223, 224);
+      one.run_rows(frame.image, parts.data(), 1, 100);
+      EXPECT_EQ(std::count(parts.begin(), parts.begin() + row, 0), row) << "rows that are others' to make";
+      other.run_rows(frame.image, parts.data(), 0, 1);
+      EXPECT_EQ(parts, whole);
+    }
+  }
+}
+
 TEST(Preprocess, TheLargestSides) {
   for (const auto& [width, height] : std::array<std::array<int, 2>, 2>{{{32768, 2}, {2, 32768}}}) {
     const Frame frame = make_rgb_frame(width, height, 4);
