@@ -56,9 +56,9 @@ struct EngineRequest {
   std::vector<float> probabilities;  ///< by class index; empty: not asked for
   std::vector<float> features;       ///< what the network's head sees, pooled; empty: not asked for
   EngineError error;
-  std::uint64_t conversion_time = 0;  ///< ns from pixels to network input
+  std::uint64_t conversion_time = 0;  ///< ns from pixels to network input, of all threads together
   std::uint64_t waiting_time = 0;     ///< ns in the open batch
-  std::uint64_t running_time = 0;     ///< ns of its batch in the network
+  std::uint64_t running_time = 0;     ///< ns of its batch in the network, which may convert it first
   std::uint64_t done_time = 0;        ///< ns of std::chrono::steady_clock when that was done
 };
 

@@ -104,7 +104,10 @@ class Feeder {
 
   void start() {
     next_ = BenchmarkClock::now();
-    feeding_ = true;
+    {
+      const std::lock_guard lock(mutex_);
+      feeding_ = true;
+    }
     push();  // what needed data was told that there is none
   }
   /// @return how many were pushed

@@ -1,6 +1,6 @@
-// bench-preprocess: pixels to network input ("resnetclassify"), beside what a pipeline without the element
-// would do for it ("videoconvert"): videoconvert and videoscale (GstVideoConverter, as both use it) and
-// normalisation to float in a plain loop.
+// bench-preprocess: pixels to the bytes that a network on the CPU takes ("resnetclassify"), beside what a
+// pipeline without the element would do for it ("videoconvert"): videoconvert and videoscale
+// (GstVideoConverter, as both use it) and normalisation to float in a plain loop.
 //
 //   bench-preprocess --benchmark_filter=NV12 --benchmark_enable_random_interleaving --benchmark_repetitions=5
 #include <array>
