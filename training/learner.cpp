@@ -327,10 +327,25 @@ void Learner::train_slice(const at::Tensor& input, const Targets& targets, std::
 Scores Learner::train(LabelledPixels& batch, std::size_t pictures, double lr) {
   train_mode(true);
   const auto all = static_cast<std::int64_t>(pictures);
-  const auto n = static_cast<std::int64_t>(batch.labels.size());
   const at::Tensor input = to_input(batch);
   Targets targets{to_target(batch.labels).to(device_), {}, batch.second_weight};
   if (!batch.second_labels.empty()) targets.second = to_target(batch.second_labels).to(device_);
+  const Scores scores = compute_gradients(input, targets, all);
+  if (recipe_.sam > 0) {
+    climb();
+    compute_gradients(input, targets, all);
+    climb_down();
+  }
+  if (recipe_.clip_norm > 0) clip_gradients();
+  ++steps_;
+  team_->run(team_->size(), [&](std::size_t member) { step(member, lr); });
+  update_tiles();
+  return scores;
+}
+
+/// Of the weights as they are. @return scores of all processes
+Scores Learner::compute_gradients(const at::Tensor& input, const Targets& targets, std::int64_t all) {
+  const std::int64_t n = input.size(0);
   // Batch norm has no variance of one picture.
   const std::int64_t slices =
       std::clamp<std::int64_t>(all / (2 * static_cast<std::int64_t>(group_.size())), 1, recipe_.accumulate);
@@ -340,16 +355,10 @@ Scores Learner::train(LabelledPixels& batch, std::size_t pictures, double lr) {
     train_slice(input.slice(0, begin, end), targets.slice(begin, end), all, i == 0, i == slices - 1, scores);
   }
   add_up_gradients();
-  if (!group_.alone()) {
-    const at::Tensor sums = at::tensor({scores.loss, scores.accuracy}, at::kDouble);
-    group_.sum(sums);
-    scores = {sums[0].item<double>(), sums[1].item<double>()};
-  }
-  if (recipe_.clip_norm > 0) clip_gradients();
-  ++steps_;
-  team_->run(team_->size(), [&](std::size_t member) { step(member, lr); });
-  update_tiles();
-  return scores;
+  if (group_.alone()) return scores;
+  const at::Tensor sums = at::tensor({scores.loss, scores.accuracy}, at::kDouble);
+  group_.sum(sums);
+  return {sums[0].item<double>(), sums[1].item<double>()};
 }
 
 /// Of parts and processes, in the first part.
@@ -369,20 +378,60 @@ void Learner::add_up_gradients() {
   });
 }
 
-// As torch.nn.utils.clip_grad_norm_; the sum goes by parameter, so that it does not depend on the threads.
-void Learner::clip_gradients() {
-  const torch::NoGradGuard no_grad;
+// Summed by parameter, so that it does not depend on the threads.
+double Learner::gradient_norm() const {
   const Tensors& parameters = replicas_.front().parameters;
   std::vector<double> squares(parameters.size());
   team_->run(team_->size(), [&](std::size_t member) {
+    const torch::NoGradGuard no_grad;
     for (const std::size_t i : shares_[member])
       squares[i] = parameters[i].grad().square().sum().item<double>();
   });
   double sum = 0;
   for (const double square : squares) sum += square;
-  const double factor = recipe_.clip_norm / (std::sqrt(sum) + 1e-6);
+  return std::sqrt(sum);
+}
+
+/// To where the loss is greatest within recipe.sam of the weights, by its gradient (Foret et al. 2021,
+/// arXiv:2010.01412, equation 2).
+void Learner::climb() {
+  const double factor = recipe_.sam / (gradient_norm() + 1e-12);
+  const Tensors here = changed_by_climbing();
+  if (foot_.empty()) {
+    for (const at::Tensor& one : here) foot_.push_back(at::empty_like(one));
+  }
+  copy(here, foot_);
+  const Tensors& parameters = replicas_.front().parameters;
+  team_->run(team_->size(), [&](std::size_t member) {
+    const torch::NoGradGuard no_grad;
+    for (const std::size_t i : shares_[member]) parameters[i].add_(parameters[i].grad(), factor);
+  });
+  update_tiles();
+}
+
+/// The running statistics too are of the weights at the foot.
+void Learner::climb_down() { copy(foot_, changed_by_climbing()); }
+
+Learner::Tensors Learner::changed_by_climbing() const {
+  Tensors result;
+  for (const at::Tensor& parameter : replicas_.front().parameters) result.push_back(parameter.detach());
+  for (const Replica& replica : replicas_)
+    result.insert(result.end(), replica.statistics.begin(), replica.statistics.end());
+  return result;
+}
+
+void Learner::copy(const Tensors& from, const Tensors& to) const {
+  team_->run(team_->size(), [&](std::size_t member) {
+    for (std::size_t i = member; i < from.size(); i += team_->size()) to[i].copy_(from[i]);
+  });
+}
+
+// As torch.nn.utils.clip_grad_norm_.
+void Learner::clip_gradients() {
+  const double factor = recipe_.clip_norm / (gradient_norm() + 1e-6);
   if (factor >= 1) return;
-  for (const at::Tensor& parameter : parameters) parameter.grad().mul_(factor);
+  const torch::NoGradGuard no_grad;
+  for (const at::Tensor& parameter : replicas_.front().parameters) parameter.grad().mul_(factor);
 }
 
 void Learner::update_tiles() {

@@ -112,9 +112,15 @@ class Learner {
   Tensors own_statistics() const;
   void train_slice(const at::Tensor& input, const Targets& targets, std::int64_t all, bool first, bool last,
                    Scores& sum);
+  Scores compute_gradients(const at::Tensor& input, const Targets& targets, std::int64_t all);
   void add_up_gradients();
   double train_part(Replica& replica, const at::Tensor& input, const Targets& targets, double share,
                     std::int64_t& correct) const;
+  double gradient_norm() const;
+  void climb();
+  void climb_down();
+  Tensors changed_by_climbing() const;
+  void copy(const Tensors& from, const Tensors& to) const;
   void clip_gradients();
   void step(std::size_t member, double lr);
   void update_tiles();
@@ -135,6 +141,7 @@ class Learner {
   Replica average_;                           ///< with recipe.ema: the moving mean
   std::vector<NetworkOptimizer> optimizers_;  ///< by member of the team: each steps some of the parameters
   std::vector<std::vector<std::size_t>> shares_;  ///< by member: indices of those parameters
+  Tensors foot_;                                  ///< with recipe.sam: changed_by_climbing() before climb()
   std::vector<std::shared_ptr<const TileWeights>> tile_weights_;
   std::unique_ptr<Team> team_;
   std::unique_ptr<GradientBuckets> buckets_;  ///< null: alone

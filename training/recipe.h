@@ -29,6 +29,7 @@ struct Recipe {
   int norm_batch = 0;
   bool sync_bn = true;
   double clip_norm = 0;
+  double sam = 0;
   double ema = 0;
   std::string precision = "fp32";
   std::uint64_t seed = 3;

@@ -46,6 +46,10 @@ void visit_fields(AnyRecipe& r, const Visit& visit) {
       "With more than one process, batch norm takes the pictures of all of them together where norm_batch is "
       "0; otherwise what it takes together is in one process");
   visit("clip_norm", r.clip_norm, Range{0, 1e9}, "Gradients are scaled down to this norm; 0: never");
+  visit(
+      "sam", r.sam, Range{0, 10},
+      "Sharpness-aware minimization: each step goes by the gradients where the loss is greatest within this "
+      "distance of the weights, 0.05 for example; it takes twice the time; 0: off");
   visit("ema", r.ema, Range{0, 0.999999},
         "What is validated and saved is the moving mean of the weights, of which each step keeps so much; 0: "
         "the weights themselves");

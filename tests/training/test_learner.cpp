@@ -1,4 +1,5 @@
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/equal.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
@@ -82,6 +83,38 @@ TEST(Learner, ClippedGradientsMoveTheWeightsBySoMuchAtMost) {
   EXPECT_NEAR(std::sqrt(squares), recipe.lr * recipe.clip_norm, 1e-6);
   recipe.clip_norm = 1e6;
   EXPECT_EQ(difference(trained(recipe), trained(small_recipe())), 0);
+}
+
+TEST(Learner, SharpnessAwareStepsGoByTheGradientsUphill) {
+  Recipe recipe = small_recipe();
+  recipe.clip_norm = 0.01;  // less than the gradient's, so that a step is in its direction, lr·0.01 long
+  recipe.lr = 10;
+  const ResNet start = seeded_network(), short_step = trained(recipe), uphill = seeded_network();
+  for (const auto& item : uphill->named_parameters()) {
+    const at::Tensor step = short_step->named_parameters()[item.key()] - item.value();
+    const torch::NoGradGuard no_grad;
+    item.value().sub_(step, 0.05 / (recipe.lr * recipe.clip_norm));
+  }
+  Learner there(small_recipe(), Preprocessing{}, uphill, {}, "cpu", 2, alone);
+  LabelledPixels batch = random_batch(8, 0);
+  there.train(batch, 8, small_recipe().lr);
+
+  recipe = small_recipe();
+  recipe.sam = 0.05;
+  const ResNet found = trained(recipe), downhill = trained(small_recipe());
+  EXPECT_GT(difference(found, downhill, "layer"), 1e-3);
+  for (const auto& item : found->named_parameters()) {
+    const std::string& name = item.key();
+    const at::Tensor moved = there.network()->named_parameters()[name] - uphill->named_parameters()[name];
+    const at::Tensor expected = start->named_parameters()[name] + moved;
+    EXPECT_TRUE(at::allclose(item.value(), expected, 1e-3, 1e-4)) << name;
+  }
+  // What batch norms have seen is of the weights themselves.
+  for (const auto& item : found->named_buffers()) {
+    EXPECT_TRUE(!item.value().is_floating_point() ||
+                at::equal(item.value(), downhill->named_buffers()[item.key()]))
+        << item.key();
+  }
 }
 
 TEST(Learner, TheMovingMeanIsWhatIsSaved) {
