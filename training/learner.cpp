@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
@@ -17,6 +16,7 @@
 #include "model/error.h"
 #include "training/autocast.h"
 #include "training/norm_relu.h"
+#include "training/state_tensors.h"
 #include "training/sync_batch_norm.h"
 
 namespace resnet {
@@ -76,37 +76,10 @@ constexpr const char* processes_name = "statistics of processes";
 
 std::string statistics_prefix(std::size_t part) { return "part" + std::to_string(part) + "/"; }
 
-/// Those of `from` whose names begin with `prefix`, without it.
-NamedTensors with_prefix(const NamedTensors& from, const std::string& prefix) {
-  NamedTensors result;
-  for (const auto& [name, tensor] : from) {
-    if (name.starts_with(prefix)) result.emplace_back(name.substr(prefix.size()), tensor);
-  }
-  return result;
-}
-
-void append(NamedTensors& to, const std::string& prefix, const NamedTensors& from) {
-  for (const auto& [name, tensor] : from) to.emplace_back(prefix + name, tensor.to(at::kCPU).contiguous());
-}
-
 NamedTensors named_statistics(const ResNet& network) {
   NamedTensors result;
   for (const auto& item : network->named_buffers()) result.emplace_back(item.key(), item.value());
   return result;
-}
-
-void restore(const NamedTensors& to, const NamedTensors& from, const std::string& where) {
-  const torch::NoGradGuard no_grad;
-  const std::map<std::string, at::Tensor> by_name(from.begin(), from.end());
-  for (const auto& [name, tensor] : to) {
-    const auto found = by_name.find(name);
-    if (found == by_name.end() || found->second.sizes() != tensor.sizes()) {
-      throw Error(ErrorCode::mismatch,
-                  where + " has no fitting '" + name + "'; use the recipe it was written with, or --fresh");
-    }
-    at::Tensor target = tensor;
-    target.copy_(found->second);
-  }
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "training/optimizer.h"
 
 #include <algorithm>
-#include <map>
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_add.h>
@@ -14,6 +13,7 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "model/error.h"
+#include "training/state_tensors.h"
 
 namespace resnet {
 namespace {
@@ -104,34 +104,28 @@ void NetworkOptimizer::step(const Group& group, double lr) {
   }
 }
 
-NamedTensors NetworkOptimizer::state() const {
+NamedTensors NetworkOptimizer::named_fields() const {
   NamedTensors result;
-  if (!stepped_) return result;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    for (const Field& field : fields_) {
-      const at::Tensor& value = field.values[i];
-      result.emplace_back(parameters_[i].first + "/" + field.name,
-                          field.number ? value.to(at::kLong) : value);
-    }
+    for (const Field& field : fields_)
+      result.emplace_back(parameters_[i].first + "/" + field.name, field.values[i]);
+  }
+  return result;
+}
+
+NamedTensors NetworkOptimizer::state() const {
+  if (!stepped_) return {};
+  NamedTensors result = named_fields();
+  for (auto& [name, value] : result) {
+    if (value.dim() == 0) value = value.to(at::kLong);  // of steps
   }
   return result;
 }
 
 void NetworkOptimizer::load_state(const NamedTensors& state, const std::string& where) {
   if (state.empty()) return;  // sgd without momentum keeps none, and nobody does before the first step
-  const std::map<std::string, at::Tensor> by_name(state.begin(), state.end());
   make_fields();
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    for (Field& field : fields_) {
-      const std::string name = parameters_[i].first + "/" + field.name;
-      const auto found = by_name.find(name);
-      if (found == by_name.end() || found->second.sizes() != field.values[i].sizes()) {
-        throw Error(ErrorCode::mismatch, where + " has no fitting '" + name + "' for the optimizer " + kind_ +
-                                             "; use the optimizer it was written with, or --fresh");
-      }
-      field.values[i].copy_(found->second);
-    }
-  }
+  restore(named_fields(), state, where);
 }
 
 }  // namespace resnet

@@ -39,6 +39,7 @@ class NetworkOptimizer {
   };
 
   void make_fields();
+  NamedTensors named_fields() const;
   void step(const Group& group, double lr);
 
   std::string kind_;

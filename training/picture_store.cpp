@@ -1,5 +1,7 @@
 #include "training/picture_store.h"
 
+#include <glib.h>
+
 namespace resnet {
 
 PictureStore::PictureStore(std::vector<Sample> samples, int short_side, bool scaled_jpeg,
@@ -47,6 +49,16 @@ std::vector<std::size_t> PictureStore::usable() const {
     }
   }
   return indices;
+}
+
+std::string digest(const PictureStore& store) {
+  std::string all;
+  for (const Sample& sample : store.samples())
+    all += sample.path.filename().string() + '/' + std::to_string(sample.label) + '\n';
+  const std::unique_ptr<char, decltype(&g_free)> text(
+      g_compute_checksum_for_data(G_CHECKSUM_SHA256, reinterpret_cast<const guchar*>(all.data()), all.size()),
+      g_free);
+  return text.get();
 }
 
 }  // namespace resnet

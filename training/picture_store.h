@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "training/image_folder.h"
@@ -52,6 +53,9 @@ class PictureStore {
   std::vector<Kept> kept_;            ///< each under its lock
   std::array<std::mutex, 64> locks_;  ///< of the pictures with that number modulo 64
 };
+
+/// A SHA-256 of the names and classes of the pictures, in hexadecimal digits.
+std::string digest(const PictureStore& store);
 
 }  // namespace resnet
 

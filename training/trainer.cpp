@@ -9,12 +9,11 @@
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
-#include <glib.h>
 
 #include "model/error.h"
-#include "model/model_file.h"
 #include "training/class_balance.h"
 #include "training/confidence.h"
+#include "training/first_network.h"
 #include "training/format.h"
 #include "training/interrupt.h"
 #include "training/learner.h"
@@ -41,10 +40,8 @@ class Trainer {
 
  private:
   void start();
-  void load(ResNet& network, const NamedTensors& tensors, const std::filesystem::path& path, HeadPolicy head);
   std::unique_ptr<Learner> make_learner(const ResNet& network, const Recipe& recipe,
                                         const ProcessGroup& group) const;
-  nlohmann::json digest_pictures() const;
   void resume(RunState state, const std::string& file);
   void begin_from_output(const StartingPoint& start);
   void check_all_pictures();
@@ -102,17 +99,6 @@ std::vector<Prediction> predictions_of(const at::Tensor& logits, const PictureSt
   return result;
 }
 
-/// Each block starts as the identity: the last batch norm's scale is 0 (arXiv:1706.02677, 5.1).
-void zero_last_norms(const ResNet& network) {
-  const torch::NoGradGuard no_grad;
-  const std::string last = network->architecture().block == BlockType::basic ? ".bn2.weight" : ".bn3.weight";
-  for (const auto& item : network->named_parameters()) {
-    if (item.key().ends_with(last)) {
-      item.value().zero_();
-    }
-  }
-}
-
 Trainer::Trainer(const TrainingJob& job, Console& console)
     : job_(job), group_(job.group), recipe_(job.recipe), console_(console), files_(job.output) {
   const auto cache = std::make_shared<PictureCache>(job.cache_bytes, job.disk_cache_bytes);
@@ -128,16 +114,6 @@ std::string Trainer::title(const char* phase, int epoch) const {
   return std::string(phase) + format(" epoch[%d/%d]", epoch, recipe_.epochs);
 }
 
-void Trainer::load(ResNet& network, const NamedTensors& tensors, const std::filesystem::path& path,
-                   HeadPolicy head) {
-  Checkpoint checkpoint;
-  checkpoint.path = path;
-  checkpoint.tensors = tensors;
-  for (const std::string& warning : load_state_dict(network, checkpoint, head)) {
-    console_.warn(warning);
-  }
-}
-
 std::unique_ptr<Learner> Trainer::make_learner(const ResNet& network, const Recipe& recipe,
                                                const ProcessGroup& group) const {
   std::vector<float> weights;
@@ -146,57 +122,23 @@ std::unique_ptr<Learner> Trainer::make_learner(const ResNet& network, const Reci
                                    group);
 }
 
-/// A digest of each split: the names and classes of its pictures.
-nlohmann::json Trainer::digest_pictures() const {
-  const auto digest = [](const PictureStore& store) {
-    std::string all;
-    for (const Sample& sample : store.samples())
-      all += sample.path.filename().string() + '/' + std::to_string(sample.label) + '\n';
-    const std::unique_ptr<char, decltype(&g_free)> text(
-        g_compute_checksum_for_data(G_CHECKSUM_SHA256, reinterpret_cast<const guchar*>(all.data()),
-                                    all.size()),
-        g_free);
-    return std::string(text.get());
-  };
-  return {{"train", digest(*train_)}, {"val", digest(*val_)}, {"test", digest(*test_)}};
-}
-
 void Trainer::start() {
   torch::manual_seed(recipe_.seed);
   // Every process shuffles and shares out by itself.
-  pictures_ = digest_pictures();
+  pictures_ = {{"train", digest(*train_)}, {"val", digest(*val_)}, {"test", digest(*test_)}};
   if (!group_.same(pictures_.dump())) {
     throw Error(ErrorCode::mismatch,
                 "the processes do not see the same pictures; each needs a copy of the data");
   }
   const StartingPoint start = find_start(job_);
-  ResNet network(start.architecture, static_cast<int>(job_.data.classes.size()));
   info_.architecture = start.architecture;
-  const std::string name = start.architecture.name();
-  const std::string file = start.checkpoint.path.string();
-  switch (start.kind) {
-    case StartKind::random:
-      if (recipe_.zero_init_residual) {
-        zero_last_norms(network);
-      }
-      console_.note(name + ", random weights");
-      break;
-    case StartKind::weights:
-      load(network, start.checkpoint.tensors, file, HeadPolicy::keep_when_different);
-      console_.note(name + ", weights from " + file);
-      break;
-    case StartKind::output:
-      load(network, start.checkpoint.tensors, file, HeadPolicy::must_fit);
-      console_.note("---Loading_Model---\n" + name + ", weights from " + file);
-      break;
-    case StartKind::last:
-      break;  // the learner takes its own state
-  }
+  const ResNet network =
+      first_network(start, static_cast<int>(job_.data.classes.size()), recipe_.zero_init_residual, console_);
   // Another kind of processor may make other random numbers of the seed.
   for (const auto& item : network->state_dict()) group_.share_first(item.second);
   learner_ = make_learner(network, recipe_, group_);
   if (start.kind == StartKind::last) {
-    resume(read_run_state(start.checkpoint), file);
+    resume(read_run_state(start.checkpoint), start.checkpoint.path.string());
   } else if (start.kind == StartKind::output) {
     begin_from_output(start);
   }

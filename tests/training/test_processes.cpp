@@ -126,6 +126,8 @@ TEST_F(Processes, OneStepIsThatOfOneProcess) {
   compare(cut, cut, 5, 1e-5);
   const Arguments parts = step + Arguments{"--norm-batch", "12"};
   compare(parts, parts, 2, 1e-5);
+  const Arguments sharpness = step + Arguments{"--sam", "0.05"};
+  compare(sharpness, sharpness, 2, 1e-5);
   compare(parts, step + Arguments{"--no-sync-bn"}, 2, 1e-5);
 }
 

@@ -22,9 +22,9 @@ using namespace std::chrono_literals;
 
 /// Everything at once, saved many times within an epoch.
 Arguments settings() {
-  return kSmallNet + Arguments{"--preset",  "scratch", "--epochs", "12",  "--norm-batch",   "4",
-                               "--threads", "2",       "--ema",    "0.9", "--save-minutes", "0.001",
-                               "--balance", "sampling"};
+  return kSmallNet + Arguments{"--preset",       "scratch", "--epochs",  "12",      "--norm-batch", "4",
+                               "--threads",      "2",       "--ema",     "0.9",     "--sam",        "0.05",
+                               "--save-minutes", "0.001",   "--balance", "sampling"};
 }
 
 class Resume : public Command {
