@@ -24,8 +24,6 @@ using namespace cpu;
 
 // Winograd's weights are 4 to 8 times the size of the convolution's own.
 constexpr std::size_t winograd_bytes = std::size_t{128} << 20;  // in a network
-constexpr std::int64_t winograd_pairs =
-    256 * 256;  // of channels: with more, reading them takes longer than is won
 
 const Kernels* fp32_kernels() { return avx512_kernels() != nullptr ? avx512_kernels() : avx2_kernels(); }
 
@@ -120,8 +118,9 @@ void CpuExecutor::add(const Step& step, Quantizer output) {
   }
   const ConvolutionQuantizers quantizers{quantizers_[stage.input], output, quantizers_[stage.output]};
   quantizers_[stage.output] = output;
+  const std::int64_t most_channels = most_winograd_channels(kernels_.format);
   const bool fits = kernels_.blocks == nullptr && Winograd::fits(step) &&
-                    step.weight.size(0) * step.weight.size(1) <= winograd_pairs;
+                    step.weight.size(0) * step.weight.size(1) <= most_channels * most_channels;
   const std::size_t bytes = fits ? Winograd::weight_bytes(kernels_, step) : 0;
   if (kernels_.blocks != nullptr) {
     stage.operation = std::make_unique<BlockConvolution>(kernels_, step, quantizers, parallel_);

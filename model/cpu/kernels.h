@@ -150,6 +150,8 @@ const Kernels* amx_int8_kernels();     ///< u8: and AMX
 
 /// Whether a bf16 instruction of AVX-512 takes no longer than one of fp32.
 bool avx512_multiplies_bf16_fast();
+/// With more of them, in and out, reading Winograd's weights takes longer than is won.
+int most_winograd_channels(Format format);
 
 /// The same, for those above alone: a CPU that lacks the instructions must not run these.
 Kernels make_avx2_kernels();

@@ -1,6 +1,7 @@
 #include "model/cpu/kernels.h"
 
 bool resnet::cpu::avx512_multiplies_bf16_fast() { return false; }
+int resnet::cpu::most_winograd_channels(Format /*format*/) { return 256; }
 const resnet::cpu::Kernels* resnet::cpu::avx2_kernels() { return nullptr; }
 const resnet::cpu::Kernels* resnet::cpu::avx512_kernels() { return nullptr; }
 const resnet::cpu::Kernels* resnet::cpu::avx512_bf16_kernels() { return nullptr; }
