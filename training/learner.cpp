@@ -221,11 +221,16 @@ void Learner::average_over_processes(const Tensors& statistics) const {
   }
 }
 
+/// Those of all parts.
+void Learner::append_statistics(Tensors& to) const {
+  for (const Replica& replica : replicas_)
+    to.insert(to.end(), replica.statistics.begin(), replica.statistics.end());
+}
+
 /// What processes may have each of their own.
 Learner::Tensors Learner::own_statistics() const {
   Tensors result = average_.statistics;
-  for (const Replica& replica : replicas_)
-    result.insert(result.end(), replica.statistics.begin(), replica.statistics.end());
+  append_statistics(result);
   return result;
 }
 
@@ -388,8 +393,7 @@ void Learner::climb_down() { copy(foot_, changed_by_climbing()); }
 Learner::Tensors Learner::changed_by_climbing() const {
   Tensors result;
   for (const at::Tensor& parameter : replicas_.front().parameters) result.push_back(parameter.detach());
-  for (const Replica& replica : replicas_)
-    result.insert(result.end(), replica.statistics.begin(), replica.statistics.end());
+  append_statistics(result);
   return result;
 }
 

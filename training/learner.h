@@ -109,6 +109,7 @@ class Learner {
   void train_mode(bool on);
   void average_statistics(const Tensors& to) const;
   void average_over_processes(const Tensors& statistics) const;
+  void append_statistics(Tensors& to) const;
   Tensors own_statistics() const;
   void train_slice(const at::Tensor& input, const Targets& targets, std::int64_t all, bool first, bool last,
                    Scores& sum);

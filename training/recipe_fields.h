@@ -49,7 +49,7 @@ void visit_fields(AnyRecipe& r, const Visit& visit) {
   visit(
       "sam", r.sam, Range{0, 10},
       "Sharpness-aware minimization: each step goes by the gradients where the loss is greatest within this "
-      "distance of the weights, 0.05 for example; it takes twice the time; 0: off");
+      "distance of the weights, 0.1 for example; it takes twice the time; 0: off");
   visit("ema", r.ema, Range{0, 0.999999},
         "What is validated and saved is the moving mean of the weights, of which each step keeps so much; 0: "
         "the weights themselves");
