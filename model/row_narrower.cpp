@@ -263,11 +263,10 @@ class Window {
     low_ = _mm512_dpbusd_epi32(low_, taps, _mm512_loadu_si512(block + 3 * register_bytes));
   }
 
-  /// The sums as 8-bit pixels.
-  RESNET_VBMI __m128i pixels() const {
+  /// What is to be held to 0…255.
+  RESNET_VBMI __m512i pixels() const {
     const __m512i higher = _mm512_add_epi32(_mm512_slli_epi32(high_, 16), _mm512_slli_epi32(middle_, 8));
-    const __m512i sums = _mm512_srai_epi32(_mm512_add_epi32(higher, low_), coefficient_bits);
-    return _mm512_cvtusepi32_epi8(_mm512_max_epi32(sums, _mm512_setzero_si512()));
+    return _mm512_srai_epi32(_mm512_add_epi32(higher, low_), coefficient_bits);
   }
 
  private:
@@ -283,7 +282,8 @@ RESNET_VBMI void run_packed(const std::vector<Group>& groups, std::size_t quarte
     Window<two_registers> window(row + group.offset, group.first_mask, group.second_mask);
     for (std::size_t quartet = 0; quartet < quartets; ++quartet, block += block_bytes) window.add(block);
     const std::size_t at = 3 * group.begin;
-    store(to + at, bytes - at, window.pixels());
+    store(to + at, bytes - at,
+          _mm512_cvtusepi32_epi8(_mm512_max_epi32(window.pixels(), _mm512_setzero_si512())));
   }
 }
 

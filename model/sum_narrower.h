@@ -29,14 +29,19 @@ class SumNarrower {
   void run(const std::int16_t* planes, std::uint8_t* to) const;
 
  private:
-  // VBMI: neighbouring outputs whose inputs lie within two registers.
+  // VBMI: neighbouring outputs whose inputs lie within two registers from an even column on.
   struct Group {
     std::size_t begin = 0, offset = 0;  // first output, first column
+  };
+  struct Pair {
+    std::int16_t low = 0, high = 0;
   };
 
   bool make_groups(const Coefficients& columns);
   void run_portably(const std::int16_t* planes, std::uint8_t* to) const;
   void run_with_vbmi(const std::int16_t* planes, std::uint8_t* to) const;
+  template <std::size_t pairs>
+  void run_groups(const std::int16_t* planes, std::uint8_t* to) const;
 
   std::size_t outputs_ = 0, stride_ = 0;
   std::size_t taps_ = 0;               // of each output, as many as `weights_` has
@@ -45,7 +50,7 @@ class SumNarrower {
 
   std::size_t pairs_ = 0;  // of inputs, of each output
   std::vector<Group> groups_;
-  LineVector<std::int16_t> blocks_;  // for each group and two taps: 32 places in the window, 32 weights
+  LineVector<Pair> blocks_;  // for each group and two columns: 16 places in the window, 16 pairs of weights
 };
 
 }  // namespace resnet

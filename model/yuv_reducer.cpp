@@ -21,60 +21,57 @@ bool YuvReducer::serves(const ResamplePlan& plan) {
   return fits(plan.columns) && fits(plan.rows);
 }
 
-YuvReducer::YuvReducer(const ResamplePlan& plan, VectorUnit unit)
-    : rows_(plan.columns.begin(), plan.columns.end(), unit),
-      narrower_(plan.columns, rows_.left(), rows_.stride(), unit),
-      first_row_(plan.rows.begin()) {
-  const Coefficients& c = plan.rows;
-  shares_.resize(static_cast<std::size_t>(c.end() - c.begin()));
+YuvReducer::Bands::Bands(const Coefficients& c) {
   std::vector<std::int16_t> weights(static_cast<std::size_t>(c.taps));
-  for (std::size_t y = 0; y < c.first.size(); ++y) {
-    scale_weights(c, y, row_weight_unit, weights.data());
-    const auto start = static_cast<std::size_t>(c.first[y] - first_row_);
-    for (std::size_t k = 0; k < static_cast<std::size_t>(c.count[y]); ++k) {
-      if (weights[k] == 0) continue;
+  for (std::size_t output = 0; output < c.first.size(); ++output) {
+    scale_weights(c, output, row_weight_unit, weights.data());
+    const std::size_t before = begin.empty() ? 0 : begin.back();
+    begin.push_back(rows.size());
+    for (int k = 0; k < c.count[output]; ++k) {
+      const std::int16_t weight = weights[static_cast<std::size_t>(k)];
+      const int y = c.first[output] + k;
+      if (weight == 0) continue;
       // The filter reaches from an output to the next: no row has a third.
-      Share& share = shares_[start + k];
-      if (share.weight == 0) {
-        share = {y, weights[k], 0};
+      const auto known = std::find_if(rows.begin() + static_cast<std::ptrdiff_t>(before), rows.end(),
+                                      [y](const YuvRows::Row& row) { return row.y == y; });
+      if (known == rows.end()) {
+        rows.push_back({y, weight, 0});
       } else {
-        share.next_weight = weights[k];
+        known->next_weight = weight;
       }
     }
   }
-  sums_.resize(2 * 3 * rows_.stride());
-  done_.resize(3 * rows_.stride());
+  begin.push_back(rows.size());
 }
+
+std::span<const YuvRows::Row> YuvReducer::Bands::of(std::size_t output) const {
+  return std::span(rows).subspan(begin[output], begin[output + 1] - begin[output]);
+}
+
+std::size_t YuvReducer::Bands::most_rows() const {
+  std::size_t most = 0;
+  for (std::size_t output = 0; output + 1 < begin.size(); ++output) most = std::max(most, of(output).size());
+  return most;
+}
+
+YuvReducer::YuvReducer(const ResamplePlan& plan, VectorUnit unit)
+    : bands_(plan.rows),
+      rows_(plan.columns.begin(), plan.columns.end(), bands_.most_rows(), unit),
+      narrower_(plan.columns, rows_.left(), rows_.stride(), unit),
+      begun_(3 * rows_.stride()),
+      done_(3 * rows_.stride()) {}
 
 void YuvReducer::start(const PixelSource& source, std::size_t output) {
   rows_.start(source);
-  std::ranges::fill(sums_, std::int16_t{0});
-  row_ = output_ = 0;
-  if (output == 0) return;
+  std::ranges::fill(begun_, std::int16_t{0});
   // The rows of the output before add to this one, too.
-  output_ = output - 1;
-  while (shares_[row_].weight == 0 || shares_[row_].output < output_) ++row_;
-  add_rows(source);
-  std::fill_n(sums(output_), 3 * rows_.stride(), std::int16_t{0});
+  if (output > 0) rows_.add(source, bands_.of(output - 1), begun_.data(), done_.data());
   output_ = output;
 }
 
-// Those that output_ lacks.
-void YuvReducer::add_rows(const PixelSource& source) {
-  for (; row_ < shares_.size(); ++row_) {
-    const Share& share = shares_[row_];
-    if (share.weight == 0) continue;
-    if (share.output > output_) break;
-    rows_.add(source, first_row_ + static_cast<int>(row_), {sums(output_), share.weight},
-              {sums(output_ + 1), share.next_weight});
-  }
-}
-
 void YuvReducer::next_row(const PixelSource& source, std::uint8_t* to) {
-  add_rows(source);
-  rows_.take(sums(output_), done_.data());
+  rows_.add(source, bands_.of(output_++), begun_.data(), done_.data());
   narrower_.run(done_.data(), to);
-  ++output_;
 }
 
 }  // namespace resnet

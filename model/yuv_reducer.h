@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "model/line_vector.h"
@@ -23,7 +24,6 @@ class YuvReducer {
   /// Whether it makes both sides smaller: to eight ninths at least, and to a thirtieth at most.
   static bool serves(const ResamplePlan& plan);
 
-  YuvReducer() = default;
   /// @param plan one that this serves  @param unit the processor must have it
   explicit YuvReducer(const ResamplePlan& plan, VectorUnit unit = best_vector_unit());
 
@@ -33,22 +33,22 @@ class YuvReducer {
   void next_row(const PixelSource& source, std::uint8_t* to);
 
  private:
-  /// What a row of the picture adds to outputs `output` and `output` + 1.
-  struct Share {
-    std::size_t output = 0;
-    std::int16_t weight = 0, next_weight = 0;
+  /// The rows that an output and the next one have in common, or that one of them has.
+  struct Bands {
+    std::vector<YuvRows::Row> rows;
+    std::vector<std::size_t> begin;  // of each output's, and the end
+
+    explicit Bands(const Coefficients& coefficients);
+    std::span<const YuvRows::Row> of(std::size_t output) const;
+    std::size_t most_rows() const;
   };
 
-  void add_rows(const PixelSource& source);
-  std::int16_t* sums(std::size_t output) { return &sums_[output % 2 * 3 * rows_.stride()]; }
-
+  Bands bands_;
   YuvRows rows_;
   SumNarrower narrower_;
-  int first_row_ = 0;
-  std::vector<Share> shares_;         // of each row from first_row_ on
-  std::size_t row_ = 0, output_ = 0;  // what comes next
-  LineVector<std::int16_t> sums_;     // of two outputs
-  LineVector<std::int16_t> done_;     // of one
+  std::size_t output_ = 0;          // what comes next
+  LineVector<std::int16_t> begun_;  // what bands before it added
+  LineVector<std::int16_t> done_;
 };
 
 }  // namespace resnet
