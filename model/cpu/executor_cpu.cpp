@@ -27,6 +27,11 @@ constexpr std::size_t winograd_bytes = std::size_t{128} << 20;  // in a network
 
 const Kernels* fp32_kernels() { return avx512_kernels() != nullptr ? avx512_kernels() : avx2_kernels(); }
 
+const Kernels* int8_kernels() {
+  if (amx_int8_kernels() != nullptr) return amx_int8_kernels();
+  return avx512_vnni_kernels() != nullptr ? avx512_vnni_kernels() : avx_vnni_kernels();
+}
+
 const Kernels* kernels_for(Precision precision) {
   switch (precision) {
     case Precision::fp32:
@@ -34,7 +39,7 @@ const Kernels* kernels_for(Precision precision) {
     case Precision::bf16:
       return amx_bf16_kernels() != nullptr ? amx_bf16_kernels() : avx512_bf16_kernels();
     case Precision::int8:
-      return amx_int8_kernels() != nullptr ? amx_int8_kernels() : avx512_vnni_kernels();
+      return int8_kernels();
     default:
       return nullptr;
   }
@@ -227,7 +232,7 @@ bool cpu_supports(Precision precision, std::string& reason) {
   if (kernels_for(precision) != nullptr) return true;
   reason = precision == Precision::fp32   ? "this CPU lacks AVX2"
            : precision == Precision::bf16 ? "this CPU lacks AVX512-BF16"
-                                          : "this CPU lacks AVX512-VNNI";
+                                          : "this CPU lacks AVX512-VNNI and AVX-VNNI";
   return false;
 }
 

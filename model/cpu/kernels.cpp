@@ -29,6 +29,13 @@ bool ask_for_tiles() {
   return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
 }
 
+// clang 14's __builtin_cpu_supports() does not know it.
+bool has_avx_vnni() {
+  constexpr unsigned avx_vnni = 1U << 4;
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & avx_vnni) != 0;
+}
+
 // g++ 12's __builtin_cpu_supports() does not know AMX.
 bool has_amx(unsigned product) {
   constexpr unsigned tile = 1U << 24;
@@ -59,6 +66,10 @@ const Kernels* avx512_pair_kernels() {
 
 const Kernels* avx512_vnni_kernels() {
   return made_where<make_avx512_vnni_kernels>(has_avx512() && __builtin_cpu_supports("avx512vnni"));
+}
+
+const Kernels* avx_vnni_kernels() {
+  return made_where<make_avx_vnni_kernels>(avx2_kernels() != nullptr && has_avx_vnni());
 }
 
 // Intel's take twice as long (measured on a Xeon with AMX: 60 GMAC/s a core, 122 in fp32), AMD's the same.

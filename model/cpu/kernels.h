@@ -13,7 +13,7 @@ namespace resnet::cpu {
 
 constexpr std::size_t line_bytes = 64;
 constexpr int output_group = 64;  ///< output channels that are computed together
-constexpr int max_tile = 7;       ///< pixels that are computed together
+constexpr int max_tile = 7;       ///< pixels that can be computed together
 // The tiles of AMX hold the sums of two blocks of pixels by two of 16 channels.
 constexpr int block_pixels = 16;
 constexpr int block_outputs = 32;
@@ -112,6 +112,7 @@ struct Kernels {
   Format format = Format::fp32;
   WeightType weights = WeightType::fp32;
   bool integers = false;    ///< sums are int32
+  int tile = max_tile;      ///< pixels that are computed together fastest
   ConvolveTiles dense{};    ///< pixels are 64 bytes apart
   ConvolveTiles strided{};  ///< 128 bytes
   SumTiles stem{};          ///< two pixels of three channels of the size of a weight
@@ -144,6 +145,7 @@ const Kernels* avx512_kernels();       ///< fp32: AVX-512 F, BW, DQ and VL
 const Kernels* avx512_bf16_kernels();  ///< bf16: and BF16
 const Kernels* avx512_pair_kernels();  ///< bf16_pair: and BF16; what becomes of sums, but no products
 const Kernels* avx512_vnni_kernels();  ///< u8: and VNNI
+const Kernels* avx_vnni_kernels();     ///< u8: AVX2, FMA and AVX-VNNI
 const Kernels* amx_bf16_kernels();     ///< bf16: and AMX
 const Kernels* amx_pair_kernels();     ///< bf16_pair: and AMX
 const Kernels* amx_int8_kernels();     ///< u8: and AMX
@@ -159,6 +161,7 @@ Kernels make_avx512_kernels();
 Kernels make_avx512_bf16_kernels();
 Kernels make_avx512_pair_kernels();
 Kernels make_avx512_vnni_kernels();
+Kernels make_avx_vnni_kernels();
 Kernels make_amx_bf16_kernels();
 Kernels make_amx_pair_kernels();
 Kernels make_amx_int8_kernels();

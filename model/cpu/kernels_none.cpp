@@ -7,6 +7,7 @@ const resnet::cpu::Kernels* resnet::cpu::avx512_kernels() { return nullptr; }
 const resnet::cpu::Kernels* resnet::cpu::avx512_bf16_kernels() { return nullptr; }
 const resnet::cpu::Kernels* resnet::cpu::avx512_pair_kernels() { return nullptr; }
 const resnet::cpu::Kernels* resnet::cpu::avx512_vnni_kernels() { return nullptr; }
+const resnet::cpu::Kernels* resnet::cpu::avx_vnni_kernels() { return nullptr; }
 const resnet::cpu::Kernels* resnet::cpu::amx_bf16_kernels() { return nullptr; }
 const resnet::cpu::Kernels* resnet::cpu::amx_pair_kernels() { return nullptr; }
 const resnet::cpu::Kernels* resnet::cpu::amx_int8_kernels() { return nullptr; }

@@ -23,9 +23,9 @@ inline const float* floats(const std::byte* bytes) { return reinterpret_cast<con
 #ifdef __AVX512F__
 struct Avx512 {
   using Vector = __m512;
-  static constexpr int width = 16;  // fp32 numbers in a register
-  static constexpr int registers =
-      4;  // that share a pixel's broadcast: with 7 pixels 28 sums in 32 registers
+  static constexpr int width = 16;     // fp32 numbers in a register
+  static constexpr int registers = 4;  // of weights that share a pixel's broadcast
+  static constexpr int tile = 7;       // pixels that share them: 28 sums in 32 registers
   static Vector zero() { return _mm512_setzero_ps(); }
   static Vector all(float value) { return _mm512_set1_ps(value); }
   static Vector load(const float* from) { return _mm512_loadu_ps(from); }
@@ -43,7 +43,8 @@ struct Avx512 {
 struct Avx2 {
   using Vector = __m256;
   static constexpr int width = 8;
-  static constexpr int registers = 2;  // 14 sums in 16 registers
+  static constexpr int registers = 2;
+  static constexpr int tile = 6;  // 12 sums in 16 registers
   static Vector zero() { return _mm256_setzero_ps(); }
   static Vector all(float value) { return _mm256_set1_ps(value); }
   static Vector load(const float* from) { return _mm256_loadu_ps(from); }
@@ -129,18 +130,25 @@ RESNET_INLINE void sum_outputs(const Tile& tile, int first, void* sums, bool add
       const std::byte* group = row;
 #pragma GCC unroll 4
       for (int g = 0; g < tile.run; ++g) {
-        Vector weight[registers];
+        // Beside more sums there is no room for all weights: pixels are broadcast once more, rather than
+        // that sums go through memory.
+        constexpr int together = pixels > Product::Simd::tile ? registers / 2 : registers;
 #pragma GCC unroll 8
-        for (int v = 0; v < registers; ++v) {
-          weight[v] = Product::load(weights + v * Product::bytes);
-          _mm_prefetch(reinterpret_cast<const char*>(weights + tile.prefetch + v * Product::bytes),
-                       _MM_HINT_T1);
-        }
+        for (int first_v = 0; first_v < registers; first_v += together) {
+          Vector weight[together];
 #pragma GCC unroll 8
-        for (int p = 0; p < pixels; ++p) {
-          const Vector pixel = Product::broadcast(group + p * stride);
+          for (int v = 0; v < together; ++v) {
+            const std::byte* at = weights + (first_v + v) * Product::bytes;
+            weight[v] = Product::load(at);
+            _mm_prefetch(reinterpret_cast<const char*>(at + tile.prefetch), _MM_HINT_T1);
+          }
 #pragma GCC unroll 8
-          for (int v = 0; v < registers; ++v) Product::add(sum[p][v], pixel, weight[v]);
+          for (int p = 0; p < pixels; ++p) {
+            const Vector pixel = Product::broadcast(group + p * stride);
+#pragma GCC unroll 8
+            for (int v = 0; v < together; ++v) Product::add(sum[p][first_v + v], pixel, weight[v]);
+          }
+          asm("" : "+r"(group));  // or the compiler would keep the pixels
         }
         group += 4;
         weights += group_bytes;
@@ -386,6 +394,7 @@ Kernels make_kernels(Format format) {
   kernels.format = format;
   kernels.weights = weights;
   kernels.integers = kernels.winograd_integers = integers;
+  kernels.tile = Product::Simd::tile;
   constexpr std::make_index_sequence<max_tile> tiles;
   set_tiles<Product, Storage, 64>(kernels.dense, tiles);
   set_tiles<Product, Storage, 128>(kernels.strided, tiles);

@@ -110,9 +110,9 @@ void add(const std::string& kernels_name, const Kernels* kernels, const std::str
 int main(int argc, char** argv) {
   using namespace resnet::cpu;
   const std::vector<std::pair<std::string, const Kernels*>> sets{
-      {"fp32-avx2", avx2_kernels()},   {"fp32", avx512_kernels()},       {"bf16", avx512_bf16_kernels()},
-      {"int8", avx512_vnni_kernels()}, {"fp32-amx", amx_pair_kernels()}, {"bf16-amx", amx_bf16_kernels()},
-      {"int8-amx", amx_int8_kernels()}};
+      {"fp32-avx2", avx2_kernels()},    {"fp32", avx512_kernels()},       {"bf16", avx512_bf16_kernels()},
+      {"int8", avx512_vnni_kernels()},  {"int8-avx", avx_vnni_kernels()}, {"fp32-amx", amx_pair_kernels()},
+      {"bf16-amx", amx_bf16_kernels()}, {"int8-amx", amx_int8_kernels()}};
   for (const auto& [name, kernels] : sets) {
     if (kernels == nullptr) continue;  // this CPU lacks the instructions
     add(name, kernels, "stem", run_stem, stem_shape);

@@ -260,8 +260,9 @@ TEST_P(Int8, TheStemIsExactUpToTheBorders) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cpu, Int8,
-                         testing::Values(avx512_vnni_kernels, amx_int8_kernels, emulated_int8_kernels));
-INSTANTIATE_TEST_SUITE_P(Cpu, Int8Winograd, testing::Values(avx512_vnni_kernels));
+                         testing::Values(avx512_vnni_kernels, avx_vnni_kernels, amx_int8_kernels,
+                                         emulated_int8_kernels));
+INSTANTIATE_TEST_SUITE_P(Cpu, Int8Winograd, testing::Values(avx512_vnni_kernels, avx_vnni_kernels));
 
 class Bf16 : public testing::TestWithParam<MakeKernels> {};
 
