@@ -71,9 +71,10 @@ constexpr std::array<std::uint8_t, 2 * register_bytes> turns = [] {
 }();
 
 // Every second word of two registers.
-constexpr std::array<std::uint16_t, register_bytes / 2> turns_of_words = [] {
-  std::array<std::uint16_t, register_bytes / 2> places{};
-  for (std::size_t i = 0; i < places.size(); ++i) places[i] = static_cast<std::uint16_t>(2 * i);
+constexpr std::size_t words = register_bytes / 2;
+constexpr std::array<std::uint16_t, words> turns_of_words = [] {
+  std::array<std::uint16_t, words> places{};
+  for (std::size_t i = 0; i < words; ++i) places[i] = static_cast<std::uint16_t>(2 * i);
   return places;
 }();
 

@@ -132,6 +132,7 @@ TEST(YuvReducer, PicturesOfEverySizeAreWithinAStep) {
                                                      {405, 720, large},
                                                      {47, 45, small},
                                                      {46, 901, small},
+                                                     {400, 300, small},
                                                      {1201, 53, small},
                                                      {1200, 1230, small},
                                                      {99, 61, make_preprocessing(37, 24)},
@@ -174,7 +175,8 @@ TEST(YuvReducer, SlopesFlatsAndBarsAreWithinAStep) {
 TEST(YuvReducer, EveryVectorUnitGivesTheSameBits) {
   for (const PixelFormat format : reducible_formats()) {
     int variant = 0;
-    for (const auto& [width, height] : {std::pair{147, 101}, {46, 400}, {401, 47}, {1900, 90}, {128, 128}}) {
+    for (const auto& [width, height] :
+         {std::pair{147, 101}, {46, 400}, {401, 47}, {1900, 90}, {128, 128}, {320, 250}}) {
       for (const std::uint64_t seed : {2U, 3U}) {
         Frame frame = make_frame(format, width, height, seed, {variant % 3, variant % 2 != 0});
         set_variant(frame.image, variant++);
