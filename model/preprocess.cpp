@@ -14,6 +14,8 @@ namespace resnet {
 
 namespace {
 
+constexpr int rows_ahead = 4;  // that are fetched
+
 // sums += row · weight
 RESNET_VECTORISE void add_row(const std::uint8_t* row, std::int32_t weight, std::size_t count,
                               std::int32_t* __restrict sums) {
@@ -160,7 +162,9 @@ void Preprocessor::Tables::prepare(const PixelSource& source, std::size_t first,
     if (channels.is_planar())
       converter.convert(source, y, plan.columns.begin(), plan.columns.end(), source_rows.data() + at);
     if (plan.job.vertical_first) continue;
-    narrower.run(pixels.data + at, to);
+    // As in YuvRows: rows are too short for processors to see what comes next.
+    const bool has_next = !channels.is_planar() && y + rows_ahead < stop;
+    narrower.run(pixels.data + at, to, has_next ? pixels.data + at + rows_ahead * pixels.stride : nullptr);
     to += row.size();
   }
 }

@@ -26,6 +26,8 @@ Thirds split(std::int32_t weight) {
   return {static_cast<std::int8_t>((rest - middle) / 256), middle, low};
 }
 
+constexpr std::size_t line_bytes = 64;  // of the caches
+
 // A quartet of 16 sums: the places of four bytes of the window for each sum, and their weights' thirds.
 constexpr std::size_t block_bytes = 4 * register_bytes;
 
@@ -175,7 +177,11 @@ void interleave(const std::uint8_t* red, const std::uint8_t* green, const std::u
 
 }  // namespace
 
-void RowNarrower::run(const std::uint8_t* row, std::uint8_t* to) {
+void RowNarrower::run(const std::uint8_t* row, std::uint8_t* to, const std::uint8_t* soon) {
+  if (soon != nullptr) {
+    const auto columns = static_cast<std::size_t>(columns_->end() - columns_->begin());
+    for (std::size_t at = 0; at < layout_.row_bytes(columns); at += line_bytes) __builtin_prefetch(soon + at);
+  }
   if (unit_ == VectorUnit::avx512_vbmi) return run_with_vbmi(row, to);
   if (!pixels_.empty()) {
     const std::size_t count = pixels_.size() / 3;

@@ -31,7 +31,8 @@ class RowNarrower {
   RowNarrower(const Coefficients& columns, const ChannelLayout& layout, VectorUnit unit = best_vector_unit());
 
   /// @param row from column columns.begin() on, to columns.end()  @param to three bytes for each output
-  void run(const std::uint8_t* row, std::uint8_t* to);
+  /// @param soon a row that is read soon, for the caches; null: none
+  void run(const std::uint8_t* row, std::uint8_t* to, const std::uint8_t* soon = nullptr);
 
  private:
   // VBMI: neighbouring outputs whose taps lie within one window.
