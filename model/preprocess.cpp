@@ -16,14 +16,26 @@ namespace {
 
 constexpr int rows_ahead = 4;  // that are fetched
 
-// sums += row · weight
-RESNET_VECTORISE void add_row(const std::uint8_t* row, std::int32_t weight, std::size_t count,
-                              std::int32_t* __restrict sums) {
-  for (std::size_t i = 0; i < count; ++i) sums[i] += row[i] * weight;
+// Of `count` rows, weighted, so many columns that their sums stay in registers.
+template <std::size_t columns>
+[[gnu::always_inline]] inline void weigh_columns(const std::uint8_t* rows, std::ptrdiff_t stride,
+                                                 const std::int32_t* weights, std::int32_t count,
+                                                 std::uint8_t* __restrict out) {
+  std::array<std::int32_t, columns> sums;
+  sums.fill(coefficient_half);
+  for (std::int32_t k = 0; k < count; ++k, rows += stride) {
+    for (std::size_t i = 0; i < columns; ++i) sums[i] += rows[i] * weights[k];
+  }
+  for (std::size_t i = 0; i < columns; ++i) out[i] = clip_coefficient_sum(sums[i]);
 }
 
-RESNET_VECTORISE void clip_row(const std::int32_t* sums, std::size_t count, std::uint8_t* __restrict out) {
-  for (std::size_t i = 0; i < count; ++i) out[i] = clip_coefficient_sum(sums[i]);
+RESNET_VECTORISE void weigh_rows(const std::uint8_t* rows, std::ptrdiff_t stride, const std::int32_t* weights,
+                                 std::int32_t count, std::size_t columns, std::uint8_t* __restrict out) {
+  constexpr std::size_t block = 16;
+  std::size_t at = 0;
+  for (; at + block <= columns; at += block)
+    weigh_columns<block>(rows + at, stride, weights, count, out + at);
+  for (; at < columns; ++at) weigh_columns<1>(rows + at, stride, weights, count, out + at);
 }
 
 template <typename Element>
@@ -60,7 +72,6 @@ struct Preprocessor::Tables {
   RowConverter converter;
   std::vector<std::uint8_t> source_rows;  // converted to RGB: one, or all that a vertical-first pass needs
   std::vector<std::uint8_t> between;      // narrowed source rows
-  std::vector<std::int32_t> sums;
   std::vector<std::uint8_t> shortened,
       row;  // an output row before and after the horizontal pass of vertical-first
 
@@ -114,12 +125,10 @@ void Preprocessor::Tables::make_passes() {
   if (plan.job.vertical_first) {
     const auto rows = static_cast<std::size_t>(plan.rows.end() - plan.rows.begin());
     if (channels.is_planar()) source_rows.resize(source_bytes * rows);
-    sums.resize(source_bytes);
     shortened.resize(source_bytes);
   } else {
     if (channels.is_planar()) source_rows.resize(source_bytes);
     between.resize(static_cast<std::size_t>(plan.job.between_height) * row.size());
-    sums.resize(row.size());
   }
 }
 
@@ -137,13 +146,9 @@ Plane Preprocessor::Tables::needed_pixels(const PixelSource& source) const {
 // The vertical pass of output row y; `rows` begins with source row rows.begin().
 void Preprocessor::Tables::sum_rows(const Plane& rows, std::size_t row_bytes, std::size_t y,
                                     std::uint8_t* to) {
-  std::fill_n(sums.begin(), row_bytes, coefficient_half);
   const std::int32_t* weights = &plan.rows.weights[y * static_cast<std::size_t>(plan.rows.taps)];
   const std::int32_t first = plan.rows.first[y] - plan.rows.begin();
-  for (std::int32_t k = 0; k < plan.rows.count[y]; ++k) {
-    add_row(rows.data + (first + k) * rows.stride, weights[k], row_bytes, sums.data());
-  }
-  clip_row(sums.data(), row_bytes, to);
+  weigh_rows(rows.data + first * rows.stride, rows.stride, weights, plan.rows.count[y], row_bytes, to);
 }
 
 // What must be there before output rows first…end−1 are made.
