@@ -148,7 +148,8 @@ RESNET_INLINE void sum_outputs(const Tile& tile, int first, void* sums, bool add
 #pragma GCC unroll 8
             for (int v = 0; v < together; ++v) Product::add(sum[p][first_v + v], pixel, weight[v]);
           }
-          asm("" : "+r"(group));  // or the compiler would keep the pixels
+          // Or the compiler would keep the pixels.
+          if constexpr (together < registers) asm("" : "+r"(group));
         }
         group += 4;
         weights += group_bytes;
