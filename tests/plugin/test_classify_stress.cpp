@@ -2,6 +2,8 @@
 //
 //   RESNET_STRESS_SECONDS   how long the streams run; default 3
 //   RESNET_SOAK_FRAMES      frames of the long stream; default 4000
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -183,7 +185,8 @@ long resident_kilobytes() {
   return resident * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
-/// kB that a stream of as many frames as the settings say takes more in the end than after its beginning.
+/// kB that a stream of as many frames as the settings say takes more in the end than after its beginning: the
+/// lesser of two such, as what happens once (arenas of threads that earlier tests had) is no leak.
 long growth_of_a_long_stream(bool regions_and_overlay) {
   const int frames = setting("RESNET_SOAK_FRAMES", 4000);
   GstElement* element = gst_element_factory_make("resnetclassify", nullptr);
@@ -205,10 +208,14 @@ long growth_of_a_long_stream(bool regions_and_overlay) {
     }
   };
   pass(1000, 0);
-  const long before = resident_kilobytes();
-  pass(frames, 1000);
-  const long growth = resident_kilobytes() - before;
-  std::printf("%d frames: %ld kB more\n", frames, growth);
+  std::array<long, 2> growths{};
+  for (std::size_t i = 0; i < growths.size(); ++i) {
+    const long before = resident_kilobytes();
+    pass(frames, 1000 + static_cast<int>(i) * frames);
+    growths.at(i) = resident_kilobytes() - before;
+    std::printf("%d frames: %ld kB more\n", frames, growths.at(i));
+  }
+  const long growth = *std::ranges::min_element(growths);
   gst_buffer_unref(picture);
   gst_harness_teardown(harness);
   return growth;
