@@ -1,6 +1,6 @@
 #include "model/preprocess.h"
 
-#include <algorithm>
+#include <array>
 #include <optional>
 
 #include "model/error.h"

@@ -125,6 +125,9 @@ void widen(Widening widening, const std::uint16_t* in, std::size_t columns, std:
 
 void add_row(const Band& band, const Parts& row, std::int16_t* begun, std::int16_t* done,
              std::uint16_t* scratch) {
+  for (const Soon& plane : row.soon) {
+    for (std::size_t x = 0; x < band.columns; x += block) plane.fetch(x);
+  }
   std::uint16_t *mixed = scratch, *values = scratch + band.stride;
   for (std::size_t at = 0; at < 3 * band.stride; at += band.stride) {
     const std::uint16_t* terms = row.terms + at;

@@ -48,6 +48,9 @@ enum class Widening : std::uint8_t { none, cosited, between };
 struct Soon {
   const std::uint8_t* row = nullptr;
   std::size_t block_bytes = 0;
+
+  /// Into the caches, of the block that begins with a column.
+  void fetch(std::size_t column) const { __builtin_prefetch(row + column / block * block_bytes); }
 };
 
 /// What a row of a band is made of.

@@ -164,7 +164,7 @@ RESNET_VBMI void add_rows(const Band& band, std::int16_t* begun, std::int16_t* d
     std::array<BlockSums, 3> sums;
     for (std::size_t channel = 0; channel < 3; ++channel) sums[channel].start(begun + channel * stride + x);
     for (const Parts& row : band.rows) {
-      for (const Soon& plane : row.soon) __builtin_prefetch(plane.row + x / block * plane.block_bytes);
+      for (const Soon& plane : row.soon) plane.fetch(x);
       const __m512i bytes = _mm512_maskz_loadu_epi8(mask, row.luma + x);
       const Halves y{_mm512_mulhi_epu16(_mm512_slli_epi16(bytes, 8), factor),
                      _mm512_mulhi_epu16(_mm512_and_si512(bytes, high), factor)};

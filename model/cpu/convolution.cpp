@@ -132,7 +132,7 @@ void Convolution::run_row(const Call& call, int index, Range lines, int row, boo
   Finish finish = finisher_.at(call, index * output_group, picture, y, 0);
   const bool last = lines.end == part.lines;
   const ConvolveTiles& kernels = stride_ == 1 ? kernels_.dense : kernels_.strided;
-  const int tiles = tiles_of(kernels_, call.output.width);
+  const int tiles = tiles_for(kernels_, call.output.width);
   for (int i = 0; i < tiles; ++i) {
     const Range pixels = part_of(call.output.width, i, tiles);
     tile.input = first + std::ptrdiff_t{pixels.begin} * stride_ * static_cast<std::ptrdiff_t>(line_bytes);

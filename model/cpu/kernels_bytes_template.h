@@ -78,27 +78,14 @@ void transform_bytes(const std::byte* pixels, std::ptrdiff_t row_stride, std::by
                      std::ptrdiff_t component_stride, std::ptrdiff_t line_stride) {
   using Vector = typename Integers::Vector;
   constexpr int words = Integers::Simd::width * 2, in_line = 32;
+  const auto six = [](const Vector(&d)[6], Vector(&t)[6])
+                       RESNET_INLINE_LAMBDA { transform_six_words<Integers>(d, t); };
   for (int first = 0; first < 64; first += words) {
-    Vector rows[winograd_input][winograd_input];
-#pragma GCC unroll 8
-    for (int x = 0; x < winograd_input; ++x) {
-      Vector d[6], t[6];
-#pragma GCC unroll 8
-      for (int y = 0; y < winograd_input; ++y)
-        d[y] = Integers::load_words(pixels + y * row_stride + x * 64 + first);
-      transform_six_words<Integers>(d, t);
-#pragma GCC unroll 8
-      for (int y = 0; y < winograd_input; ++y) rows[y][x] = t[y];
-    }
-    std::byte* component = to + first / in_line * line_stride + first % in_line * 2;
-#pragma GCC unroll 8
-    for (int y = 0; y < winograd_input; ++y) {
-      Vector t[6];
-      transform_six_words<Integers>(rows[y], t);
-#pragma GCC unroll 8
-      for (int x = 0; x < winograd_input; ++x, component += component_stride)
-        Integers::store(component, t[x]);
-    }
+    const auto load = [=](int y, int x) {
+      return Integers::load_words(pixels + y * row_stride + x * 64 + first);
+    };
+    transform_tile<Vector>(load, six, Integers::store,
+                           to + first / in_line * line_stride + first % in_line * 2, component_stride);
   }
 }
 

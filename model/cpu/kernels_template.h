@@ -17,6 +17,7 @@ namespace {
 
 // Registers pass through what is written as a function.
 #define RESNET_INLINE inline __attribute__((always_inline))
+#define RESNET_INLINE_LAMBDA __attribute__((always_inline))
 
 inline const float* floats(const std::byte* bytes) { return reinterpret_cast<const float*>(bytes); }
 
@@ -324,27 +325,35 @@ RESNET_INLINE void result_four(const Vector (&m)[6], Vector (&y)[4]) {
   y[3] = Simd::muladd(Simd::all(8.0F), d, Simd::add(b, m[5]));
 }
 
-// load(row, column) gives the pixels' channels.
-template <class Simd, class Load>
-RESNET_INLINE void transform_floats(const Load& load, std::byte* to, std::ptrdiff_t component_stride) {
-  using Vector = typename Simd::Vector;
+// load(row, column) gives the pixels' channels, six(d, t) is Bᵀ, and store(place, t) writes a component.
+template <class Vector, class Load, class Six, class Store>
+RESNET_INLINE void transform_tile(const Load& load, const Six& six, const Store& store, std::byte* to,
+                                  std::ptrdiff_t component_stride) {
   Vector half[winograd_input][winograd_input];
 #pragma GCC unroll 8
   for (int x = 0; x < winograd_input; ++x) {
     const Vector d[6] = {load(0, x), load(1, x), load(2, x), load(3, x), load(4, x), load(5, x)};
     Vector t[6];
-    transform_six<Simd>(d, t);
+    six(d, t);
 #pragma GCC unroll 8
     for (int y = 0; y < winograd_input; ++y) half[y][x] = t[y];
   }
 #pragma GCC unroll 8
   for (int y = 0; y < winograd_input; ++y) {
     Vector t[6];
-    transform_six<Simd>(half[y], t);
+    six(half[y], t);
 #pragma GCC unroll 8
-    for (int x = 0; x < winograd_input; ++x, to += component_stride)
-      Simd::store(reinterpret_cast<float*>(to), t[x]);
+    for (int x = 0; x < winograd_input; ++x, to += component_stride) store(to, t[x]);
   }
+}
+
+template <class Simd, class Load>
+RESNET_INLINE void transform_floats(const Load& load, std::byte* to, std::ptrdiff_t component_stride) {
+  using Vector = typename Simd::Vector;
+  const auto six = [](const Vector(&d)[6], Vector(&t)[6]) RESNET_INLINE_LAMBDA { transform_six<Simd>(d, t); };
+  const auto store = [](std::byte* place, Vector component)
+                         RESNET_INLINE_LAMBDA { Simd::store(reinterpret_cast<float*>(place), component); };
+  transform_tile<Vector>(load, six, store, to, component_stride);
 }
 
 template <class Simd, bool integers>

@@ -55,7 +55,7 @@ constexpr Range part_of(int all, int index, int count) {
 constexpr int divide_up(int a, int b) { return (a + b - 1) / b; }
 
 /// Tiles to cut so many pixels into.
-inline int tiles_of(const Kernels& kernels, int pixels) {
+inline int tiles_for(const Kernels& kernels, int pixels) {
   return pixels <= max_tile ? 1 : divide_up(pixels, kernels.tile);
 }
 

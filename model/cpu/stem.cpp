@@ -247,7 +247,7 @@ void Stem::sum_tiles(const Pixels& pixels, int part, int y, const Scratch& scrat
   tile.weights = weights_.get() + part * part_weights_ + std::ptrdiff_t{down.begin} * run_ * 4 * output_group;
   const std::byte* row =
       scratch.widened + (2 * y - padding + down.begin - scratch.first) * scratch.widened_stride;
-  const int width = halved(pixels.width), tiles = tiles_of(kernels_, width);
+  const int width = halved(pixels.width), tiles = tiles_for(kernels_, width);
   for (int i = 0; i < tiles; ++i) {
     const Range range = part_of(width, i, tiles);
     tile.input = row + range.begin * 2 * colours * number_bytes_;

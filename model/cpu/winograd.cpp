@@ -286,7 +286,7 @@ void Winograd::sum(int part, const Scratch& scratch) const {
   tile.run = static_cast<int>(line_size) / 4;
   tile.weight_line_stride = line_size * output_group;
   tile.weights = weights_.get() + std::ptrdiff_t{part} * winograd_components * component_weights_;
-  const int runs = cpu::tiles_of(kernels_, scratch.tiles);
+  const int runs = tiles_for(kernels_, scratch.tiles);
   for (int component = 0; component < winograd_components; ++component, tile.weights += component_weights_) {
     const std::byte* input = scratch.components + component * scratch.component_stride;
     std::byte* sums = scratch.sums + component * scratch.sum_stride;
