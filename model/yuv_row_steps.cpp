@@ -106,21 +106,29 @@ RESNET_VECTORISE void add_weighted(const std::uint16_t* values, std::int16_t wei
     sums[i] = static_cast<std::int16_t>(sums[i] + weighted(static_cast<std::int16_t>(values[i]), weight));
 }
 
-void widen(Widening widening, const std::uint16_t* in, std::size_t columns, std::uint16_t* terms,
-           std::uint16_t* scratch) {
-  const std::size_t samples = (columns + 1) / 2;
-  switch (widening) {
-    case Widening::none:
-      std::copy_n(in, columns, terms);
-      break;
-    case Widening::cosited:
-      widen_cosited(in, samples, terms);
-      break;
-    case Widening::between:
-      average_rows(in - 1, in, samples + 1, scratch);
-      widen_between(in, scratch, samples, terms);
-      break;
-  }
+// From sample `first` on, which may be −1.
+void weigh(const Factors& factors, const Samples& in, std::ptrdiff_t first, std::size_t count,
+           const Channels& to) {
+  if (in.v == nullptr) return weigh_pairs(factors, in.u + 2 * first, count, to);
+  weigh_planes(factors, in.u + first, in.v + first, count, to);
+}
+
+void make_terms(const Factors& factors, const Samples& in, std::size_t columns, const Channels& to,
+                std::uint16_t* scratch) {
+  if (in.widening == Widening::none) return weigh(factors, in, 0, columns, to);
+  const std::size_t samples = (columns + 1) / 2, before = in.widening == Widening::between ? 1 : 0;
+  const std::size_t count = before + samples + 1;
+  const Channels weighed{scratch, scratch + count, scratch + 2 * count};
+  weigh(factors, in, -static_cast<std::ptrdiff_t>(before), count, weighed);
+  const auto widen = [&](const std::uint16_t* channel, std::uint16_t* terms) {
+    if (before == 0) return widen_cosited(channel, samples, terms);
+    std::uint16_t* averages = scratch + 3 * count;
+    average_rows(channel, channel + 1, samples + 1, averages);
+    widen_between(channel + 1, averages, samples, terms);
+  };
+  widen(weighed.red, to.red);
+  widen(weighed.green, to.green);
+  widen(weighed.blue, to.blue);
 }
 
 void add_row(const Band& band, const Parts& row, std::int16_t* begun, std::int16_t* done,
@@ -156,7 +164,7 @@ RESNET_VECTORISE void average_rows(const std::uint16_t* first, const std::uint16
 }
 
 const Steps& portable_steps() {
-  static constexpr Steps steps{split, weigh_planes, weigh_pairs, widen, add};
+  static constexpr Steps steps{split, make_terms, add};
   return steps;
 }
 

@@ -44,6 +44,13 @@ struct Channels {
 /// Where chroma samples are: at every column, at every second one, or between two.
 enum class Widening : std::uint8_t { none, cosited, between };
 
+/// Chroma of a row, from the first column's sample on. Of samples for two columns the one behind the last one
+/// is there, too; between columns also the one before the first.
+struct Samples {
+  const std::uint8_t *u = nullptr, *v = nullptr;  ///< no `v`: pairs of both
+  Widening widening = Widening::none;
+};
+
 /// Where a row that is read soon lies, and how many of its bytes a block of columns takes.
 struct Soon {
   const std::uint8_t* row = nullptr;
@@ -68,19 +75,17 @@ struct Band {
   std::size_t columns = 0, stride = 0;
 };
 
+/// Rows of columns that Steps take as scratch memory.
+constexpr std::size_t scratch_rows = 4;
+
 /// The loops for one kind of processor. Each kind has the columns of terms and of begun sums in an order of
-/// its own; else all come to the same bits. Scratch memory is two rows of columns.
+/// its own; else all come to the same bits.
 struct Steps {
   /// Bytes that come in turns.
   void (*split)(const std::uint8_t* in, std::size_t count, std::uint8_t* low, std::uint8_t* high);
-  /// What samples add to the channels: of a plane each, or of pairs of U and V.
-  void (*weigh_planes)(const Factors& factors, const std::uint8_t* u, const std::uint8_t* v,
-                       std::size_t count, const Channels& to);
-  void (*weigh_pairs)(const Factors& factors, const std::uint8_t* pairs, std::size_t count,
-                      const Channels& to);
-  /// The terms of columns, from weighed samples of a channel with one more on each side.
-  void (*widen)(Widening widening, const std::uint16_t* samples, std::size_t columns, std::uint16_t* terms,
-                std::uint16_t* scratch);
+  /// What chroma adds to the channels of columns.
+  void (*make_terms)(const Factors& factors, const Samples& samples, std::size_t columns, const Channels& to,
+                     std::uint16_t* scratch);
   /// YuvRows::add.
   void (*add)(const Band& band, std::int16_t* begun, std::int16_t* done, std::uint16_t* scratch);
 };

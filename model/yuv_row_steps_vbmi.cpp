@@ -16,7 +16,21 @@ RESNET_VBMI inline __m512i all(std::uint16_t value) {
   return _mm512_set1_epi16(static_cast<std::int16_t>(value));
 }
 
-// 32 samples, each in the high byte of a word.
+// As words' high bytes.
+RESNET_VBMI inline __m512i low_bytes(__m512i words) { return _mm512_slli_epi16(words, 8); }
+RESNET_VBMI inline __m512i high_bytes(__m512i words) { return _mm512_and_si512(words, all(0xFF00)); }
+
+// Three channels of 32 columns.
+struct Colours {
+  __m512i red, green, blue;
+};
+
+RESNET_VBMI inline Colours average(const Colours& a, const Colours& b) {
+  return {_mm512_avg_epu16(a.red, b.red), _mm512_avg_epu16(a.green, b.green),
+          _mm512_avg_epu16(a.blue, b.blue)};
+}
+
+// What 32 samples add to the channels.
 class SampleWeigher {
  public:
   RESNET_VBMI explicit SampleWeigher(const Factors& f)
@@ -28,37 +42,26 @@ class SampleWeigher {
         green_(all(f.green)),
         blue_(all(f.blue)) {}
 
-  RESNET_VBMI void run(__m512i u, __m512i v, const Channels& to, std::size_t at) const {
+  // Each in the high byte of a word.
+  RESNET_VBMI Colours run(__m512i u, __m512i v) const {
     const __m512i greens = _mm512_add_epi16(_mm512_mulhi_epu16(u, green_u_), _mm512_mulhi_epu16(v, green_v_));
-    _mm512_storeu_si512(to.red + at, _mm512_add_epi16(red_, _mm512_mulhi_epu16(v, red_v_)));
-    _mm512_storeu_si512(to.green + at, _mm512_sub_epi16(green_, greens));
-    _mm512_storeu_si512(to.blue + at, _mm512_add_epi16(blue_, _mm512_mulhi_epu16(u, blue_u_)));
+    return {_mm512_add_epi16(red_, _mm512_mulhi_epu16(v, red_v_)), _mm512_sub_epi16(green_, greens),
+            _mm512_add_epi16(blue_, _mm512_mulhi_epu16(u, blue_u_))};
+  }
+  // From `u` and `v` on, or from pairs on. There are so many: beyond these no byte is read.
+  RESNET_VBMI Colours run(const std::uint8_t* u, const std::uint8_t* v, std::size_t count) const {
+    const auto mask = static_cast<__mmask32>(mask_of(count));
+    return run(low_bytes(_mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(mask, u))),
+               low_bytes(_mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(mask, v))));
+  }
+  RESNET_VBMI Colours run(const std::uint8_t* pairs, std::size_t count) const {
+    const __m512i words = _mm512_maskz_loadu_epi16(static_cast<__mmask32>(mask_of(count)), pairs);
+    return run(low_bytes(words), high_bytes(words));
   }
 
  private:
   __m512i red_v_, green_u_, green_v_, blue_u_, red_, green_, blue_;
 };
-
-RESNET_VBMI void weigh_planes(const Factors& factors, const std::uint8_t* u, const std::uint8_t* v,
-                              std::size_t count, const Channels& to) {
-  const SampleWeigher weigher(factors);
-  for (std::size_t i = 0; i < count; i += 32) {
-    const auto mask = static_cast<__mmask32>(mask_of(count - i));
-    const __m512i u_words = _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(mask, u + i)),
-                  v_words = _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(mask, v + i));
-    weigher.run(_mm512_slli_epi16(u_words, 8), _mm512_slli_epi16(v_words, 8), to, i);
-  }
-}
-
-RESNET_VBMI void weigh_pairs(const Factors& factors, const std::uint8_t* pairs, std::size_t count,
-                             const Channels& to) {
-  const SampleWeigher weigher(factors);
-  const __m512i high = all(0xFF00);
-  for (std::size_t i = 0; i < count; i += 32) {
-    const __m512i words = _mm512_maskz_loadu_epi8(mask_of(2 * (count - i)), pairs + 2 * i);
-    weigher.run(_mm512_slli_epi16(words, 8), _mm512_and_si512(words, high), to, i);
-  }
-}
 
 // Two bytes in turns.
 constexpr std::array<std::uint8_t, 2 * register_bytes> turns = [] {
@@ -70,48 +73,97 @@ constexpr std::array<std::uint8_t, 2 * register_bytes> turns = [] {
   return places;
 }();
 
-// Every second word of two registers.
-constexpr std::size_t words = register_bytes / 2;
-constexpr std::array<std::uint16_t, words> turns_of_words = [] {
-  std::array<std::uint16_t, words> places{};
-  for (std::size_t i = 0; i < words; ++i) places[i] = static_cast<std::uint16_t>(2 * i);
-  return places;
-}();
+// Bytes of up to 64 pairs.
+struct BytePairs {
+  __m512i low, high;
+};
 
-RESNET_VBMI void split(const std::uint8_t* in, std::size_t count, std::uint8_t* low, std::uint8_t* high) {
+RESNET_VBMI inline BytePairs load_pairs(const std::uint8_t* in, std::size_t count) {
   const __m512i first = _mm512_loadu_si512(turns.data()),
                 second = _mm512_loadu_si512(turns.data() + register_bytes);
+  const std::size_t bytes = 2 * count;
+  const __m512i a = _mm512_maskz_loadu_epi8(mask_of(bytes), in),
+                b = _mm512_maskz_loadu_epi8(mask_of(bytes - std::min(bytes, register_bytes)),
+                                            in + register_bytes);
+  return {_mm512_permutex2var_epi8(a, first, b), _mm512_permutex2var_epi8(a, second, b)};
+}
+
+RESNET_VBMI void split(const std::uint8_t* in, std::size_t count, std::uint8_t* low, std::uint8_t* high) {
   for (std::size_t i = 0; i < count; i += block) {
-    const std::size_t bytes = 2 * (count - i);
-    const __m512i a = _mm512_maskz_loadu_epi8(mask_of(bytes), in + 2 * i),
-                  b = _mm512_maskz_loadu_epi8(mask_of(bytes - std::min(bytes, register_bytes)),
-                                              in + 2 * i + register_bytes);
-    _mm512_storeu_si512(low + i, _mm512_permutex2var_epi8(a, first, b));
-    _mm512_storeu_si512(high + i, _mm512_permutex2var_epi8(a, second, b));
+    const BytePairs pairs = load_pairs(in + 2 * i, count - i);
+    _mm512_storeu_si512(low + i, pairs.low);
+    _mm512_storeu_si512(high + i, pairs.high);
   }
 }
 
 // Blocks of columns: the even ones of each, then the odd ones.
-template <Widening widening>
-RESNET_VBMI void widen_columns(const std::uint16_t* in, std::size_t columns, std::uint16_t* out) {
-  for (std::size_t x = 0; x < columns; x += block, in += widening == Widening::none ? block : block / 2) {
-    const __m512i here = _mm512_loadu_si512(in);
-    __m512i even = here, odd;
-    if constexpr (widening == Widening::none) {
-      const __m512i places = _mm512_loadu_si512(turns_of_words.data()), ones = all(1),
-                    more = _mm512_loadu_si512(in + 32);
-      even = _mm512_permutex2var_epi16(here, places, more);
-      odd = _mm512_permutex2var_epi16(here, _mm512_add_epi16(places, ones), more);
+RESNET_VBMI inline void store_terms(const Channels& to, std::size_t at, const Colours& colours) {
+  _mm512_storeu_si512(to.red + at, colours.red);
+  _mm512_storeu_si512(to.green + at, colours.green);
+  _mm512_storeu_si512(to.blue + at, colours.blue);
+}
+
+template <bool pairs>
+RESNET_VBMI void weigh_columns(const Factors& factors, const Samples& in, std::size_t columns,
+                               const Channels& to) {
+  const SampleWeigher weigher(factors);
+  for (std::size_t x = 0; x < columns; x += block) {
+    BytePairs samples;
+    if constexpr (pairs) {
+      samples = load_pairs(in.u + 2 * x, columns - x);
     } else {
-      odd = _mm512_avg_epu16(here, _mm512_loadu_si512(in + 1));
-      if constexpr (widening == Widening::between) {
-        even = _mm512_avg_epu16(here, _mm512_avg_epu16(here, _mm512_loadu_si512(in - 1)));
-        odd = _mm512_avg_epu16(here, odd);
-      }
+      const __mmask64 mask = mask_of(columns - x);
+      samples = {_mm512_maskz_loadu_epi8(mask, in.u + x), _mm512_maskz_loadu_epi8(mask, in.v + x)};
     }
-    _mm512_storeu_si512(out + x, even);
-    _mm512_storeu_si512(out + x + 32, odd);
+    store_terms(to, x, weigher.run(low_bytes(samples.low), low_bytes(samples.high)));
+    store_terms(to, x + 32, weigher.run(high_bytes(samples.low), high_bytes(samples.high)));
   }
+}
+
+// 32 samples from one on.
+template <bool pairs>
+RESNET_VBMI inline Colours weigh(const SampleWeigher& weigher, const Samples& in, std::size_t count,
+                                 std::ptrdiff_t first) {
+  const auto left = static_cast<std::size_t>(static_cast<std::ptrdiff_t>(count) - first);
+  return pairs ? weigher.run(in.u + 2 * first, left) : weigher.run(in.u + first, in.v + first, left);
+}
+
+// Neighbours are weighed again: registers are not shifted by a word so quickly.
+template <bool pairs, bool between>
+RESNET_VBMI void weigh_and_widen(const Factors& factors, const Samples& in, std::size_t columns,
+                                 const Channels& to) {
+  const SampleWeigher weigher(factors);
+  const std::size_t count = (columns + 1) / 2 + 1;
+  for (std::size_t x = 0; x < columns; x += block) {
+    const auto i = static_cast<std::ptrdiff_t>(x / 2);
+    const Colours here = weigh<pairs>(weigher, in, count, i),
+                  behind = average(here, weigh<pairs>(weigher, in, count, i + 1));
+    if constexpr (between) {
+      const Colours before = average(here, weigh<pairs>(weigher, in, count, i - 1));
+      store_terms(to, x, average(here, before));
+      store_terms(to, x + 32, average(here, behind));
+    } else {
+      store_terms(to, x, here);
+      store_terms(to, x + 32, behind);
+    }
+  }
+}
+
+template <bool pairs>
+void make_terms_of(const Factors& factors, const Samples& in, std::size_t columns, const Channels& to) {
+  switch (in.widening) {
+    case Widening::none:
+      return weigh_columns<pairs>(factors, in, columns, to);
+    case Widening::cosited:
+      return weigh_and_widen<pairs, false>(factors, in, columns, to);
+    case Widening::between:
+      return weigh_and_widen<pairs, true>(factors, in, columns, to);
+  }
+}
+
+void make_terms(const Factors& factors, const Samples& in, std::size_t columns, const Channels& to,
+                std::uint16_t*) {
+  (in.v == nullptr ? make_terms_of<true> : make_terms_of<false>)(factors, in, columns, to);
 }
 
 // A block's numbers of 16 bits: its even columns, and its odd ones.
@@ -158,7 +210,7 @@ struct BlockSums {
 template <bool mixed>
 RESNET_VBMI void add_rows(const Band& band, std::int16_t* begun, std::int16_t* done) {
   const std::size_t columns = band.columns, stride = band.stride;
-  const __m512i factor = all(band.luma_factor), below = all(black), high = all(0xFF00);
+  const __m512i factor = all(band.luma_factor), below = all(black);
   for (std::size_t x = 0; x < columns; x += block) {
     const __mmask64 mask = mask_of(columns - x);
     std::array<BlockSums, 3> sums;
@@ -166,8 +218,8 @@ RESNET_VBMI void add_rows(const Band& band, std::int16_t* begun, std::int16_t* d
     for (const Parts& row : band.rows) {
       for (const Soon& plane : row.soon) plane.fetch(x);
       const __m512i bytes = _mm512_maskz_loadu_epi8(mask, row.luma + x);
-      const Halves y{_mm512_mulhi_epu16(_mm512_slli_epi16(bytes, 8), factor),
-                     _mm512_mulhi_epu16(_mm512_and_si512(bytes, high), factor)};
+      const Halves y{_mm512_mulhi_epu16(low_bytes(bytes), factor),
+                     _mm512_mulhi_epu16(high_bytes(bytes), factor)};
       const __m512i weight = _mm512_set1_epi32(row.weight), next_weight = _mm512_set1_epi32(row.next_weight);
       for (std::size_t channel = 0; channel < 3; ++channel) {
         const std::size_t at = channel * stride + x;
@@ -187,22 +239,10 @@ void add(const Band& band, std::int16_t* begun, std::int16_t* done, std::uint16_
   (mixed ? add_rows<true> : add_rows<false>)(band, begun, done);
 }
 
-void widen(Widening widening, const std::uint16_t* in, std::size_t columns, std::uint16_t* terms,
-           std::uint16_t*) {
-  switch (widening) {
-    case Widening::none:
-      return widen_columns<Widening::none>(in, columns, terms);
-    case Widening::cosited:
-      return widen_columns<Widening::cosited>(in, columns, terms);
-    case Widening::between:
-      return widen_columns<Widening::between>(in, columns, terms);
-  }
-}
-
 }  // namespace
 
 const Steps& vbmi_steps() {
-  static constexpr Steps steps{split, weigh_planes, weigh_pairs, widen, add};
+  static constexpr Steps steps{split, make_terms, add};
   return steps;
 }
 

@@ -55,14 +55,12 @@ YuvRows::YuvRows(int begin, int end, std::size_t most_rows, VectorUnit unit)
       steps_(unit == VectorUnit::avx512_vbmi ? &yuv_rows::vbmi_steps() : &yuv_rows::portable_steps()) {
   columns_ = static_cast<std::size_t>(end_ - left_);
   stride_ = whole_blocks(columns_) + block;
-  samples_stride_ = before_samples + stride_;
-  weighed_.resize(3 * samples_stride_);
   held_.resize(std::bit_ceil(most_rows + 2));
   terms_.resize(held_.size() * 3 * stride_);
   parts_.resize(most_rows);
   luma_.resize(most_rows * stride_);
   pairs_.resize(stride_);
-  scratch_.resize(2 * stride_);
+  scratch_.resize(yuv_rows::scratch_rows * stride_);
 }
 
 void YuvRows::start(const PixelSource& s) {
@@ -74,8 +72,8 @@ void YuvRows::start(const PixelSource& s) {
   sample_ = widening_ == Widening::between ? std::max(left - 1, 0) : left;
   samples_ = static_cast<std::size_t>(std::min((end_ + per_sample - 1) / per_sample + 1, all) - sample_);
   before_ = static_cast<std::size_t>(left - sample_);
-  is_left_end_ = sample_ == 0;
-  is_right_end_ = sample_ + static_cast<int>(samples_) == all;
+  lacks_first_ = widening_ == Widening::between && left == 0;
+  lacks_last_ = widening_ != Widening::none && left + (static_cast<int>(columns_) + 1) / 2 == all;
   std::ranges::fill(held_, -1);
   factors_ = make_factors(s.yuv);
   v_first_ = s.chroma_step > 1 && s.v < s.u;
@@ -94,24 +92,24 @@ void YuvRows::split(const PixelSource& s, int y, std::uint8_t* luma) {
   steps_->split(row, 2 * samples_, low, high);
 }
 
-// What the samples of a row add.
-void YuvRows::weigh(const PixelSource& s, int row) {
-  Channels to{samples(0) - before_, samples(1) - before_, samples(2) - before_};
-  if (v_first_) std::swap(to.red, to.blue);
-  const std::ptrdiff_t offset = std::ptrdiff_t{sample_} * s.chroma_step;
-  const std::uint8_t *u = s.u + row * s.u_stride + offset, *v = s.v + row * s.v_stride + offset;
-  if (s.chroma_step == 1) return steps_->weigh_planes(factors_, u, v, samples_, to);
-  steps_->weigh_pairs(factors_, s.luma_step > 1 ? pairs_.data() : std::min(u, v), samples_, to);
+// The samples of a row from the first column's on, with those beside them: the picture's outermost stand for
+// what is beyond it.
+const std::uint8_t* YuvRows::complete(const std::uint8_t* first, std::size_t step,
+                                      std::vector<std::uint8_t>& row) const {
+  if (!lacks_first_ && !lacks_last_) return first + before_ * step;
+  const std::size_t bytes = samples_ * step;
+  row.resize(bytes + 2 * step);
+  std::copy_n(first, step, row.begin());
+  std::copy_n(first, bytes, &row[step]);
+  std::copy_n(first + bytes - step, step, &row[step + bytes]);
+  return &row[(1 + before_) * step];
 }
 
-// What has been weighed, for each column.
-void YuvRows::widen(std::uint16_t* terms) {
-  for (std::size_t channel = 0; channel < 3; ++channel, terms += stride_) {
-    std::uint16_t* first = samples(channel) - before_;
-    if (is_left_end_) first[-1] = first[0];
-    if (is_right_end_) first[samples_] = first[samples_ - 1];
-    steps_->widen(widening_, samples(channel), columns_, terms, scratch_.data());
-  }
+yuv_rows::Samples YuvRows::samples_of(const PixelSource& s, int row) {
+  const std::ptrdiff_t offset = std::ptrdiff_t{sample_} * s.chroma_step;
+  const std::uint8_t *u = s.u + row * s.u_stride + offset, *v = s.v + row * s.v_stride + offset;
+  if (s.chroma_step == 1) return {complete(u, 1, u_), complete(v, 1, v_), widening_};
+  return {complete(s.luma_step > 1 ? pairs_.data() : std::min(u, v), 2, u_), nullptr, widening_};
 }
 
 bool YuvRows::hold(int key, std::uint16_t*& terms) {
@@ -124,8 +122,9 @@ bool YuvRows::hold(int key, std::uint16_t*& terms) {
 const std::uint16_t* YuvRows::terms_of_row(const PixelSource& source, int row) {
   std::uint16_t* terms = nullptr;
   if (hold(keys_per_row_ * row, terms)) return terms;
-  weigh(source, row);
-  widen(terms);
+  Channels to{terms, terms + stride_, terms + 2 * stride_};
+  if (v_first_) std::swap(to.red, to.blue);
+  steps_->make_terms(factors_, samples_of(source, row), columns_, to, scratch_.data());
   return terms;
 }
 

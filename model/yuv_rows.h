@@ -50,36 +50,31 @@ class YuvRows {
   const std::uint16_t* terms_of_row(const PixelSource& source, int row);
   const std::uint16_t* terms_between(const PixelSource& source, int first, int second);
   void split(const PixelSource& source, int y, std::uint8_t* luma);
-  void weigh(const PixelSource& source, int row);
-  void widen(std::uint16_t* terms);
+  yuv_rows::Samples samples_of(const PixelSource& source, int row);
+  const std::uint8_t* complete(const std::uint8_t* first, std::size_t step,
+                               std::vector<std::uint8_t>& row) const;
 
   /// Of those held, the place for `key`.  @return whether it is there already
   bool hold(int key, std::uint16_t*& terms);
-  /// A channel's, from the first one that the columns need; there is one before.
-  std::uint16_t* samples(std::size_t channel) {
-    return &weighed_[channel * samples_stride_ + before_samples];
-  }
-
-  static constexpr std::size_t before_samples = 32;  // numbers, of which one has a meaning
 
   int left_ = 0, end_ = 0;
-  std::size_t columns_ = 0, stride_ = 0, samples_stride_ = 0;
+  std::size_t columns_ = 0, stride_ = 0;
   const yuv_rows::Steps* steps_ = nullptr;
 
   // Of a picture.
   yuv_rows::Widening widening_ = yuv_rows::Widening::none;
-  bool v_first_ = false;                             // of pairs: V is taken for U, and red for blue
-  int keys_per_row_ = 1;                             // of chroma: two where rows between rows are held, too
-  int sample_ = 0;                                   // of chroma, the first that is read,
-  std::size_t samples_ = 0, before_ = 0;             // how many are, and of these before the columns
-  bool is_left_end_ = false, is_right_end_ = false;  // of the picture's
+  bool v_first_ = false;                           // of pairs: V is taken for U, and red for blue
+  int keys_per_row_ = 1;                           // of chroma: two where rows between rows are held, too
+  int sample_ = 0;                                 // of chroma, the first that is read,
+  std::size_t samples_ = 0, before_ = 0;           // how many are, and of these before the columns
+  bool lacks_first_ = false, lacks_last_ = false;  // of what Samples have: it is beyond the picture
   yuv_rows::Factors factors_;
 
-  LineVector<std::uint16_t> weighed_;       // what the samples of a row add to each channel
-  LineVector<std::uint16_t> terms_;         // the same of columns, of the rows of a band
+  LineVector<std::uint16_t> terms_;         // what chroma adds to each channel, of the rows of a band
   std::vector<int> held_;                   // their keys, a power of two of them
   std::vector<yuv_rows::Parts> parts_;      // of a band
   std::vector<std::uint8_t> luma_, pairs_;  // of rows that have them in turns
+  std::vector<std::uint8_t> u_, v_;         // samples of a row at the picture's end, with what lies beyond
   std::vector<std::uint16_t> scratch_;
 };
 
