@@ -124,6 +124,7 @@ class BatchingEngine::Stream final : public EngineStream {
   std::size_t batch_size() const { return batch_size_; }
   const Output& output() const { return output_; }
   void tell() noexcept { listener_.results_ready(); }
+  std::condition_variable& turn() { return turn_; }
 
  private:
   BatchingEngine& engine_;
@@ -131,7 +132,8 @@ class BatchingEngine::Stream final : public EngineStream {
   const std::size_t batch_size_;
   const Output output_;
   std::vector<std::string> classes_;
-  Preprocessor pixels_;  // for is_like_the_last, with the two pictures that it compares
+  std::condition_variable turn_;  // has come: for submit()
+  Preprocessor pixels_;           // for is_like_the_last, with the two pictures that it compares
   std::vector<std::uint8_t> now_, last_;
 };
 
@@ -154,7 +156,7 @@ BatchingEngine::~BatchingEngine() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
-  changed_.notify_all();
+  work_.notify_one();
   worker_.join();
 }
 
@@ -250,21 +252,23 @@ void BatchingEngine::remove(Stream& stream) {
       }
     }
   }
-  changed_.notify_all();
+  work_.notify_one();
+  give_turns();
   // No pictures of the stream are in use any more when the batch that runs has read all that it has.
   const Batch& other = batches_[1 - open_index_];
   const std::uint64_t batches = statistics_.batches;
-  changed_.wait(lock,
-                [&] { return told_ != &stream && (other.unread == 0 || statistics_.batches != batches); });
+  let_go_.wait(lock,
+               [&] { return told_ != &stream && (other.unread == 0 || statistics_.batches != batches); });
 }
 
 // A stream that was refused keeps its place: others in front of it would starve it where they come at once.
-void BatchingEngine::stand_in_line(const Stream& stream, bool waits) {
+void BatchingEngine::stand_in_line(Stream& stream, bool waits) {
   constexpr auto patience = std::chrono::seconds(1);
   const Clock::time_point now = Clock::now();
-  std::erase_if(turns_, [&](const Turn& turn) {
+  const auto gone = std::erase_if(turns_, [&](const Turn& turn) {
     return turn.stream != &stream && !turn.waits && now - turn.since > patience;
   });
+  if (gone > 0) give_turns();
   const std::size_t place = place_in_line(stream);
   if (place == turns_.size()) turns_.push_back({.stream = &stream});
   turns_[place].waits = waits;
@@ -289,16 +293,23 @@ bool BatchingEngine::has_turn(const Stream& stream) const {
   return free > 0 && (!running_ || place_in_line(stream) < free);
 }
 
+// Wakes who waits for what has become theirs. The caller holds the lock.
+void BatchingEngine::give_turns() {
+  for (const Turn& turn : turns_) {
+    if (turn.waits && has_turn(*turn.stream)) turn.stream->turn().notify_one();
+  }
+}
+
 // A slot of the open batch, whose bytes the caller fills without a lock before it calls written(), unless
 // that is done later.
 // @return nullptr: there is none, and the caller does not wait
 BatchingEngine::Batch* BatchingEngine::reserve(Slot&& slot, const SubmitOptions& options,
                                                std::size_t& index) {
-  const Stream& stream = *slot.stream;
+  Stream& stream = *slot.stream;
   std::unique_lock lock(mutex_);
   stand_in_line(stream, options.wait);
   if (options.wait) {
-    changed_.wait(lock, [&] { return has_turn(stream); });
+    stream.turn().wait(lock, [&] { return has_turn(stream); });
   } else if (!has_turn(stream)) {
     return nullptr;
   }
@@ -312,7 +323,6 @@ BatchingEngine::Batch* BatchingEngine::reserve(Slot&& slot, const SubmitOptions&
   if (slot.pixels) ++batch.unread;
   batch.slots.push_back(std::move(slot));
   batch.go = batch.go || !options.patient;
-  if (!turns_.empty()) changed_.notify_all();
   return &batch;
 }
 
@@ -321,7 +331,7 @@ void BatchingEngine::written(Batch& batch) {
     const std::lock_guard lock(mutex_);
     ++batch.written;
   }
-  changed_.notify_all();
+  work_.notify_one();
 }
 
 // The caller holds the lock.
@@ -337,7 +347,7 @@ void BatchingEngine::go(Stream& stream) {
     if (waiting(stream) == 0) return;
     open_batch().go = true;
   }
-  changed_.notify_all();
+  work_.notify_one();
 }
 
 bool BatchingEngine::ready() {
@@ -352,15 +362,15 @@ void BatchingEngine::work() noexcept {
     {
       std::unique_lock lock(mutex_);
       running_ = ready();
-      if (!running_) changed_.notify_all();  // anyone may take a slot
-      changed_.wait(lock, [&] { return stopping_ || ready(); });
+      if (!running_) give_turns();  // anyone may take a slot
+      work_.wait(lock, [&] { return stopping_ || ready(); });
       if (stopping_) return;
       running_ = true;
       batch = &open_batch();
       for (const Slot& slot : batch->slots) slot.request->state = EngineRequest::State::running;
       open_index_ = 1 - open_index_;  // the other one is empty: this thread emptied it
+      give_turns();
     }
-    changed_.notify_all();
     run(*batch);
     finish(*batch);
   }
@@ -417,7 +427,7 @@ void BatchingEngine::convert(Batch& batch, std::size_t index, PicturePart part) 
   }
   read.reset();
   const std::lock_guard lock(mutex_);
-  if (--batch.unread == 0) changed_.notify_all();
+  if (--batch.unread == 0) let_go_.notify_all();
 }
 
 void BatchingEngine::run(Batch& batch) noexcept {
@@ -468,7 +478,7 @@ void BatchingEngine::finish(Batch& batch) noexcept {
     stream->tell();
     lock.lock();
     told_ = nullptr;
-    changed_.notify_all();  // remove() may wait for that
+    let_go_.notify_all();
   }
   batch.written = batch.unread = 0;
   batch.go = false;

@@ -59,7 +59,7 @@ class BatchingEngine final : public Engine {
 
   // A place in the line for slots.
   struct Turn {
-    const Stream* stream = nullptr;
+    Stream* stream = nullptr;
     bool waits = false;  // else it went away, and has a while to come again
     Clock::time_point since{};
   };
@@ -78,10 +78,11 @@ class BatchingEngine final : public Engine {
   void add(Stream& stream);
   void remove(Stream& stream);
   Batch* reserve(Slot&& slot, const SubmitOptions& options, std::size_t& index);
-  void stand_in_line(const Stream& stream, bool waits);
+  void stand_in_line(Stream& stream, bool waits);
   std::size_t place_in_line(const Stream& stream) const;
   void leave_line(const Stream& stream);
   bool has_turn(const Stream& stream) const;
+  void give_turns();
   void written(Batch& batch);
   std::size_t waiting(const Stream& stream) const;
   void go(Stream& stream);
@@ -112,8 +113,9 @@ class BatchingEngine final : public Engine {
   std::mutex run_mutex_;            // held while the executor runs: the worker's and warm_up's turns
   std::uint64_t warm_up_time_ = 0;  // guarded by run_mutex_; 0: not warm
 
-  mutable std::mutex mutex_;  // guards what follows, but not the bytes of a reserved slot
-  std::condition_variable changed_;
+  mutable std::mutex mutex_;        // guards what follows, but not the bytes of a reserved slot
+  std::condition_variable work_;    // there may be some, or an end: for the worker
+  std::condition_variable let_go_;  // of pictures, or of a stream: for remove()
   std::vector<Stream*> streams_;
   std::size_t batch_size_ = 1;  // the largest of the streams'
   Batch batches_[2];
