@@ -34,6 +34,7 @@ class Workers {
  private:
   void stop();
   void serve(int member);
+  bool wait_for_next(unsigned round, bool soon);
   void take_part(int member);
   int take_unit(int stage, int member);
   int take_own_unit(int stage, int owner);
