@@ -232,6 +232,7 @@ void BatchingEngine::add(Stream& stream) {
   turns_.reserve(streams_.size() + 1);
   preprocessors_.serve(streams_.size() + 1);
   streams_.push_back(&stream);  // where others are at work, each batch grows when it is empty
+  give_turns();                 // there may be more room
 }
 
 void BatchingEngine::remove(Stream& stream) {
