@@ -2,6 +2,7 @@
 #include <array>
 #include <atomic>
 #include <barrier>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -36,6 +37,18 @@ TEST(Workers, DoEachUnitOfEachStageOnceAndStagesInOrder) {
       }
     }
   }
+}
+
+// Who is awake still, about to sleep, or asleep.
+TEST(Workers, AllTakePartInRoundsThatFollowAtOnceOrLater) {
+  Workers workers(3);
+  std::barrier all(3);
+  int done = 0;
+  for (; done < 90; ++done) {
+    std::this_thread::sleep_for(std::chrono::microseconds(done % 3 * 200));
+    workers.run({3}, [&](int /*stage*/, int /*unit*/, int /*member*/) { all.arrive_and_wait(); });
+  }
+  EXPECT_EQ(done, 90);
 }
 
 // What a member made in the stage before is in its caches.
