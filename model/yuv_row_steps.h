@@ -75,11 +75,8 @@ struct Band {
   std::size_t columns = 0, stride = 0;
 };
 
-/// Rows of columns that Steps take as scratch memory.
-constexpr std::size_t scratch_rows = 4;
-
 /// The loops for one kind of processor. Each kind has the columns of terms and of begun sums in an order of
-/// its own; else all come to the same bits.
+/// its own; else all come to the same bits. Scratch memory is two rows of columns.
 struct Steps {
   /// Bytes that come in turns.
   void (*split)(const std::uint8_t* in, std::size_t count, std::uint8_t* low, std::uint8_t* high);

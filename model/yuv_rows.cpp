@@ -60,7 +60,7 @@ YuvRows::YuvRows(int begin, int end, std::size_t most_rows, VectorUnit unit)
   parts_.resize(most_rows);
   luma_.resize(most_rows * stride_);
   pairs_.resize(stride_);
-  scratch_.resize(yuv_rows::scratch_rows * stride_);
+  scratch_.resize(2 * stride_);
 }
 
 void YuvRows::start(const PixelSource& s) {
