@@ -484,6 +484,7 @@ void BatchingEngine::finish(Batch& batch) noexcept {
   batch.written = batch.unread = 0;
   batch.go = false;
   try_to_fit(batch);
+  let_go_.notify_all();  // of all that it had, though nobody may be left to be told
 }
 
 }  // namespace resnet

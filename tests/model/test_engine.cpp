@@ -29,6 +29,7 @@ class GatedExecutor final : public Executor {
     bool fails = false;
     bool diverges = false;
     bool occupies_all_cores = false;
+    bool makes_no_pictures = false;
     std::vector<int> batches;  // the sizes of those that ran
     int entered = 0;
 
@@ -55,6 +56,9 @@ class GatedExecutor final : public Executor {
   explicit GatedExecutor(std::shared_ptr<Gate> gate) : gate_(std::move(gate)) {}
   at::Tensor make_input(int n, int side) const override { return at::empty({n, 3, side, side}, at::kFloat); }
   bool occupies_all_cores() const override { return gate_->occupies_all_cores; }
+  NetworkOutput make_and_run(const at::Tensor& input, const MakePicture& make_picture) override {
+    return gate_->makes_no_pictures ? run(input) : Executor::make_and_run(input, make_picture);
+  }
   NetworkOutput run(const at::Tensor& input) override {
     const auto n = input.size(0);
     {
@@ -206,6 +210,22 @@ TEST_F(BatchingEngineTest, AStreamThatGoesKeepsNoPictures) {
   wait_for(running);
   wait_for(beside);
   EXPECT_GT(beside->probabilities.at(1), 0.9);
+}
+
+TEST_F(BatchingEngineTest, AStreamCanGoWhoseBatchFailsBeforeItsPicturesAreRead) {
+  gate_->occupies_all_cores = gate_->makes_no_pictures = gate_->fails = true;
+  make_engine(1);
+  Listener listener;
+  auto stream = open(listener, 1);
+  gate_->set(false);
+  const auto pixels = std::make_shared<std::vector<std::uint8_t>>(size * size * 3, 255);
+  submit_kept(*stream, image_of(*pixels), pixels);
+  gate_->wait_until_entered(1);
+  std::thread leaving([&] { stream.reset(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // it waits for the batch now
+  gate_->set(true);
+  leaving.join();
+  EXPECT_EQ(listener.told, 0);
 }
 
 TEST_F(BatchingEngineTest, ProbabilitiesAreOfTheLogitsByTheTemperature) {
