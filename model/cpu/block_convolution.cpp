@@ -49,16 +49,16 @@ struct BlockConvolution::Pair {
 };
 
 BlockConvolution::BlockConvolution(const Kernels& kernels, const Step& step,
-                                   const ConvolutionQuantizers& quantizers, const Parallel& parallel)
-    : BlockConvolution(kernels, step, quantizers, scale_weights(kernels.weights, step.weight), parallel) {}
+                                   const ConvolutionQuantizers& quantizers, const Packing& packing)
+    : BlockConvolution(kernels, step, quantizers, scale_weights(kernels.weights, step.weight), packing) {}
 
 BlockConvolution::BlockConvolution(const Kernels& kernels, const Step& step,
                                    const ConvolutionQuantizers& quantizers, const ScaledWeights& weights,
-                                   const Parallel& parallel)
+                                   const Packing& packing)
     : kernels_(kernels),
       out_channels_(static_cast<int>(step.weight.size(0))),
       stride_(step.stride),
-      weights_(kernels, weights.values, step.groups, block_order, parallel),
+      weights_(kernels, weights.values, step.groups, block_order, packing),
       finisher_(step, weights.scale, quantizers, kernels.format) {
   for (int index = 0; index < weights_.parts(); ++index) total_lines_ += weights_.part(index).lines;
 }

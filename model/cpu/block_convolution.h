@@ -11,9 +11,8 @@ class BlockConvolution final : public Operation {
  public:
   /// @param kernels with blocks
   /// @param step of kind convolution or convolution_add
-  /// @param parallel packs the weights
   BlockConvolution(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers,
-                   const Parallel& parallel);
+                   const Packing& packing);
 
   /// @param input with a margin
   Activations output_of(const Activations& input) const override;
@@ -23,7 +22,7 @@ class BlockConvolution final : public Operation {
 
  private:
   BlockConvolution(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers,
-                   const ScaledWeights& weights, const Parallel& parallel);
+                   const ScaledWeights& weights, const Packing& packing);
 
   /// The unit's weights and what is summed by them.
   struct Panel {

@@ -56,15 +56,15 @@ Finish Finisher::at(const Call& call, int channel, int picture, int y, int x) co
 }
 
 Convolution::Convolution(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers,
-                         const Parallel& parallel)
-    : Convolution(kernels, step, quantizers, scale_weights(kernels.weights, step.weight), parallel) {}
+                         const Packing& packing)
+    : Convolution(kernels, step, quantizers, scale_weights(kernels.weights, step.weight), packing) {}
 
 Convolution::Convolution(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers,
-                         const ScaledWeights& weights, const Parallel& parallel)
+                         const ScaledWeights& weights, const Packing& packing)
     : kernels_(kernels),
       out_channels_(static_cast<int>(step.weight.size(0))),
       stride_(step.stride),
-      weights_(kernels, weights.values, step.groups, {}, parallel),
+      weights_(kernels, weights.values, step.groups, {}, packing),
       finisher_(step, weights.scale, quantizers, kernels.format) {}
 
 Activations Convolution::output_of(const Activations& input) const {

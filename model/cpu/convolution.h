@@ -35,9 +35,8 @@ class Finisher {
 class Convolution final : public Operation {
  public:
   /// @param step of kind convolution or convolution_add, or a head with weights
-  /// @param parallel packs the weights
   Convolution(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers,
-              const Parallel& parallel);
+              const Packing& packing);
 
   Activations output_of(const Activations& input) const override;
   void split(Call& call, int threads) const override;
@@ -46,7 +45,7 @@ class Convolution final : public Operation {
 
  private:
   Convolution(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers,
-              const ScaledWeights& weights, const Parallel& parallel);
+              const ScaledWeights& weights, const Packing& packing);
 
   int chunk_lines(int lines) const;
   void run_row(const Call& call, int index, Range lines, int row, bool prefetch, std::byte* sums) const;

@@ -72,6 +72,8 @@ class CpuExecutor final : public Executor {
     workers_.run({count}, [&](int /*stage*/, int unit, int /*member*/) { work(unit); });
   };
 
+  Memory weights_;
+  const Packing packing_{parallel_, weights_};
   Operations operations_;
   // While stages are added: where the steps' registers are, and what the buffers hold.
   std::size_t block_ = 0, inner_ = 1;
@@ -79,9 +81,9 @@ class CpuExecutor final : public Executor {
   std::size_t winograd_used_ = 0;  // bytes
 
   std::list<Plan> plans_;  // the last one used in front
-  // Of the plan that needs most.
-  Bytes memory_, scratch_;
-  std::size_t memory_bytes_ = 0, scratch_bytes_ = 0;
+  // Of the plan that needs most: its activations, and behind them each thread's scratch memory.
+  Bytes memory_;
+  std::size_t memory_bytes_ = 0;
 };
 
 CpuExecutor::CpuExecutor(const ResNet& network, Precision precision, const ExecutorOptions& options)
@@ -95,13 +97,13 @@ CpuExecutor::CpuExecutor(const ResNet& network, Precision precision, const Execu
     }
     ++index;
     if (!operations_.stem) {
-      operations_.stem = std::make_unique<Stem>(kernels_, step, options.preprocessing, output);
+      operations_.stem = std::make_unique<Stem>(kernels_, step, options.preprocessing, output, weights_);
       quantizers_[block_] = output;
     } else if (step.kind == Step::Kind::head) {
       // In fp32 whatever the precision: it is small, and what it says is the result.
       if (step.weight.defined())
         operations_.head =
-            std::make_unique<Convolution>(*fp32_kernels(), step, ConvolutionQuantizers{}, parallel_);
+            std::make_unique<Convolution>(*fp32_kernels(), step, ConvolutionQuantizers{}, packing_);
     } else if (step.kind != Step::Kind::max_pool) {  // the stem does that
       add(step, output);
     }
@@ -128,12 +130,12 @@ void CpuExecutor::add(const Step& step, Quantizer output) {
                     step.weight.size(0) * step.weight.size(1) <= most_channels * most_channels;
   const std::size_t bytes = fits ? Winograd::weight_bytes(kernels_, step) : 0;
   if (kernels_.blocks != nullptr) {
-    stage.operation = std::make_unique<BlockConvolution>(kernels_, step, quantizers, parallel_);
+    stage.operation = std::make_unique<BlockConvolution>(kernels_, step, quantizers, packing_);
   } else if (fits && winograd_used_ + bytes <= winograd_bytes) {
     winograd_used_ += bytes;
-    stage.operation = std::make_unique<Winograd>(kernels_, step, quantizers, parallel_);
+    stage.operation = std::make_unique<Winograd>(kernels_, step, quantizers, packing_);
   } else {
-    stage.operation = std::make_unique<Convolution>(kernels_, step, quantizers, parallel_);
+    stage.operation = std::make_unique<Convolution>(kernels_, step, quantizers, packing_);
   }
   operations_.stages.push_back(std::move(stage));
 }
@@ -153,15 +155,14 @@ Plan& CpuExecutor::plan_for(const Pixels& pixels) {
 
 // Gives the plan its memory, which all plans share.
 void CpuExecutor::place(Plan& plan) {
-  const auto grow = [](Bytes& bytes, std::size_t& size, std::size_t needed) {
-    if (needed <= size) return;
-    bytes.reset();
-    size = 0;
-    bytes = allocate(needed);
-    size = needed;
-  };
-  grow(memory_, memory_bytes_, plan.memory_bytes);
-  grow(scratch_, scratch_bytes_, plan.scratch_bytes * static_cast<std::size_t>(workers_.size()));
+  const std::size_t needed =
+      plan.memory_bytes + plan.scratch_bytes * static_cast<std::size_t>(workers_.size());
+  if (needed > memory_bytes_) {
+    memory_.reset();
+    memory_bytes_ = 0;
+    memory_ = allocate(needed);
+    memory_bytes_ = needed;
+  }
   plan.place(memory_.get());
 }
 
@@ -206,10 +207,11 @@ NetworkOutput CpuExecutor::make_and_run(const at::Tensor& input, const MakePictu
     pixels.width = static_cast<int>(batch.size(3));
     Plan& plan = plan_for(pixels);
     place(plan);
+    std::byte* const scratch = memory_.get() + plan.memory_bytes;
     workers_.run(plan.units, [&](int index, int unit, int member) {
       const auto at = static_cast<std::size_t>(index);
       run_unit(plan.work[at], plan.units[at], pixels, make_picture, unit,
-               scratch_.get() + static_cast<std::size_t>(member) * plan.scratch_bytes);
+               scratch + static_cast<std::size_t>(member) * plan.scratch_bytes);
     });
     NetworkOutput output;
     output.features = to_tensor(plan.features);

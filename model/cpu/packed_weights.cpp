@@ -6,7 +6,7 @@
 namespace resnet::cpu {
 
 PackedWeights::PackedWeights(const Kernels& kernels, const at::Tensor& weight, int groups,
-                             const WeightOrder& order, const Parallel& parallel)
+                             const WeightOrder& order, const Packing& packing)
     : size_(weight.dim() == 4 ? static_cast<int>(weight.size(2)) : 1) {
   const int together = terms(kernels.format), channels = line_channels(kernels.format) * together;
   const int outputs = static_cast<int>(weight.size(0));
@@ -19,13 +19,12 @@ PackedWeights::PackedWeights(const Kernels& kernels, const at::Tensor& weight, i
     parts_.push_back({first_line, end_line - first_line, nullptr});
     lines += parts_.back().lines;
   }
-  bytes_ = allocate(static_cast<std::size_t>(lines * line_weights(output_group)));
-  std::byte* place = bytes_.get();
+  std::byte* place = packing.memory.take(static_cast<std::size_t>(lines * line_weights(output_group)));
   for (Part& part : parts_) {
     part.weights = place;
     place += part.lines * line_weights(output_group);
   }
-  parallel(parts(), [&](int index) { pack(kernels, weight, group_out, order, index); });
+  packing.parallel(parts(), [&](int index) { pack(kernels, weight, group_out, order, index); });
 }
 
 // The weights of a line for the outputs of a panel are put in order as numbers, which are few enough for the

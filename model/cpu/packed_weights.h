@@ -25,9 +25,8 @@ class PackedWeights {
   };
 
   /// @param weight [out, in/groups, k, k] or [out, in/groups], fp32 and contiguous: of scale_weights()
-  /// @param parallel packs the parts
   PackedWeights(const Kernels& kernels, const at::Tensor& weight, int groups, const WeightOrder& order,
-                const Parallel& parallel);
+                const Packing& packing);
 
   int parts() const { return static_cast<int>(parts_.size()); }
   const Part& part(int index) const { return parts_[static_cast<std::size_t>(index)]; }
@@ -43,7 +42,6 @@ class PackedWeights {
             int index) const;
 
   const int size_;
-  Bytes bytes_;
   std::vector<Part> parts_;
 };
 

@@ -38,7 +38,7 @@ void write_number(WeightType type, float value, std::byte* to) {
 }  // namespace
 
 Stem::Stem(const Kernels& kernels, const Step& step, const Preprocessing& preprocessing,
-           const Quantizer& output)
+           const Quantizer& output, Memory& memory)
     : kernels_(kernels),
       out_channels_(static_cast<int>(step.weight.size(0))),
       mean_(preprocessing.mean),
@@ -51,21 +51,21 @@ Stem::Stem(const Kernels& kernels, const Step& step, const Preprocessing& prepro
   for (float& std : std_) std *= 255.0F;
   const ScaledWeights weights = scale_weights(kernels.weights, fold_pixels(step.weight, preprocessing));
   factors_ = channel_factors(weights.scale, step.bias, 1.0F, output);
-  pack(weights.values);
+  pack(weights.values, memory);
 }
 
-void Stem::pack(const at::Tensor& weight) {
+void Stem::pack(const at::Tensor& weight, Memory& memory) {
   const int padded = padded_channels(out_channels_);
   const WeightType type = kernels_.weights;
   const int together = terms(kernels_.format);
   part_weights_ = std::ptrdiff_t{taps} * together * run_ * 4 * output_group;
-  weights_ = allocate(static_cast<std::size_t>(padded / output_group * part_weights_));
+  weights_ = memory.take(static_cast<std::size_t>(padded / output_group * part_weights_));
   const float* from = weight.const_data_ptr<float>();
   const auto value = [&](int out, int colour, int y, int x) {
     if (out >= out_channels_) return 0.0F;
     return from[((std::ptrdiff_t{out} * colours + colour) * taps + y) * taps + x];
   };
-  std::byte* to = weights_.get();
+  std::byte* to = weights_;
   for (int panel = 0; panel < padded; panel += order_.panel) {
     for (int y = 0; y < taps; ++y) {
       for (int term = 0; term < together; ++term) {
@@ -244,7 +244,7 @@ void Stem::sum_tiles(const Pixels& pixels, int part, int y, const Scratch& scrat
   tile.row_stride = scratch.widened_stride;
   tile.rows = down.size();
   tile.run = run_;
-  tile.weights = weights_.get() + part * part_weights_ + std::ptrdiff_t{down.begin} * run_ * 4 * output_group;
+  tile.weights = weights_ + part * part_weights_ + std::ptrdiff_t{down.begin} * run_ * 4 * output_group;
   const std::byte* row =
       scratch.widened + (2 * y - padding + down.begin - scratch.first) * scratch.widened_stride;
   const int width = halved(pixels.width), tiles = tiles_for(kernels_, width);
@@ -268,7 +268,7 @@ void Stem::sum_blocks(const Pixels& pixels, int part, int y, const Scratch& scra
   const std::byte* row =
       scratch.widened + (2 * y - padding + down.begin - scratch.first) * scratch.widened_stride;
   const std::ptrdiff_t panel_weights = part_weights_ / 2;
-  const std::byte* weights = weights_.get() + part * part_weights_ + down.begin * (panel_weights / taps);
+  const std::byte* weights = weights_ + part * part_weights_ + down.begin * (panel_weights / taps);
   const int count = columns(pixels.width) / block_pixels;
   constexpr std::ptrdiff_t block_sums = block_pixels * block_outputs * 4;  // bytes
   std::byte* sums = row_at(scratch, y);

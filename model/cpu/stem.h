@@ -27,7 +27,8 @@ struct Pixels {
 class Stem {
  public:
   /// @param step the convolution, [out, 3, 7, 7]
-  Stem(const Kernels& kernels, const Step& step, const Preprocessing& preprocessing, const Quantizer& output);
+  Stem(const Kernels& kernels, const Step& step, const Preprocessing& preprocessing, const Quantizer& output,
+       Memory& memory);
 
   Activations output_of(const Pixels& pixels) const;
   /// Units of such a batch.
@@ -54,7 +55,7 @@ class Stem {
     float* biases = nullptr;
   };
 
-  void pack(const at::Tensor& weight);
+  void pack(const at::Tensor& weight, Memory& memory);
   Window window(int position, int size) const;
   Range source_rows(int height, Range pooled) const;
   std::ptrdiff_t widened_bytes(int width) const;
@@ -79,7 +80,7 @@ class Stem {
   std::ptrdiff_t number_bytes_;      // of a pixel's channel, widened
   WeightOrder order_;
   int run_;  // 4-byte groups of a row of taps
-  Bytes weights_;
+  std::byte* weights_ = nullptr;
   std::ptrdiff_t part_weights_ = 0;  // bytes of 64 outputs' weights
   ChannelFactors factors_;
   std::vector<float> mean_sums_;  // [8][8][out]: what the taps above and left of a corner make of the mean

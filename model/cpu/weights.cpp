@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <new>
 
 #include <ATen/ops/empty.h>
 
@@ -35,15 +33,6 @@ RESNET_VECTORISE void to_floats(const std::int8_t* values, std::size_t count, fl
 }
 
 }  // namespace
-
-void FreeBytes::operator()(std::byte* bytes) const { std::free(bytes); }
-
-Bytes allocate(std::size_t size) {
-  const std::size_t whole = std::max((size + line_bytes - 1) / line_bytes, std::size_t{1}) * line_bytes;
-  auto* bytes = static_cast<std::byte*>(std::aligned_alloc(line_bytes, whole));
-  if (bytes == nullptr) throw std::bad_alloc();
-  return Bytes(bytes);
-}
 
 std::byte* write_weights(std::byte* to, WeightType type, std::span<const float> weights) {
   switch (type) {

@@ -5,23 +5,22 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <span>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 #include <c10/util/BFloat16.h>
 
+#include "model/cpu/memory.h"
 #include "model/cpu/operation.h"
 
 namespace resnet::cpu {
 
-struct FreeBytes {
-  void operator()(std::byte* bytes) const;
+/// Who packs weights, and where they are as long as it is there.
+struct Packing {
+  const Parallel& parallel;
+  Memory& memory;
 };
-/// Bytes at a multiple of 64, so that no line of weights or activations lies in two of the cache.
-using Bytes = std::unique_ptr<std::byte[], FreeBytes>;
-Bytes allocate(std::size_t size);
 
 /// The nearest whole number, half to even, of magnitudes below 2^22: adding 1.5·2^23 leaves no bits for a
 /// fraction. std::lrint is a call without SSE 4.1.

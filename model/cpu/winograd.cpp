@@ -75,17 +75,17 @@ std::size_t Winograd::weight_bytes(const Kernels& kernels, const Step& step) {
 }
 
 Winograd::Winograd(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers,
-                   const Parallel& parallel)
+                   const Packing& packing)
     : kernels_(kernels),
       in_channels_(static_cast<int>(step.weight.size(1))),
       out_channels_(static_cast<int>(step.weight.size(0))),
       finisher_(step, std::vector<float>(static_cast<std::size_t>(out_channels_), 1.0F),
                 {{}, quantizers.output, quantizers.residual}, kernels.format) {
-  weights_ = allocate(weight_bytes(kernels, step));
+  weights_ = packing.memory.take(weight_bytes(kernels, step));
   // Its own scales are finer than those of 8-bit weights: they take the quantized weights' real values.
   const at::Tensor weight =
       kernels.winograd_integers ? to_real(quantize_weights(step.weight)) : step.weight.contiguous();
-  pack(weight, quantizers.input.scale, parallel);
+  pack(weight, quantizers.input.scale, packing.parallel);
 }
 
 // @param scale of the input, where the sums are integers
@@ -101,7 +101,7 @@ void Winograd::pack(const at::Tensor& weight, float scale, const Parallel& paral
 void Winograd::pack_part(const at::Tensor& weight, float scale, int part) {
   if (padded_channels(in_channels_) != in_channels_) {
     const std::ptrdiff_t part_weights = winograd_components * component_weights_;
-    std::memset(weights_.get() + part * part_weights, 0, static_cast<std::size_t>(part_weights));
+    std::memset(weights_ + part * part_weights, 0, static_cast<std::size_t>(part_weights));
   }
   const std::ptrdiff_t stride = std::ptrdiff_t{in_channels_} * 9;
   const float* from = weight.const_data_ptr<float>() + part * output_group * stride;
@@ -153,7 +153,7 @@ void Winograd::find_steps(const float* weight, int outputs, std::array<float, ou
 void Winograd::write(int part, int channel, const std::array<float, output_group>* components) {
   const WeightType type = kernels_.winograd_weights;
   const int bytes = cpu::weight_bytes(type), in_group = 4 / bytes;
-  std::byte* group = weights_.get() + std::ptrdiff_t{part} * winograd_components * component_weights_ +
+  std::byte* group = weights_ + std::ptrdiff_t{part} * winograd_components * component_weights_ +
                      std::ptrdiff_t{channel / in_group} * output_group * 4 + channel % in_group * bytes;
   for (int c = 0; c < winograd_components; ++c, group += component_weights_) {
     std::byte* to = group;
@@ -285,7 +285,7 @@ void Winograd::sum(int part, const Scratch& scratch) const {
   tile.rows = 1;
   tile.run = static_cast<int>(line_size) / 4;
   tile.weight_line_stride = line_size * output_group;
-  tile.weights = weights_.get() + std::ptrdiff_t{part} * winograd_components * component_weights_;
+  tile.weights = weights_ + std::ptrdiff_t{part} * winograd_components * component_weights_;
   const int runs = tiles_for(kernels_, scratch.tiles);
   for (int component = 0; component < winograd_components; ++component, tile.weights += component_weights_) {
     const std::byte* input = scratch.components + component * scratch.component_stride;

@@ -15,9 +15,8 @@ class Winograd final : public Operation {
   /// Bytes of its weights.
   static std::size_t weight_bytes(const Kernels& kernels, const Step& step);
 
-  /// @param parallel packs the weights
   Winograd(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers,
-           const Parallel& parallel);
+           const Packing& packing);
 
   Activations output_of(const Activations& input) const override;
   void split(Call& call, int threads) const override;
@@ -45,7 +44,7 @@ class Winograd final : public Operation {
 
   const Kernels& kernels_;
   const int in_channels_, out_channels_;
-  Bytes weights_;
+  std::byte* weights_ = nullptr;
   std::ptrdiff_t component_weights_ = 0;  // bytes of one component's weights of 64 outputs
   std::vector<float> component_scale_;    // [part][36][64]; only for integers
   Finisher finisher_;                     // of the results, whose scale is 1

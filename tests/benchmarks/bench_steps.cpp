@@ -25,6 +25,8 @@ namespace {
 const Parallel one_by_one = [](int count, const std::function<void(int)>& work) {
   for (int i = 0; i < count; ++i) work(i);
 };
+Memory memory;
+const Packing packing{one_by_one, memory};
 
 /// size×size with padding size/2.
 struct Shape {
@@ -60,7 +62,7 @@ void count_products(benchmark::State& state, const Shape& shape, int batch) {
 template <typename Kind>
 void run_convolution(benchmark::State& state, const Kernels* kernels, const Shape& shape, int batch) {
   const ConvolutionQuantizers quantizers{{0.02F, 0}, {0.05F, 0}, {}};
-  const Kind operation(*kernels, make_step(shape), quantizers, one_by_one);
+  const Kind operation(*kernels, make_step(shape), quantizers, packing);
   Call call;
   call.input = {nullptr, kernels->format, batch, shape.in_channels, shape.side, shape.side};
   call.input.margin = margin_of(*kernels);
@@ -78,7 +80,7 @@ void run_convolution(benchmark::State& state, const Kernels* kernels, const Shap
 }
 
 void run_stem(benchmark::State& state, const Kernels* kernels, const Shape& shape, int batch) {
-  const Stem stem(*kernels, make_step(shape), Preprocessing{}, {0.05F, 0});
+  const Stem stem(*kernels, make_step(shape), Preprocessing{}, {0.05F, 0}, memory);
   const at::Tensor pictures = at::randint(256, {batch, shape.side, shape.side, shape.in_channels}, at::kByte);
   const Pixels pixels{pictures.const_data_ptr<std::uint8_t>(), nullptr, batch, shape.side, shape.side};
   Activations pooled = stem.output_of(pixels);

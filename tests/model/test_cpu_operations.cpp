@@ -20,6 +20,8 @@ namespace {
 const Parallel one_by_one = [](int count, const std::function<void(int)>& work) {
   for (int i = 0; i < count; ++i) work(i);
 };
+Memory memory;
+const Packing packing{one_by_one, memory};
 
 template <typename Number>
 double number_in(const std::byte* line, int index) {
@@ -104,8 +106,8 @@ using MakeKernels = const Kernels* (*)();
 std::unique_ptr<Operation> make_convolution(const Kernels& kernels, const Step& step,
                                             const ConvolutionQuantizers& quantizers) {
   if (kernels.blocks != nullptr)
-    return std::make_unique<BlockConvolution>(kernels, step, quantizers, one_by_one);
-  return std::make_unique<Convolution>(kernels, step, quantizers, one_by_one);
+    return std::make_unique<BlockConvolution>(kernels, step, quantizers, packing);
+  return std::make_unique<Convolution>(kernels, step, quantizers, packing);
 }
 
 /// Of a network of each kind of block, but for their stems.
@@ -173,7 +175,7 @@ class Int8 : public testing::TestWithParam<MakeKernels> {
   std::pair<at::Tensor, at::Tensor> run(const Step& step, int height, int width, bool transformed = false) {
     const ConvolutionQuantizers quantizers{{0.01F, 0}, {0.05F, step.relu ? 0.0F : 128.0F}, {0.02F, 0}};
     const std::unique_ptr<Operation> operation =
-        transformed ? std::make_unique<Winograd>(*kernels_, step, quantizers, one_by_one)
+        transformed ? std::make_unique<Winograd>(*kernels_, step, quantizers, packing)
                     : make_convolution(*kernels_, step, quantizers);
     const std::int64_t channels = step.weight.size(1) * step.groups;
     const at::Tensor values = at::randint(256, {2, channels, height, width}, at::kDouble);
@@ -239,7 +241,7 @@ TEST_P(Int8, NoSumOverflows) {
       EXPECT_EQ(result[0][63][3][3].item<double>(), sign > 0 ? 228 : 28);
     };
     expect(*make_convolution(*kernels_, step, quantizers));
-    if (kernels_->blocks == nullptr) expect(Winograd(*kernels_, step, quantizers, one_by_one));
+    if (kernels_->blocks == nullptr) expect(Winograd(*kernels_, step, quantizers, packing));
   }
 }
 
@@ -247,7 +249,7 @@ TEST_P(Int8, TheStemIsExactUpToTheBorders) {
   Preprocessing preprocessing;
   preprocessing.mean = {0.1F, 0.5F, 0.9F};
   const Quantizer quantizer{0.03F, 0};
-  const Stem stem(*kernels_, steps_[0], preprocessing, quantizer);
+  const Stem stem(*kernels_, steps_[0], preprocessing, quantizer, memory);
   const QuantizedWeights weights = quantize_weights(fold_pixels(steps_[0].weight, preprocessing));
   const at::Tensor mean = by_channel(at::tensor(at::ArrayRef<float>(preprocessing.mean))) * 255;
   for (const auto& [height, width] : {std::pair{40, 56}, {1, 1}, {7, 9}, {3, 33}}) {
@@ -299,7 +301,7 @@ TEST_P(Bf16, TheStemEqualsLibTorch) {
   at::manual_seed(4);
   const Step step = lower(make_network(small_basic(), 3)).front();
   const Preprocessing preprocessing;
-  const Stem stem(*kernels, step, preprocessing, {});
+  const Stem stem(*kernels, step, preprocessing, {}, memory);
   const at::Tensor weight = rounded(fold_pixels(step.weight, preprocessing));
   const at::Tensor mean = by_channel(at::tensor(at::ArrayRef<float>(preprocessing.mean))) * 255;
   for (const auto& [height, width] : {std::pair{40, 56}, {1, 1}, {7, 9}, {3, 133}}) {
@@ -343,7 +345,7 @@ TEST_P(Fp32, EqualsLibTorch) {
     for (const auto& [height, width] : {std::pair{10, 14}, {1, 1}, {7, 7}, {3, 33}}) {
       expect_equal(*kernels, *make_convolution(*kernels, step, {}), step, height, width);
       if (kernels->blocks == nullptr && Winograd::fits(step))
-        expect_equal(*kernels, Winograd(*kernels, step, {}, one_by_one), step, height, width);
+        expect_equal(*kernels, Winograd(*kernels, step, {}, packing), step, height, width);
     }
   }
 }
@@ -354,7 +356,7 @@ TEST_P(Fp32, TheStemEqualsLibTorch) {
   at::manual_seed(4);
   const Step step = lower(make_network(small_basic(), 3)).front();
   const Preprocessing preprocessing;
-  const Stem stem(*kernels, step, preprocessing, {});
+  const Stem stem(*kernels, step, preprocessing, {}, memory);
   for (const auto& [height, width] : {std::pair{40, 56}, {1, 1}, {7, 9}}) {
     const at::Tensor picture = at::randint(256, {2, 3, height, width}, at::kByte);
     const at::Tensor mean = by_channel(at::tensor(at::ArrayRef<float>(preprocessing.mean))) * 255;
