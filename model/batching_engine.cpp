@@ -3,16 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdlib>
+#include <limits>
 #include <span>
 
-#include <c10/util/Exception.h>
-
 #include "model/activation.h"
+#include "model/current_error.h"
+#include "model/engine_stream.h"
 #include "model/executor_input.h"
-#include "model/labels.h"
-#include "model/preprocess.h"
-#include "model/quote.h"
 
 namespace resnet {
 
@@ -23,119 +20,7 @@ std::uint64_t nanoseconds(TimePoint from, TimePoint to) {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(to - from).count());
 }
 
-/// Short enough that neither making nor copying it takes memory.
-EngineError out_of_memory() { return {ErrorCode::device, "out of memory"}; }
-
 }  // namespace
-
-// LibTorch's messages carry a stack trace behind the first line.
-EngineError current_error() noexcept try {
-  try {
-    throw;
-  } catch (const Error& error) {
-    return {error.code(), error.what()};
-  } catch (const c10::Error& error) {
-    const std::string text = error.what_without_backtrace();
-    return {ErrorCode::device, text.substr(0, text.find('\n'))};
-  } catch (const std::bad_alloc&) {
-    return out_of_memory();
-  } catch (const std::exception& error) {
-    return {ErrorCode::device, error.what()};
-  }
-} catch (const std::bad_alloc&) {
-  return out_of_memory();  // not even a message
-}
-
-class BatchingEngine::Stream final : public EngineStream {
- public:
-  Stream(BatchingEngine& engine, const StreamOptions& options, EngineListener& listener)
-      : engine_(engine),
-        listener_(listener),
-        batch_size_(static_cast<std::size_t>(std::max(1, options.batch_size))),
-        output_{options.activation.value_or(engine.info_.activation), options.classes, options.features},
-        classes_(engine.info_.classes),
-        pixels_(engine.info_.preprocessing, TensorType::u8, TensorLayout::hwc) {
-    if (options.classes && engine.num_classes_ == 0) {
-      throw Error(
-          ErrorCode::unsupported,
-          "'" + engine.model_name_ + "' has no head ('fc.weight'): it gives features, but no classes");
-    }
-    if (!options.labels_file.empty()) {
-      classes_ = read_fitting_labels(options.labels_file, engine.num_classes_);
-    } else if (!classes_.empty()) {
-      require_fitting(classes_, engine.num_classes_, quote(engine.model_name_));
-    }
-    for (std::size_t i = classes_.size(); i < engine.num_classes_; ++i) classes_.push_back(std::to_string(i));
-    engine_.add(*this);
-  }
-  ~Stream() override { engine_.remove(*this); }
-
-  const std::vector<std::string>& classes() const noexcept override { return classes_; }
-  Activation activation() const noexcept override { return output_.activation; }
-
-  bool submit(const Image& image, const std::shared_ptr<EngineRequest>& request,
-              const SubmitOptions& options) noexcept override {
-    Slot slot;
-    slot.request = request;
-    slot.stream = this;
-    slot.wanted = output_;
-    if (engine_.converts_later_ && options.pixels) {
-      slot.image = image;
-      slot.pixels = options.pixels;
-    }
-    const bool later = slot.pixels != nullptr;
-    std::size_t index = 0;
-    Batch* batch = engine_.reserve(std::move(slot), options, index);
-    if (!batch) {
-      last_.clear();  // what is like this picture was not classified
-      return false;
-    }
-    if (!later) engine_.put(image, *request, *batch, index);
-    engine_.written(*batch);
-    return true;
-  }
-
-  void forget_the_last() noexcept override { last_.clear(); }
-
-  bool is_like_the_last(const Image& image, double threshold) noexcept override {
-    try {
-      const auto side = static_cast<std::size_t>(engine_.info_.preprocessing.crop_size);
-      now_.resize(side * side * 3);
-      pixels_.run(image, now_.data());
-      if (last_.size() == now_.size()) {
-        std::uint64_t sum = 0;
-        for (std::size_t i = 0; i < now_.size(); ++i)
-          sum += static_cast<unsigned>(std::abs(now_[i] - last_[i]));
-        if (sum == 0 || static_cast<double>(sum) < threshold * static_cast<double>(now_.size())) return true;
-      }
-      std::swap(now_, last_);
-      return false;
-    } catch (...) {
-      return false;  // what is wrong with the picture, submit() says
-    }
-  }
-
-  std::size_t waiting() const noexcept override {
-    const std::lock_guard lock(engine_.mutex_);
-    return engine_.waiting(*this);
-  }
-  void go() noexcept override { engine_.go(*this); }
-
-  std::size_t batch_size() const { return batch_size_; }
-  const Output& output() const { return output_; }
-  void tell() noexcept { listener_.results_ready(); }
-  std::condition_variable& turn() { return turn_; }
-
- private:
-  BatchingEngine& engine_;
-  EngineListener& listener_;
-  const std::size_t batch_size_;
-  const Output output_;
-  std::vector<std::string> classes_;
-  std::condition_variable turn_;  // has come: for submit()
-  Preprocessor pixels_;           // for is_like_the_last, with the two pictures that it compares
-  std::vector<std::uint8_t> now_, last_;
-};
 
 BatchingEngine::BatchingEngine(std::unique_ptr<Executor> executor, ModelInfo info, int num_classes,
                                std::string model_name, std::vector<std::string> warnings)
@@ -147,7 +32,8 @@ BatchingEngine::BatchingEngine(std::unique_ptr<Executor> executor, ModelInfo inf
       description_(info_.architecture.name() + ", " + executor_->description()),
       warnings_(std::move(warnings)),
       preprocessors_(
-          make_preprocessor(info_.preprocessing, executor_->make_input(1, info_.preprocessing.crop_size))) {
+          make_preprocessor(info_.preprocessing, executor_->make_input(1, info_.preprocessing.crop_size))),
+      is_helped_(executor_->set_meanwhile([this](const std::function<bool()>& /*waits*/) { help(); })) {
   worker_ = std::thread([this] { work(); });
 }
 
@@ -158,6 +44,8 @@ BatchingEngine::~BatchingEngine() {
   }
   work_.notify_one();
   worker_.join();
+  for (Batch& batch : batches_) batch.input.reset();
+  executor_.reset();  // whose threads may be helping still
 }
 
 std::uint64_t BatchingEngine::warm_up(EngineError& error) noexcept {
@@ -222,24 +110,26 @@ void BatchingEngine::try_to_fit(Batch& batch) noexcept {
 }
 
 void BatchingEngine::add(Stream& stream) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   batch_size_ = std::max(batch_size_, stream.batch_size());
   if (streams_.empty()) {
     for (Batch& batch : batches_) {
       if (batch.slots.empty()) fit(batch);  // else it may run for a stream that has gone
     }
   }
-  turns_.reserve(streams_.size() + 1);
+  line_.reserve(streams_.size() + 1);
+  untold_.reserve(streams_.size() + 1);
   preprocessors_.serve(streams_.size() + 1);
   streams_.push_back(&stream);  // where others are at work, each batch grows when it is empty
-  give_turns();                 // there may be more room
+  give_turns(lock);             // there may be more room
 }
 
 void BatchingEngine::remove(Stream& stream) {
   std::unique_lock lock(mutex_);
   std::erase(streams_, &stream);
   preprocessors_.serve(streams_.size());
-  leave_line(stream);
+  line_.leave(stream);
+  std::erase(untold_, &stream);
   batch_size_ = 1;
   for (const Stream* other : streams_) batch_size_ = std::max(batch_size_, other->batch_size());
   for (Batch& batch : batches_) {
@@ -254,51 +144,58 @@ void BatchingEngine::remove(Stream& stream) {
     }
   }
   work_.notify_one();
-  give_turns();
+  give_turns(lock);
   // No pictures of the stream are in use any more when the batch that runs has read all that it has.
   const Batch& other = batches_[1 - open_index_];
   const std::uint64_t batches = statistics_.batches;
   let_go_.wait(lock,
-               [&] { return told_ != &stream && (other.unread == 0 || statistics_.batches != batches); });
+               [&] { return stream.telling == 0 && (other.unread == 0 || statistics_.batches != batches); });
 }
 
-// A stream that was refused keeps its place: others in front of it would starve it where they come at once.
-void BatchingEngine::stand_in_line(Stream& stream, bool waits) {
-  constexpr auto patience = std::chrono::seconds(1);
-  const Clock::time_point now = Clock::now();
-  const auto gone = std::erase_if(turns_, [&](const Turn& turn) {
-    return turn.stream != &stream && !turn.waits && now - turn.since > patience;
-  });
-  if (gone > 0) give_turns();
-  const std::size_t place = place_in_line(stream);
-  if (place == turns_.size()) turns_.push_back({.stream = &stream});
-  turns_[place].waits = waits;
-  turns_[place].since = now;
-}
-
-// How many are in front of the stream, or in the line where it is not.
-std::size_t BatchingEngine::place_in_line(const Stream& stream) const {
-  const auto own =
-      std::find_if(turns_.begin(), turns_.end(), [&](const Turn& turn) { return turn.stream == &stream; });
-  return static_cast<std::size_t>(own - turns_.begin());
-}
-
-void BatchingEngine::leave_line(const Stream& stream) {
-  std::erase_if(turns_, [&](const Turn& turn) { return turn.stream == &stream; });
-}
-
-// Whether a stream in the line may take a slot: those in front leave one for it, or the network would idle.
-bool BatchingEngine::has_turn(const Stream& stream) const {
+// How many of the first in the line may take a slot: those in front leave one for the others, or the network
+// would idle.
+std::size_t BatchingEngine::turns() const {
   const Batch& batch = open_batch();
   const std::size_t free = room(batch) - std::min(room(batch), batch.slots.size());
-  return free > 0 && (!running_ || place_in_line(stream) < free);
+  return running_ || free == 0 ? free : std::numeric_limits<std::size_t>::max();
 }
 
-// Wakes who waits for what has become theirs. The caller holds the lock.
-void BatchingEngine::give_turns() {
-  for (const Turn& turn : turns_) {
-    if (turn.waits && has_turn(*turn.stream)) turn.stream->turn().notify_one();
+// Without the lock, which who is woken may want, but before remove() goes on.
+template <typename Notify>
+void BatchingEngine::tell(std::unique_lock<std::mutex>& lock, Stream& stream, const Notify& notify) {
+  ++stream.telling;
+  lock.unlock();
+  notify();
+  lock.lock();
+  --stream.telling;
+  let_go_.notify_all();
+}
+
+// Wakes who waits for what has become theirs.
+void BatchingEngine::give_turns(std::unique_lock<std::mutex>& lock) {
+  const std::uint64_t call = ++calls_;
+  while (Stream* stream = line_.next(call, turns())) {
+    tell(lock, *stream, [stream] { stream->turn().notify_one(); });
   }
+}
+
+// Tells each stream whose results are there, and then who may take a slot.
+void BatchingEngine::announce(std::unique_lock<std::mutex>& lock) {
+  news_ = false;
+  while (!untold_.empty()) {
+    Stream* stream = untold_.back();
+    untold_.pop_back();
+    tell(lock, *stream, [stream] { stream->tell(); });
+  }
+  give_turns(lock);
+}
+
+// What the network's threads do where they would wait for each other: who is woken by one of these does not
+// keep the engine's own thread from going on.
+void BatchingEngine::help() noexcept {
+  if (!news_) return;
+  std::unique_lock lock(mutex_);
+  if (news_) announce(lock);
 }
 
 // A slot of the open batch, whose bytes the caller fills without a lock before it calls written(), unless
@@ -308,13 +205,13 @@ BatchingEngine::Batch* BatchingEngine::reserve(Slot&& slot, const SubmitOptions&
                                                std::size_t& index) {
   Stream& stream = *slot.stream;
   std::unique_lock lock(mutex_);
-  stand_in_line(stream, options.wait);
+  if (line_.join(stream, options.wait)) give_turns(lock);
   if (options.wait) {
     stream.turn().wait(lock, [&] { return has_turn(stream); });
   } else if (!has_turn(stream)) {
     return nullptr;
   }
-  leave_line(stream);
+  line_.leave(stream);
   Batch& batch = open_batch();
   index = batch.slots.size();
   slot.request->state = EngineRequest::State::waiting;
@@ -363,14 +260,18 @@ void BatchingEngine::work() noexcept {
     {
       std::unique_lock lock(mutex_);
       running_ = ready();
-      if (!running_) give_turns();  // anyone may take a slot
+      if (!running_ || !is_helped_) announce(lock);
       work_.wait(lock, [&] { return stopping_ || ready(); });
       if (stopping_) return;
       running_ = true;
       batch = &open_batch();
       for (const Slot& slot : batch->slots) slot.request->state = EngineRequest::State::running;
       open_index_ = 1 - open_index_;  // the other one is empty: this thread emptied it
-      give_turns();
+      if (is_helped_) {
+        news_ = true;
+      } else {
+        give_turns(lock);
+      }
     }
     run(*batch);
     finish(*batch);
@@ -459,9 +360,9 @@ void BatchingEngine::run(Batch& batch) noexcept {
   }
 }
 
-// Hands the results out, empties the batch and tells each stream once.
+// Hands the results out and empties the batch. Its streams are told when the next one runs, or there is none.
 void BatchingEngine::finish(Batch& batch) noexcept {
-  std::unique_lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   ++statistics_.batches;
   statistics_.frames += batch.slots.size();
   statistics_.running_time += batch.slots.front().request->running_time;
@@ -469,18 +370,10 @@ void BatchingEngine::finish(Batch& batch) noexcept {
     // Not held any longer than that: its user may want to use it again.
     const std::shared_ptr<EngineRequest> request = std::move(slot.request);
     request->state = EngineRequest::State::done;
+    const bool is_new = slot.stream != nullptr && std::ranges::find(untold_, slot.stream) == untold_.end();
+    if (is_new) untold_.push_back(slot.stream);
   }
-  while (!batch.slots.empty()) {
-    Stream* stream = batch.slots.back().stream;
-    std::erase_if(batch.slots, [&](const Slot& slot) { return slot.stream == stream; });
-    if (stream == nullptr) continue;
-    told_ = stream;
-    lock.unlock();
-    stream->tell();
-    lock.lock();
-    told_ = nullptr;
-    let_go_.notify_all();
-  }
+  batch.slots.clear();
   batch.written = batch.unread = 0;
   batch.go = false;
   try_to_fit(batch);

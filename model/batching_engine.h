@@ -1,6 +1,7 @@
 #ifndef RESNET_MODEL_BATCHING_ENGINE_H
 #define RESNET_MODEL_BATCHING_ENGINE_H
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -11,11 +12,9 @@
 #include "model/executor.h"
 #include "model/model_info.h"
 #include "model/preprocessor_pool.h"
+#include "model/waiting_line.h"
 
 namespace resnet {
-
-/// What a caught exception says, for the other side of the module's border.
-EngineError current_error() noexcept;
 
 /// Fills batches across streams and runs them in a thread of its own: one batch runs while the next is open.
 /// It never idles while an impatient picture waits.
@@ -57,13 +56,6 @@ class BatchingEngine final : public Engine {
     std::size_t parts_made = 0;  // guarded by mutex_
   };
 
-  // A place in the line for slots.
-  struct Turn {
-    Stream* stream = nullptr;
-    bool waits = false;  // else it went away, and has a while to come again
-    Clock::time_point since{};
-  };
-
   // Input of one run of the network, filled slot by slot.
   struct Batch {
     std::unique_ptr<BatchInput> input;
@@ -78,11 +70,13 @@ class BatchingEngine final : public Engine {
   void add(Stream& stream);
   void remove(Stream& stream);
   Batch* reserve(Slot&& slot, const SubmitOptions& options, std::size_t& index);
-  void stand_in_line(Stream& stream, bool waits);
-  std::size_t place_in_line(const Stream& stream) const;
-  void leave_line(const Stream& stream);
-  bool has_turn(const Stream& stream) const;
-  void give_turns();
+  std::size_t turns() const;
+  bool has_turn(const Stream& stream) const { return line_.before(stream) < turns(); }
+  void give_turns(std::unique_lock<std::mutex>& lock);
+  void announce(std::unique_lock<std::mutex>& lock);
+  template <typename Notify>
+  void tell(std::unique_lock<std::mutex>& lock, Stream& stream, const Notify& notify);
+  void help() noexcept;
   void written(Batch& batch);
   std::size_t waiting(const Stream& stream) const;
   void go(Stream& stream);
@@ -101,7 +95,7 @@ class BatchingEngine final : public Engine {
   void hand_out(const NetworkOutput& output, std::size_t row, const Slot& slot) const;
   void finish(Batch& batch) noexcept;
 
-  const std::unique_ptr<Executor> executor_;
+  std::unique_ptr<Executor> executor_;
   const bool converts_later_;  // the pictures that somebody keeps, when their batch runs
   const ModelInfo info_;
   const std::size_t num_classes_;
@@ -120,12 +114,17 @@ class BatchingEngine final : public Engine {
   std::size_t batch_size_ = 1;  // the largest of the streams'
   Batch batches_[2];
   std::size_t open_index_ = 0;
-  std::vector<Turn> turns_;  // who wants a slot, the first in front; has room for all
-  bool running_ = false;     // the network, or it is about to
-  Stream* told_ = nullptr;   // whose listener is being told now
+  WaitingLine<Stream> line_;       // for slots; has room for all
+  std::uint64_t calls_ = 0;        // to those in it, of give_turns()
+  std::vector<Stream*> untold_;    // whose results are there; has room for all
+  std::atomic<bool> news_{false};  // to announce; set with the lock, looked at without
+  bool running_ = false;           // the network, or it is about to
   EngineStatistics statistics_;
   bool stopping_ = false;
 
+  // Whether the network's threads announce what there is while it runs. They may begin as soon as it is set,
+  // with all that is above.
+  const bool is_helped_;
   std::thread worker_;
 };
 

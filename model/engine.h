@@ -50,7 +50,7 @@ struct EngineRequest {
   enum class State : std::uint8_t {
     waiting,  ///< for its batch to go
     running,
-    done  ///< written last by the engine's thread; then the rest may be read
+    done  ///< written last by the engine; then the rest may be read
   };
   std::atomic<State> state{State::waiting};
   std::vector<float> probabilities;  ///< by class index; empty: not asked for
@@ -62,7 +62,8 @@ struct EngineRequest {
   std::uint64_t done_time = 0;        ///< ns of std::chrono::steady_clock when that was done
 };
 
-/// Told, in the engine's thread and with no lock of the engine held, that requests of its stream are done.
+/// Told, in a thread of the engine's and with no lock of the engine held, that requests of its stream are
+/// done.
 class EngineListener {
  public:
   virtual ~EngineListener() = default;

@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "model/batching_engine.h"
+#include "model/current_error.h"
 #include "model/model_file.h"
 
 namespace resnet {

@@ -31,6 +31,10 @@ struct PicturePart {
 /// Makes a part of a picture of a run's input; several at the same time. Throws nothing.
 using MakePicture = std::function<void(std::size_t picture, PicturePart part)>;
 
+/// What threads do for others where they would wait: what is urgent, and the rest as long as `waits` holds.
+/// Throws nothing.
+using Meanwhile = std::function<void(const std::function<bool()>& waits)>;
+
 /// Pictures in their own formats on their way into a network, one in a slot. Different slots may be filled at
 /// the same time, by a thread each, but not while it runs. Belongs to its executor, which must outlive it.
 class BatchInput {
@@ -72,6 +76,11 @@ class Executor {
   virtual bool occupies_all_cores() const { return false; }
   /// run(), whose threads call make_picture for all parts of each picture of the input first.
   virtual NetworkOutput make_and_run(const at::Tensor& input, const MakePicture& make_picture);
+
+  /// Once, but not during a run: from now on its threads shall call `meanwhile` wherever they come to a new
+  /// step of a run, and where they wait for each other, also shortly after it.
+  /// @return false: they do not
+  virtual bool set_meanwhile(Meanwhile /*meanwhile*/) { return false; }
 
   /// For n pictures, of which the network sees size × size pixels. Unless a device does better, make_input()
   /// that is filled by the preprocessor and run().

@@ -72,8 +72,20 @@ void Workers::run(const std::vector<int>& units,
   ++round_;
   round_.notify_all();
   take_part(0);
-  for (Spin spin; completed_.load() != end;) spin.wait();
+  wait_while([&] { return completed_.load() != end; });
   ++round_;
+}
+
+template <typename Waits>
+void Workers::wait_while(const Waits& waits) {
+  for (Spin spin;; spin.wait()) {
+    spend_time(waits);
+    if (!waits()) return;
+  }
+}
+
+void Workers::spend_time(const std::function<bool()>& waits) const {
+  if (const Meanwhile* meanwhile = meanwhile_) (*meanwhile)(waits);
 }
 
 void Workers::serve(int member) {
@@ -97,21 +109,23 @@ bool Workers::wait_for_next(unsigned round, bool soon) {
   const auto waited = [&] { return Clock::now() - start; };
   const unsigned next = round % 2 == 1 ? round + 2 : round + 1;
   const auto is_before = [next](unsigned now) { return static_cast<int>(now - next) < 0; };
-  while (soon && is_before(round_) && waited() < soon_after) std::this_thread::yield();
+  while (soon && is_before(round_) && waited() < soon_after) {
+    spend_time([&] { return is_before(round_); });
+    std::this_thread::yield();
+  }
   for (unsigned now = round_; is_before(now); now = round_) round_.wait(now);
   return waited() < soon_after;
 }
 
 void Workers::take_part(int member) {
   const int stages = static_cast<int>(begins_.size()) - 1;
-  Spin spin;
   for (int stage = 0; stage < stages; ++stage) {
     const int begin = begins_[static_cast<std::size_t>(stage)];
-    while (completed_.load() < begin) spin.wait();  // a unit of the stage before is still in work
+    // A unit of the stage before may still be in work.
+    if (stage > 0 || member > 0) wait_while([&] { return completed_.load() < begin; });
     for (int unit = take_unit(stage, member); unit >= 0; unit = take_unit(stage, member)) {
       (*work_)(stage, unit, member);
       ++completed_;
-      spin = Spin();
     }
   }
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace resnet::cpu {
@@ -25,6 +26,16 @@ class Workers {
 
   int size() const { return static_cast<int>(threads_.size()) + 1; }
 
+  /// What threads do for others where they would wait. Called by each thread that comes to another stage and
+  /// by all but run()'s caller when they come to the first; by those who wait for a stage, or a short while
+  /// for the next run(), again and again. It throws nothing, and returns soon when `waits` says no.
+  using Meanwhile = std::function<void(const std::function<bool()>& waits)>;
+  /// Once, but not during a run().
+  void set_meanwhile(Meanwhile meanwhile) {
+    kept_meanwhile_ = std::move(meanwhile);
+    meanwhile_ = &kept_meanwhile_;
+  }
+
   /// Calls work(stage, unit, member) for each unit of each stage; a stage begins when the one before it is
   /// done. Returns when all is done.
   /// @param units of each stage
@@ -35,6 +46,9 @@ class Workers {
   void stop();
   void serve(int member);
   bool wait_for_next(unsigned round, bool soon);
+  template <typename Waits>
+  void wait_while(const Waits& waits);
+  void spend_time(const std::function<bool()>& waits) const;
   void take_part(int member);
   int take_unit(int stage, int member);
   int take_own_unit(int stage, int owner);
@@ -44,6 +58,9 @@ class Workers {
   struct alignas(64) Taken {
     std::atomic<std::uint64_t> units{0};
   };
+
+  Meanwhile kept_meanwhile_;
+  std::atomic<const Meanwhile*> meanwhile_{nullptr};  // that, once it is there
 
   // Written by run() while nobody takes part.
   std::vector<int> begins_{0};  // units of all stages before each stage, and of all

@@ -30,6 +30,8 @@ class GatedExecutor final : public Executor {
     bool diverges = false;
     bool occupies_all_cores = false;
     bool makes_no_pictures = false;
+    bool helps = false;
+    Meanwhile meanwhile;       // the engine's, where the network's threads help
     std::vector<int> batches;  // the sizes of those that ran
     int entered = 0;
 
@@ -56,6 +58,10 @@ class GatedExecutor final : public Executor {
   explicit GatedExecutor(std::shared_ptr<Gate> gate) : gate_(std::move(gate)) {}
   at::Tensor make_input(int n, int side) const override { return at::empty({n, 3, side, side}, at::kFloat); }
   bool occupies_all_cores() const override { return gate_->occupies_all_cores; }
+  bool set_meanwhile(Meanwhile meanwhile) override {
+    if (gate_->helps) gate_->meanwhile = std::move(meanwhile);
+    return gate_->helps;
+  }
   NetworkOutput make_and_run(const at::Tensor& input, const MakePicture& make_picture) override {
     return gate_->makes_no_pictures ? run(input) : Executor::make_and_run(input, make_picture);
   }
@@ -226,6 +232,44 @@ TEST_F(BatchingEngineTest, AStreamCanGoWhoseBatchFailsBeforeItsPicturesAreRead) 
   gate_->set(true);
   leaving.join();
   EXPECT_EQ(listener.told, 0);
+}
+
+// Waking threads takes the one that does it longer than a step of the network.
+TEST_F(BatchingEngineTest, TheNetworksThreadsTellWhileTheNextBatchRuns) {
+  gate_->helps = true;
+  make_engine(1);
+  const auto help = [&] { gate_->meanwhile([] { return false; }); };
+  Listener listener, leaver;
+  const auto stream = open(listener, 1);
+  auto leaving = open(leaver, 1);
+  gate_->set(false);
+  std::vector<Request> requests{submit(*leaving)};
+  gate_->wait_until_entered(1);
+  requests.push_back(submit(*stream));
+  gate_->let_one_through();
+  gate_->wait_until_entered(2);
+  leaving.reset();
+  requests.push_back(submit(*stream));
+  std::atomic<bool> submitted{false};
+  Request last;
+  std::thread submitting([&] {
+    last = submit(*stream);
+    submitted = true;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // it waits for a place now
+  gate_->let_one_through();
+  gate_->wait_until_entered(3);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(requests[1]->state, State::done);
+  EXPECT_EQ(listener.told, 0);
+  EXPECT_FALSE(submitted);
+  help();
+  EXPECT_EQ(listener.told, 1);
+  submitting.join();
+  gate_->set(true);
+  wait_for(last);
+  while (listener.told < 2) std::this_thread::yield();  // nothing runs any more: the engine's own does it
+  EXPECT_EQ(leaver.told, 0);
 }
 
 TEST_F(BatchingEngineTest, ProbabilitiesAreOfTheLogitsByTheTemperature) {

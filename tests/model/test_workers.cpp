@@ -51,6 +51,58 @@ TEST(Workers, AllTakePartInRoundsThatFollowAtOnceOrLater) {
   EXPECT_EQ(done, 90);
 }
 
+TEST(Workers, ComeToEachStageWithWhatIsToBeDoneMeanwhile) {
+  for (const int threads : {1, 3}) {
+    Workers workers(threads);
+    std::atomic<int> calls{0};
+    workers.set_meanwhile([&](const std::function<bool()>& /*waits*/) { ++calls; });
+    int before = 0;
+    workers.run({threads, 1, threads}, [&](int stage, int /*unit*/, int /*member*/) {
+      if (stage == 1) before = calls;
+      if (stage == 2) {
+        EXPECT_GT(calls, before) << "though nobody may have waited";
+      }
+    });
+  }
+}
+
+TEST(Workers, WhoWaitsHasTimeUntilTheOthersAreDone) {
+  Workers workers(2);
+  std::atomic<bool> late{false}, spent{false};
+  workers.set_meanwhile([&](const std::function<bool()>& waits) {
+    while (late && waits()) spent = true;
+  });
+  for (int run = 0; run < 20; ++run) {
+    late = spent = false;
+    std::atomic<int> begun{0};
+    workers.run({2, 2}, [&](int stage, int /*unit*/, int member) {
+      if (stage == 1) return;
+      ++begun;
+      while (begun < 2) std::this_thread::yield();  // each has one
+      if (member != run % 2) return;
+      late = true;
+      while (!spent) std::this_thread::yield();
+    });
+    EXPECT_TRUE(spent);
+  }
+}
+
+TEST(Workers, WhoWaitsForTheNextRoundHasTimeToo) {
+  Workers workers(2);
+  std::atomic<bool> between{false}, spent{false};
+  workers.set_meanwhile([&](const std::function<bool()>& waits) {
+    if (between && waits()) spent = true;
+  });
+  // Where the system keeps the other thread from running for so long, it does not see this one's end.
+  for (int run = 0; run < 10000 && !spent; ++run) {
+    workers.run({1}, [](int /*stage*/, int /*unit*/, int /*member*/) {});
+    between = true;
+    std::this_thread::sleep_for(std::chrono::microseconds(20));
+    between = false;
+  }
+  EXPECT_TRUE(spent);
+}
+
 // What a member made in the stage before is in its caches.
 TEST(Workers, EachBeginsWithTheSamePartOfEachStage) {
   Workers workers(3);
