@@ -83,17 +83,19 @@ class Contestant:
 def run_rounds(contestants: list[Contestant], rounds: int, log: Path) -> list[dict[str, Any]]:
     """Starts them all, lets them take turns for so many rounds, and returns their results.
 
-    The order is another in each round, so that nobody always comes behind the same neighbour.
+    The order is another in each round, so that nobody always comes behind the same neighbour; those of one precision,
+    which are compared, come one after another.
     """
-    order = list(contestants)
-    shuffle = random.Random(0)
+    order = random.Random(0)
+    precisions = list({contestant.precision for contestant in contestants})
     try:
         for contestant in contestants:
             contestant.start(log)
         for _ in range(rounds):
-            shuffle.shuffle(order)
-            for contestant in order:
-                contestant.take_turn(log)
+            for precision in order.sample(precisions, len(precisions)):
+                group = [contestant for contestant in contestants if contestant.precision == precision]
+                for contestant in order.sample(group, len(group)):
+                    contestant.take_turn(log)
     finally:
         for contestant in contestants:
             contestant.stop()

@@ -13,7 +13,7 @@ def ours(settings: Settings, network: str, precision: str, batch_size: int) -> C
     model, error = settings.our_file(settings.file(network, "fp32", "pth"), precision)
     command = [settings.program("bench-network"), "--model", str(model), "--precision", precision]
     command += ["--batch-size", str(batch_size), "--threads", str(settings.threads)]
-    return Contestant("ours", precision, command, settings.seconds, error=error)
+    return Contestant("ours", precision, command, settings.short_seconds, error=error)
 
 
 def peers(settings: Settings, network: str, batch_size: int) -> list[Contestant]:
@@ -21,7 +21,7 @@ def peers(settings: Settings, network: str, batch_size: int) -> list[Contestant]
         command = [settings.python, str(settings.scripts / script)]
         command += ["--model", str(settings.file(network, precision, kind)), *more]
         command += ["--batch-size", str(batch_size), "--threads", str(settings.threads)]
-        return Contestant(name, precision, command, settings.seconds)
+        return Contestant(name, precision, command, settings.short_seconds)
 
     result = [
         peer("OpenVINO", p, "peer_openvino.py", "xml" if p == "int8" else "onnx", "--precision", p) for p in PRECISIONS
@@ -61,7 +61,7 @@ def measure_network(settings: Settings) -> list[dict[str, Any]]:
                     "network": network,
                     "macs": macs,
                     "batch_size": batch_size,
-                    "contestants": run_rounds(contestants, settings.rounds, settings.log),
+                    "contestants": run_rounds(contestants, settings.short_rounds, settings.log),
                 }
             )
     return results
@@ -72,5 +72,5 @@ def measure_peak(settings: Settings) -> list[dict[str, Any]]:
     counts = sorted({1, settings.threads})
     print("   the processor's peak ...", flush=True)
     contestants = [peak(settings, p, n) for p in PRECISIONS for n in counts]
-    results = run_rounds(contestants, settings.rounds, settings.log)
+    results = run_rounds(contestants, settings.short_rounds, settings.log)
     return [{"threads": n} | result for result, n in zip(results, [n for _ in PRECISIONS for n in counts], strict=True)]

@@ -27,7 +27,7 @@ def as_text(arguments: list[str]) -> str:
 
 def pipeline(settings: Settings, name: str, precision: str, *arguments: str, error: str = "") -> Contestant:
     command = [settings.program("bench-pipeline"), *arguments]
-    return Contestant(name, precision, command, settings.seconds, error=error)
+    return Contestant(name, precision, command, settings.short_seconds, error=error)
 
 
 def ours(settings: Settings, name: str, precision: str, *arguments: str, **properties: int | str) -> Contestant:
@@ -39,7 +39,7 @@ def peer(settings: Settings, precision: str, batch_size: int) -> Contestant:
     model = settings.file(NETWORK, precision, "xml" if precision == "int8" else "onnx")
     command = [settings.python, str(settings.scripts / "peer_pipeline.py"), "--model", str(model)]
     command += ["--precision", precision, "--batch-size", str(batch_size), "--threads", str(settings.threads)]
-    return Contestant("OpenVINO pipeline", precision, command, settings.seconds)
+    return Contestant("OpenVINO pipeline", precision, command, settings.short_seconds)
 
 
 def measure_pipeline(settings: Settings) -> list[dict[str, Any]]:
@@ -51,7 +51,7 @@ def measure_pipeline(settings: Settings) -> list[dict[str, Any]]:
         contestants += [ours(settings, "pipeline", p, batch_size=batch_size) for p in PRECISIONS]
         contestants += [peer(settings, p, batch_size) for p in PRECISIONS]
         results.append(
-            {"batch_size": batch_size, "contestants": run_rounds(contestants, settings.rounds, settings.log)}
+            {"batch_size": batch_size, "contestants": run_rounds(contestants, settings.short_rounds, settings.log)}
         )
     return results
 
@@ -73,4 +73,4 @@ def measure_streams(settings: Settings) -> list[dict[str, Any]]:
     """Frames/s of sixteen streams that share one network, all together, beside those of one stream."""
     print("   sixteen streams ...", flush=True)
     contestants = [ours(settings, f"{n} streams", "auto", "--streams", str(n)) for n in (1, 16)]
-    return run_rounds(contestants, settings.rounds, settings.log)
+    return run_rounds(contestants, settings.short_rounds, settings.log)

@@ -32,6 +32,16 @@ class Settings:
         return 1.0 if self.quick else 2.0
 
     @property
+    def short_rounds(self) -> int:
+        """As much time in more turns, for frames/s: what else a host does changes within seconds."""
+        return 3 * self.rounds
+
+    @property
+    def short_seconds(self) -> float:
+        """Of a turn of theirs."""
+        return self.seconds / 3
+
+    @property
     def scripts(self) -> Path:
         """The folder of this file, with the peers' scripts."""
         return Path(__file__).resolve().parent
