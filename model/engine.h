@@ -62,8 +62,7 @@ struct EngineRequest {
   std::uint64_t done_time = 0;        ///< ns of std::chrono::steady_clock when that was done
 };
 
-/// Told, in a thread of the engine's and with no lock of the engine held, that requests of its stream are
-/// done.
+/// Told, in any thread and with no lock of the engine held, that requests of its stream are done.
 class EngineListener {
  public:
   virtual ~EngineListener() = default;

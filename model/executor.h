@@ -78,7 +78,7 @@ class Executor {
   virtual NetworkOutput make_and_run(const at::Tensor& input, const MakePicture& make_picture);
 
   /// Once, but not during a run: from now on its threads shall call `meanwhile` wherever they come to a new
-  /// step of a run, and where they wait for each other, also shortly after it.
+  /// step of a run, and where they wait for each other, also shortly after it; until it is gone.
   /// @return false: they do not
   virtual bool set_meanwhile(Meanwhile /*meanwhile*/) { return false; }
 

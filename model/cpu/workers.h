@@ -30,7 +30,7 @@ class Workers {
   /// by all but run()'s caller when they come to the first; by those who wait for a stage, or a short while
   /// for the next run(), again and again. It throws nothing, and returns soon when `waits` says no.
   using Meanwhile = std::function<void(const std::function<bool()>& waits)>;
-  /// Once, but not during a run().
+  /// Once, but not during a run(). It is called until the threads have ended, with the destructor.
   void set_meanwhile(Meanwhile meanwhile) {
     kept_meanwhile_ = std::move(meanwhile);
     meanwhile_ = &kept_meanwhile_;

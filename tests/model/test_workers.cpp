@@ -53,8 +53,8 @@ TEST(Workers, AllTakePartInRoundsThatFollowAtOnceOrLater) {
 
 TEST(Workers, ComeToEachStageWithWhatIsToBeDoneMeanwhile) {
   for (const int threads : {1, 3}) {
-    Workers workers(threads);
     std::atomic<int> calls{0};
+    Workers workers(threads);
     workers.set_meanwhile([&](const std::function<bool()>& /*waits*/) { ++calls; });
     int before = 0;
     workers.run({threads, 1, threads}, [&](int stage, int /*unit*/, int /*member*/) {
@@ -67,8 +67,8 @@ TEST(Workers, ComeToEachStageWithWhatIsToBeDoneMeanwhile) {
 }
 
 TEST(Workers, WhoWaitsHasTimeUntilTheOthersAreDone) {
-  Workers workers(2);
   std::atomic<bool> late{false}, spent{false};
+  Workers workers(2);
   workers.set_meanwhile([&](const std::function<bool()>& waits) {
     while (late && waits()) spent = true;
   });
@@ -88,8 +88,8 @@ TEST(Workers, WhoWaitsHasTimeUntilTheOthersAreDone) {
 }
 
 TEST(Workers, WhoWaitsForTheNextRoundHasTimeToo) {
-  Workers workers(2);
   std::atomic<bool> between{false}, spent{false};
+  Workers workers(2);
   workers.set_meanwhile([&](const std::function<bool()>& waits) {
     if (between && waits()) spent = true;
   });
