@@ -80,7 +80,7 @@ class Executor {
   /// Once, but not during a run: from now on its threads shall call `meanwhile` wherever they come to a new
   /// step of a run, and where they wait for each other, also shortly after it; until it is gone.
   /// @return false: they do not
-  virtual bool set_meanwhile(Meanwhile /*meanwhile*/) { return false; }
+  virtual bool set_meanwhile(const Meanwhile& /*meanwhile*/) { return false; }
 
   /// For n pictures, of which the network sees size × size pixels. Unless a device does better, make_input()
   /// that is filled by the preprocessor and run().

@@ -56,8 +56,8 @@ class CpuExecutor final : public Executor {
   NetworkOutput run(const at::Tensor& input) override { return make_and_run(input, nullptr); }
   bool occupies_all_cores() const override { return workers_.size() >= cpu_threads(0); }
   NetworkOutput make_and_run(const at::Tensor& input, const MakePicture& make_picture) override;
-  bool set_meanwhile(Meanwhile meanwhile) override {
-    workers_.set_meanwhile(std::move(meanwhile));
+  bool set_meanwhile(const Meanwhile& meanwhile) override {
+    workers_.set_meanwhile(meanwhile);
     return true;
   }
   std::string description() const override;

@@ -58,8 +58,8 @@ class GatedExecutor final : public Executor {
   explicit GatedExecutor(std::shared_ptr<Gate> gate) : gate_(std::move(gate)) {}
   at::Tensor make_input(int n, int side) const override { return at::empty({n, 3, side, side}, at::kFloat); }
   bool occupies_all_cores() const override { return gate_->occupies_all_cores; }
-  bool set_meanwhile(Meanwhile meanwhile) override {
-    if (gate_->helps) gate_->meanwhile = std::move(meanwhile);
+  bool set_meanwhile(const Meanwhile& meanwhile) override {
+    if (gate_->helps) gate_->meanwhile = meanwhile;
     return gate_->helps;
   }
   NetworkOutput make_and_run(const at::Tensor& input, const MakePicture& make_picture) override {
