@@ -33,7 +33,7 @@ BatchingEngine::BatchingEngine(std::unique_ptr<Executor> executor, ModelInfo inf
       warnings_(std::move(warnings)),
       preprocessors_(
           make_preprocessor(info_.preprocessing, executor_->make_input(1, info_.preprocessing.crop_size))),
-      is_helped_(executor_->set_meanwhile([this](const std::function<bool()>& /*waits*/) { help(); })) {
+      is_helped_(executor_->set_meanwhile([this] { help(); })) {
   worker_ = std::thread([this] { work(); });
 }
 

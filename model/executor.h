@@ -31,9 +31,8 @@ struct PicturePart {
 /// Makes a part of a picture of a run's input; several at the same time. Throws nothing.
 using MakePicture = std::function<void(std::size_t picture, PicturePart part)>;
 
-/// What threads do for others where they would wait: what is urgent, and the rest as long as `waits` holds.
-/// Throws nothing.
-using Meanwhile = std::function<void(const std::function<bool()>& waits)>;
+/// What threads do for others where they would wait. Throws nothing, and returns soon.
+using Meanwhile = std::function<void()>;
 
 /// Pictures in their own formats on their way into a network, one in a slot. Different slots may be filled at
 /// the same time, by a thread each, but not while it runs. Belongs to its executor, which must outlive it.

@@ -79,13 +79,13 @@ void Workers::run(const std::vector<int>& units,
 template <typename Waits>
 void Workers::wait_while(const Waits& waits) {
   for (Spin spin;; spin.wait()) {
-    spend_time(waits);
+    spend_time();
     if (!waits()) return;
   }
 }
 
-void Workers::spend_time(const std::function<bool()>& waits) const {
-  if (const Meanwhile* meanwhile = meanwhile_) (*meanwhile)(waits);
+void Workers::spend_time() const {
+  if (const Meanwhile* meanwhile = meanwhile_) (*meanwhile)();
 }
 
 void Workers::serve(int member) {
@@ -110,7 +110,7 @@ bool Workers::wait_for_next(unsigned round, bool soon) {
   const unsigned next = round % 2 == 1 ? round + 2 : round + 1;
   const auto is_before = [next](unsigned now) { return static_cast<int>(now - next) < 0; };
   while (soon && is_before(round_) && waited() < soon_after) {
-    spend_time([&] { return is_before(round_); });
+    spend_time();
     std::this_thread::yield();
   }
   for (unsigned now = round_; is_before(now); now = round_) round_.wait(now);

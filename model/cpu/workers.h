@@ -28,8 +28,8 @@ class Workers {
 
   /// What threads do for others where they would wait. Called by each thread that comes to another stage and
   /// by all but run()'s caller when they come to the first; by those who wait for a stage, or a short while
-  /// for the next run(), again and again. It throws nothing, and returns soon when `waits` says no.
-  using Meanwhile = std::function<void(const std::function<bool()>& waits)>;
+  /// for the next run(), again and again. It throws nothing, and returns soon.
+  using Meanwhile = std::function<void()>;
   /// Once, but not during a run(). It is called until the threads have ended, with the destructor.
   void set_meanwhile(Meanwhile meanwhile) {
     kept_meanwhile_ = std::move(meanwhile);
@@ -48,7 +48,7 @@ class Workers {
   bool wait_for_next(unsigned round, bool soon);
   template <typename Waits>
   void wait_while(const Waits& waits);
-  void spend_time(const std::function<bool()>& waits) const;
+  void spend_time() const;
   void take_part(int member);
   int take_unit(int stage, int member);
   int take_own_unit(int stage, int owner);

@@ -87,7 +87,7 @@ def run_rounds(contestants: list[Contestant], rounds: int, log: Path) -> list[di
     which are compared, come one after another.
     """
     order = random.Random(0)
-    precisions = list({contestant.precision for contestant in contestants})
+    precisions = list(dict.fromkeys(contestant.precision for contestant in contestants))
     try:
         for contestant in contestants:
             contestant.start(log)

@@ -238,7 +238,6 @@ TEST_F(BatchingEngineTest, AStreamCanGoWhoseBatchFailsBeforeItsPicturesAreRead) 
 TEST_F(BatchingEngineTest, TheNetworksThreadsTellWhileTheNextBatchRuns) {
   gate_->helps = true;
   make_engine(1);
-  const auto help = [&] { gate_->meanwhile([] { return false; }); };
   Listener listener, leaver;
   const auto stream = open(listener, 1);
   auto leaving = open(leaver, 1);
@@ -263,7 +262,7 @@ TEST_F(BatchingEngineTest, TheNetworksThreadsTellWhileTheNextBatchRuns) {
   EXPECT_EQ(requests[1]->state, State::done);
   EXPECT_EQ(listener.told, 0);
   EXPECT_FALSE(submitted);
-  help();
+  gate_->meanwhile();
   EXPECT_EQ(listener.told, 1);
   submitting.join();
   gate_->set(true);

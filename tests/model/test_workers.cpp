@@ -55,7 +55,7 @@ TEST(Workers, ComeToEachStageWithWhatIsToBeDoneMeanwhile) {
   for (const int threads : {1, 3}) {
     std::atomic<int> calls{0};
     Workers workers(threads);
-    workers.set_meanwhile([&](const std::function<bool()>& /*waits*/) { ++calls; });
+    workers.set_meanwhile([&] { ++calls; });
     int before = 0;
     workers.run({threads, 1, threads}, [&](int stage, int /*unit*/, int /*member*/) {
       if (stage == 1) before = calls;
@@ -69,8 +69,8 @@ TEST(Workers, ComeToEachStageWithWhatIsToBeDoneMeanwhile) {
 TEST(Workers, WhoWaitsHasTimeUntilTheOthersAreDone) {
   std::atomic<bool> late{false}, spent{false};
   Workers workers(2);
-  workers.set_meanwhile([&](const std::function<bool()>& waits) {
-    while (late && waits()) spent = true;
+  workers.set_meanwhile([&] {
+    if (late) spent = true;
   });
   for (int run = 0; run < 20; ++run) {
     late = spent = false;
@@ -90,8 +90,8 @@ TEST(Workers, WhoWaitsHasTimeUntilTheOthersAreDone) {
 TEST(Workers, WhoWaitsForTheNextRoundHasTimeToo) {
   std::atomic<bool> between{false}, spent{false};
   Workers workers(2);
-  workers.set_meanwhile([&](const std::function<bool()>& waits) {
-    if (between && waits()) spent = true;
+  workers.set_meanwhile([&] {
+    if (between) spent = true;
   });
   // Where the system keeps the other thread from running for so long, it does not see this one's end.
   for (int run = 0; run < 10000 && !spent; ++run) {
