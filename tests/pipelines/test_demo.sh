@@ -7,7 +7,8 @@ trap 'rm -rf "$folder"' EXIT
 fail() { echo "FAILED: $*"; exit 1; }
 export DEMO_BUILD="$RESNET_BUILD_ROOT" GST_REGISTRY="$folder/registry.bin"
 
-DEMO_OUTPUT=$folder/demo DEMO_PER_CLASS=30 DEMO_EPOCHS=4 sh "$RESNET_SOURCE_ROOT/pipelines/demo.sh" >"$folder/log" 2>&1 ||
+# All of the demo's epochs: after a few it hangs on the processor's rounding how much has been learned.
+DEMO_OUTPUT=$folder/demo DEMO_PER_CLASS=30 sh "$RESNET_SOURCE_ROOT/pipelines/demo.sh" >"$folder/log" 2>&1 ||
   fail "the demo: $(cat "$folder/log")"
 for file in flowers.pth class_indices.json labelled.webm results.jsonl contact-sheet.png evaluation.txt; do
   [ -s "$folder/demo/$file" ] || fail "no $file"
@@ -15,7 +16,7 @@ done
 # A line for every frame: 15 pictures of 1.2 s at 25 frames/s.
 [ "$(wc -l <"$folder/demo/results.jsonl")" -eq 450 ] || fail "results.jsonl has $(wc -l <"$folder/demo/results.jsonl") lines, not 450"
 right=$(sed -n 's/^  all .*( *\([0-9]*\)\..*/\1/p' "$folder/log")
-[ "$right" -ge 40 ] || fail "only $right % of the frames are right; a guess is 20 %"
+[ "$right" -ge 60 ] || fail "only $right % of the frames are right; a guess is 20 %"
 if cmp -s "$folder/demo/flowers.webm" "$folder/demo/labelled.webm"; then fail 'nothing was drawn'; fi
 
 # One folder of pictures without train and val, relative to where the user stands.
