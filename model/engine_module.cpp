@@ -46,7 +46,7 @@ std::shared_ptr<BatchingEngine> load(const EngineOptions& options, const FileVer
     executor = make_executor(model.network, with_model(executor_options, model.info));
   };
   Model model = load_model(options.model, {}, OwnClasses::may_misfit, read ? options.bytes : nullptr, use);
-  const int num_classes = model.network->num_classes();
+  const int num_classes = model.num_classes();
   return std::make_shared<BatchingEngine>(std::move(executor), std::move(model.info), num_classes,
                                           std::filesystem::path(options.model).filename().string(),
                                           std::move(model.warnings));

@@ -10,10 +10,9 @@
 #include "model/image.h"
 #include "model/model_info.h"
 #include "model/precision.h"
+#include "model/resnet_fwd.h"
 
 namespace resnet {
-
-class ResNet;
 
 /// What a network says to a batch of n pictures: fp32, contiguous, on the CPU.
 struct NetworkOutput {

@@ -8,9 +8,9 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace resnet {
+#include "model/resnet_fwd.h"
 
-class ResNet;
+namespace resnet {
 
 /// One fused operation on two registers: `block` holds the input of the block at hand, which becomes its
 /// output; `inner` what its convolutions pass to each other.

@@ -13,6 +13,7 @@
 #include "model/labels.h"
 #include "model/quantized_state.h"
 #include "model/quote.h"
+#include "model/resnet.h"
 #include "model/resnet_variants.h"
 #include "model/tensor_digest.h"
 #include "model/tensor_names.h"
@@ -320,13 +321,17 @@ void make_network(Model& model, const Checkpoint& checkpoint, const std::filesys
   model.info.architecture = inferred.architecture;
   find_classes(model, checkpoint.path, labels_file, own_classes, inferred.num_classes);
   describe_by_timm(model, checkpoint, inferred);
-  model.network = ResNet(inferred.architecture, inferred.num_classes, InitialWeights::unset);
+  model.network = make_resnet(inferred.architecture, inferred.num_classes, InitialWeights::unset);
   std::vector<std::string> warnings = fill(model.network, weights, HeadPolicy::must_fit, Placing::share);
   model.warnings.insert(model.warnings.begin(), warnings.begin(), warnings.end());
   model.network->eval();
 }
 
 }  // namespace
+
+const Architecture& Model::architecture() const { return network->architecture(); }
+
+int Model::num_classes() const { return network->num_classes(); }
 
 std::vector<std::string> load_state_dict(ResNet& network, const Checkpoint& checkpoint, HeadPolicy head) {
   return fill(network, checkpoint, head, Placing::copy);

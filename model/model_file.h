@@ -9,16 +9,19 @@
 
 #include "model/checkpoint.h"
 #include "model/model_info.h"
-#include "model/resnet.h"
+#include "model/resnet_fwd.h"
 
 namespace resnet {
 
 /// A network ready to run, and what its file says about it.
 struct Model {
   /// fp32, on the CPU, in eval mode; of a quantized file its weights are the dequantized ones
-  ResNet network{nullptr};
+  ResNet network;
   ModelInfo info;                     ///< classes may be empty: the file does not say
   std::vector<std::string> warnings;  ///< one sentence each: extra tensors ignored, labels that differ, …
+
+  const Architecture& architecture() const;
+  int num_classes() const;  ///< 0: no head
 };
 
 /// Returns when the network's tensor of that name ("layer1.0.conv1.weight") may be changed.

@@ -4,10 +4,9 @@
 #include "model/architecture.h"
 #include "model/checkpoint.h"
 #include "model/preprocessing.h"
+#include "model/resnet_fwd.h"
 
 namespace resnet {
-
-class ResNet;
 
 /// What a model file of a quantized network holds, under the convolutions' names in torchvision's state dict:
 /// `….weight` int8, `….weight_scale` fp32 [out] (quantize_weights of the folded ones), `….bias` fp32 [out].

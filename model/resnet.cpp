@@ -107,6 +107,10 @@ ResNetImpl::ResNetImpl(const Architecture& architecture, int num_classes, Initia
   if (weights == InitialWeights::random) initialise(*this);
 }
 
+ResNet make_resnet(const Architecture& architecture, int num_classes, InitialWeights weights) {
+  return std::make_shared<ResNetImpl>(architecture, num_classes, weights);
+}
+
 torch::nn::Sequential ResNetImpl::make_layer(int& in_channels, int stage, InitialWeights weights) {
   const int channels = architecture_.channels(stage);
   const int out_channels = channels * architecture_.expansion();

@@ -12,12 +12,9 @@
 
 #include "model/architecture.h"
 #include "model/checkpoint.h"
+#include "model/resnet_fwd.h"
 
 namespace resnet {
-
-/// What a new network's convolutions and head hold: random numbers, to be trained; or memory that nothing has
-/// been written to yet, which costs nothing.
-enum class InitialWeights : std::uint8_t { random, unset };
 
 /// torch::nn::Conv2d, of which training can say how it is computed.
 class Conv2dImpl : public torch::nn::Conv2dImpl {
@@ -106,10 +103,8 @@ TORCH_MODULE(Bottleneck);
 /// torchvision's ResNet with its parameter names, from 7×7/2 stem to linear head.
 class ResNetImpl : public torch::nn::Module {
  public:
-  /// @param num_classes 0 builds no head: forward then returns the pooled features.
-  /// Random weights are as torchvision's: Kaiming normal, fan out; batch norms 1 and 0.
-  ResNetImpl(const Architecture& architecture, int num_classes,
-             InitialWeights weights = InitialWeights::random);
+  /// As make_resnet.
+  ResNetImpl(const Architecture& architecture, int num_classes, InitialWeights weights);
 
   /// [N, 3, H, W] normalised pixels → logits [N, num_classes], or features [N, architecture.features()].
   torch::Tensor forward(const torch::Tensor& x);
@@ -139,7 +134,6 @@ class ResNetImpl : public torch::nn::Module {
   Architecture architecture_;
   int num_classes_;
 };
-TORCH_MODULE(ResNet);
 
 }  // namespace resnet
 

@@ -55,12 +55,12 @@ Classifier::Classifier(const ClassifierOptions& options, Console& console)
   for (const std::string& warning : model.warnings) {
     console.warn(warning);
   }
-  if (model.network->num_classes() == 0) {
+  if (model.num_classes() == 0) {
     throw Error(ErrorCode::mismatch, options.model.string() + " has no head (fc), so it cannot classify");
   }
   parts_->info = std::move(model.info);
   parts_->classes = parts_->info.classes;
-  for (int i = static_cast<int>(parts_->classes.size()); i < model.network->num_classes(); ++i) {
+  for (int i = static_cast<int>(parts_->classes.size()); i < model.num_classes(); ++i) {
     parts_->classes.push_back(std::to_string(i));
   }
   ExecutorOptions executor;

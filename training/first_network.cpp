@@ -1,6 +1,7 @@
 #include "training/first_network.h"
 
 #include "model/model_file.h"
+#include "model/resnet.h"
 
 namespace resnet {
 namespace {
@@ -21,7 +22,7 @@ void load(ResNet& network, const Checkpoint& checkpoint, HeadPolicy head, Consol
 }  // namespace
 
 ResNet first_network(const StartingPoint& start, int classes, bool zero_init_residual, Console& console) {
-  ResNet network(start.architecture, classes);
+  ResNet network = make_resnet(start.architecture, classes);
   const std::string name = start.architecture.name(), file = start.checkpoint.path.string();
   switch (start.kind) {
     case StartKind::random:

@@ -1,7 +1,7 @@
 #ifndef RESNET_TRAINING_FIRST_NETWORK_H
 #define RESNET_TRAINING_FIRST_NETWORK_H
 
-#include "model/resnet.h"
+#include "model/resnet_fwd.h"
 #include "training/console.h"
 #include "training/run_state.h"
 

@@ -5,6 +5,7 @@
 
 #include "model/error.h"
 #include "model/model_file.h"
+#include "model/resnet.h"
 #include "model/tensor_digest.h"
 #include "training/commands.h"
 #include "training/console.h"
@@ -44,8 +45,8 @@ std::string preprocessing_text(const Preprocessing& p) {
 }
 
 void print_model(const Model& model) {
-  std::printf("architecture: %s\n", model.network->architecture().name().c_str());
-  std::printf("classes: %d", model.network->num_classes());
+  std::printf("architecture: %s\n", model.architecture().name().c_str());
+  std::printf("classes: %d", model.num_classes());
   for (std::size_t i = 0; i < model.info.classes.size(); ++i) {
     std::printf("%s%s", i == 0 ? " (" : ", ", printable(model.info.classes[i]).c_str());
   }
@@ -115,8 +116,8 @@ int run_inspect(const InspectOptions& options, bool quiet) {
     }
     if (options.json) {
       document["model"] = to_json(model.info);
-      document["num_classes"] = model.network->num_classes();
-      document["name"] = model.network->architecture().name();
+      document["num_classes"] = model.num_classes();
+      document["name"] = model.architecture().name();
     } else {
       print_model(model);
       std::printf("check: all tensors fit and are finite\n");

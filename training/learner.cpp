@@ -14,6 +14,7 @@
 
 #include "model/cpu/executor_cpu.h"
 #include "model/error.h"
+#include "model/resnet.h"
 #include "training/autocast.h"
 #include "training/norm_relu.h"
 #include "training/state_tensors.h"
@@ -140,7 +141,7 @@ Learner::Learner(const Recipe& recipe, const Preprocessing& preprocessing, const
 
 Learner::Replica Learner::make_replica(const ResNet& network) const {
   Replica replica;
-  replica.network = ResNet(network->architecture(), network->num_classes());
+  replica.network = make_resnet(network->architecture(), network->num_classes());
   copy_state(network, replica.network);
   use_channels_last(replica.network);
   replica.network->to(device_);
@@ -451,7 +452,8 @@ at::Tensor Learner::evaluate(LabelledPixels& batch, bool flip_average) {
 }
 
 ResNet Learner::network() const {
-  ResNet copy(replicas_.front().network->architecture(), replicas_.front().network->num_classes());
+  ResNet copy =
+      make_resnet(replicas_.front().network->architecture(), replicas_.front().network->num_classes());
   copy_state(saved().network, copy);
   if (recipe_.ema <= 0) {
     Tensors statistics;

@@ -8,7 +8,7 @@
 
 #include "model/checkpoint.h"
 #include "model/preprocessing.h"
-#include "model/resnet.h"
+#include "model/resnet_fwd.h"
 #include "training/gradient_buckets.h"
 #include "training/optimizer.h"
 #include "training/process_group.h"
@@ -88,7 +88,7 @@ class Learner {
 
   /// The network, of which each part has one: the same parameters, gradients and statistics of their own.
   struct Replica {
-    ResNet network{nullptr};
+    ResNet network;
     Tensors parameters;  ///< that are trained
     Tensors statistics;  ///< of the batch norms
   };

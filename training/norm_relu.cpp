@@ -13,6 +13,7 @@
 #include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "model/resnet.h"
 #include "model/vectorise.h"
 
 namespace resnet {

@@ -1,7 +1,7 @@
 #ifndef RESNET_TRAINING_NORM_RELU_H
 #define RESNET_TRAINING_NORM_RELU_H
 
-#include "model/resnet.h"
+#include "model/resnet_fwd.h"
 
 namespace resnet {
 

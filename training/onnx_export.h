@@ -4,10 +4,9 @@
 #include <filesystem>
 
 #include "model/model_info.h"
+#include "model/resnet_fwd.h"
 
 namespace resnet {
-
-class ResNet;
 
 /// Writes a network as ONNX of opset 13, which ONNX Runtime, OpenVINO and TensorRT read; batch norms are
 /// folded into the convolutions (see model/lowering.h). Its input "input" [batch, 3, height, width] is fp32

@@ -64,7 +64,7 @@ class Quantizer {
       throw Error(ErrorCode::mismatch,
                   options.model.string() + " is quantized already; give the model that it was made of");
     }
-    if (model_.network->num_classes() == 0) {
+    if (model_.num_classes() == 0) {
       throw Error(ErrorCode::mismatch,
                   options.model.string() + " has no head (fc), so what 8 bits lose cannot be measured");
     }
@@ -117,8 +117,8 @@ bool Quantizer::calibrate(const TrainingData& data) {
 
 bool Quantizer::measure(const TrainingData& data) {
   const ModelInfo& info = model_.info;
-  const std::vector<std::size_t> matched = match_classes(
-      data.classes, options_.data, info.classes, static_cast<std::size_t>(model_.network->num_classes()));
+  const std::vector<std::size_t> matched = match_classes(data.classes, options_.data, info.classes,
+                                                         static_cast<std::size_t>(model_.num_classes()));
   std::vector<std::filesystem::path> pictures;
   for (const Sample& sample : data.val) {
     pictures.push_back(sample.path);

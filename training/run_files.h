@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "model/model_info.h"
-#include "model/resnet.h"
+#include "model/resnet_fwd.h"
 #include "training/epoch_row.h"
 #include "training/event_file.h"
 #include "training/recipe.h"

@@ -1,7 +1,7 @@
 #ifndef RESNET_TRAINING_SYNC_BATCH_NORM_H
 #define RESNET_TRAINING_SYNC_BATCH_NORM_H
 
-#include "model/resnet.h"
+#include "model/resnet_fwd.h"
 #include "training/process_group.h"
 
 namespace resnet {

@@ -9,6 +9,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "model/cpu/kernels.h"
+#include "model/resnet.h"
 #include "training/tile_kernels.h"
 
 namespace resnet {

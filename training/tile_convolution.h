@@ -6,7 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "model/resnet.h"
+#include "model/resnet_fwd.h"
 
 namespace resnet {
 

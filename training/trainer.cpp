@@ -6,11 +6,13 @@
 #include <map>
 #include <memory>
 
+#include <ATen/Context.h>
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include "model/error.h"
+#include "model/resnet.h"
 #include "training/class_balance.h"
 #include "training/confidence.h"
 #include "training/first_network.h"
@@ -123,7 +125,7 @@ std::unique_ptr<Learner> Trainer::make_learner(const ResNet& network, const Reci
 }
 
 void Trainer::start() {
-  torch::manual_seed(recipe_.seed);
+  at::manual_seed(recipe_.seed);
   // Every process shuffles and shares out by itself.
   pictures_ = {{"train", digest(*train_)}, {"val", digest(*val_)}, {"test", digest(*test_)}};
   if (!group_.same(pictures_.dump())) {

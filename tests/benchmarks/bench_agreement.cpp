@@ -6,6 +6,7 @@
 // max_relative_difference (largest difference of a logit, relative to the picture's largest logit by amount).
 #include <cmath>
 
+#include <ATen/TensorOperators.h>
 #include <CLI/CLI.hpp>
 
 #include "model/executor.h"
@@ -48,8 +49,7 @@ class Contestant {
 nlohmann::json compare(const Options& options) {
   const Model reference_model = load_model(options.reference);
   const Model model = load_model(options.model);
-  if (reference_model.network->num_classes() == 0 ||
-      reference_model.network->num_classes() != model.network->num_classes())
+  if (reference_model.num_classes() == 0 || reference_model.num_classes() != model.num_classes())
     throw std::runtime_error("the two models do not have the same number of classes, one at least");
   Contestant reference(make_reference_executor(reference_model.network), reference_model.info.preprocessing);
   Contestant contestant(make_executor(model.network, with_model(options.executor, model.info)),

@@ -1,6 +1,7 @@
 // bench-network: frames/s of the network alone, in turns as turns.h says them.
 //
 //   echo go 2 | bench-network --model resnet34.pth --precision bf16 --batch-size 8 --threads 2
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
 #include <CLI/CLI.hpp>

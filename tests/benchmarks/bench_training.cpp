@@ -1,6 +1,7 @@
 // bench-training: pictures/s of training, from files to steps, in turns as turns.h says them.
 //
 //   echo go 10 | bench-training --data flower_photos --arch resnet18 --size 128 --threads 2
+#include <ATen/Context.h>
 #include <CLI/CLI.hpp>
 
 #include "tests/benchmarks/turns.h"
@@ -26,8 +27,9 @@ class Training {
     recipe_.first_size = recipe_.last_size = 0;  // all at the same size, as the peers
     recipe_.precision = options.precision;
     TrainingData data = open_training_data(options.data);
-    torch::manual_seed(recipe_.seed);
-    const ResNet network(find_architecture(options.arch), static_cast<int>(data.classes.size()));
+    at::manual_seed(recipe_.seed);
+    const ResNet network =
+        make_resnet(find_architecture(options.arch), static_cast<int>(data.classes.size()));
     const auto cache = std::make_shared<PictureCache>(default_picture_budget());
     store_ =
         std::make_unique<PictureStore>(std::move(data.train), recipe_.shrink, recipe_.scaled_jpeg, cache);

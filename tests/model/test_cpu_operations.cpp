@@ -12,7 +12,7 @@
 #include "model/cpu/stem.h"
 #include "model/cpu/winograd.h"
 #include "model/quantization.h"
-#include "small_network.h"
+#include "tests/model/small_network.h"
 
 namespace resnet::cpu {
 namespace {

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <thread>
 
+#include <ATen/Context.h>
 #include <ATen/ops/allclose.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>
@@ -13,8 +14,9 @@
 #include "model/error.h"
 #include "model/executor.h"
 #include "model/executor_input.h"
-#include "small_network.h"
+#include "model/resnet.h"
 #include "tests/model/frames.h"
+#include "tests/model/small_network.h"
 
 namespace resnet {
 namespace {
@@ -59,7 +61,7 @@ ErrorCode error_of(const ExecutorOptions& options, const std::string& expected) 
 class EveryBlock : public testing::TestWithParam<Architecture> {};
 
 TEST_P(EveryBlock, Fp32EqualsTheModule) {
-  torch::manual_seed(1);
+  at::manual_seed(1);
   const ResNet network = make_network(GetParam(), 7);
   const auto reference = make_reference_executor(network);
   const auto executor = make_cpu(network, Precision::fp32);
@@ -82,7 +84,7 @@ TEST_P(EveryBlock, Fp32EqualsTheModule) {
 
 // Borders, windows that reach beyond both sides, tiles that do not divide a row, rows of one pixel.
 TEST_P(EveryBlock, EverySizeEqualsTheModule) {
-  torch::manual_seed(3);
+  at::manual_seed(3);
   const ResNet network = make_network(GetParam(), 7);
   const auto reference = make_reference_executor(network);
   const auto executor = make_cpu(network, Precision::fp32);
@@ -95,7 +97,7 @@ TEST_P(EveryBlock, EverySizeEqualsTheModule) {
 }
 
 TEST_P(EveryBlock, Bf16IsClose) {
-  torch::manual_seed(2);
+  at::manual_seed(2);
   const ResNet network = make_network(GetParam(), 7);
   std::string reason;
   if (!cpu_supports(Precision::bf16, reason)) GTEST_SKIP() << reason;
@@ -117,7 +119,7 @@ TEST_P(EveryBlock, Bf16IsClose) {
 
 // Whose pictures go through the first blocks in groups, the last of them smaller.
 TEST_P(EveryBlock, ALargeBatchGivesWhatItsPicturesDo) {
-  torch::manual_seed(4);
+  at::manual_seed(4);
   const ResNet network = make_network(GetParam(), 7);
   const auto executor = make_cpu(network, Precision::fp32);
   const at::Tensor pixels = random_pixels(23, 160, 160);
@@ -150,7 +152,7 @@ TEST(Executor, TheSameInputGivesTheSameBits) {
 
 // Channels that no register and no line of the cache divides.
 TEST(Executor, AnyWidthEqualsTheModule) {
-  torch::manual_seed(4);
+  at::manual_seed(4);
   for (const int width : {1, 8, 24, 40, 96}) {
     const ResNet network = make_network({BlockType::basic, {1, 1, 1, 1}, width, 1, 64}, 70);
     const at::Tensor pixels = random_pixels(2, 40, 40);

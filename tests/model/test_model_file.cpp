@@ -9,6 +9,7 @@
 #include "model/executor.h"
 #include "model/labels.h"
 #include "model/model_file.h"
+#include "model/resnet.h"
 #include "model/tensor_digest.h"
 #include "model/zip_reader.h"
 #include "tests/model/checkpoint_fixtures.h"
@@ -338,7 +339,7 @@ TEST_F(ModelFile, TimmsConfigDescribesWeightsThatSayNothing) {
 
 TEST_F(ModelFile, ATimmConfigOfAnotherNetworkIsIgnored) {
   const std::filesystem::path path = folder_ / "model.safetensors";
-  save_model(path, ResNet(find_architecture("resnet18"), 5), {});
+  save_model(path, make_resnet(find_architecture("resnet18"), 5), {});
   write_safetensors(path, read_checkpoint(path).tensors, nullptr);
   write_text(folder_ / "config.json", R"({"architecture": "resnetblur18", "pretrained_cfg": {}})");
   const Model model = load_model(path);

@@ -9,6 +9,7 @@
 #include "model/model_file.h"
 #include "model/quantization.h"
 #include "model/quantized_state.h"
+#include "model/resnet.h"
 #include "tests/model/checkpoint_fixtures.h"
 #include "tests/model/quantized_reference.h"
 #include "tests/model/small_network.h"
@@ -60,7 +61,7 @@ TEST(Quantization, WeightsStayTheSameWhereALargestOneIs127) {
 
 TEST(Quantization, StepsHaveTheNamesOfTheirModules) {
   for (const Architecture& architecture : architectures) {
-    const ResNet network(architecture, classes);
+    const ResNet network = make_resnet(architecture, classes);
     const std::vector<std::string> names = step_names(architecture);
     const std::vector<Step> steps = lower(network);
     ASSERT_EQ(names.size(), steps.size());

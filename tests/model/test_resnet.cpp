@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include <ATen/Context.h>
 #include <gtest/gtest.h>
 #include <torch/utils.h>
 
@@ -23,10 +24,10 @@ void expect_uniform(const std::string& name, const at::Tensor& values, double bo
 }
 
 TEST(ResNet, StartsFromKaimingFanOut) {
-  torch::manual_seed(7);
+  at::manual_seed(7);
   for (const Architecture& architecture : {Architecture{BlockType::basic, {1, 1, 1, 1}, 32, 1, 64},
                                            Architecture{BlockType::bottleneck, {1, 2, 1, 1}, 32, 4, 32}}) {
-    ResNet network(architecture, 50);
+    ResNet network = make_resnet(architecture, 50);
     const double bound = 1 / std::sqrt(architecture.features());
     int convolutions = 0;
     for (const auto& [name, tensor] : network->state_dict()) {
@@ -49,7 +50,7 @@ TEST(ResNet, StartsFromKaimingFanOut) {
 }
 
 TEST(ResNet, WithoutAHeadGivesTheFeatures) {
-  ResNet network(Architecture{BlockType::basic, {1, 1, 1, 1}, 16, 1, 64}, 0);
+  ResNet network = make_resnet(Architecture{BlockType::basic, {1, 1, 1, 1}, 16, 1, 64}, 0);
   network->eval();
   const at::Tensor input = at::full({2, 3, 32, 32}, 0.5);
   EXPECT_EQ(network->forward(input).sizes(), (at::IntArrayRef{2, 128}));

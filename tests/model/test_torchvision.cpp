@@ -1,11 +1,13 @@
 // Every architecture against the real torchvision, both ways: its weights give the same logits here, and what
 // is written here gives the same logits there.
+#include <ATen/Context.h>
 #include <ATen/ops/allclose.h>
 #include <gtest/gtest.h>
 #include <torch/utils.h>
 
 #include "model/executor.h"
 #include "model/model_file.h"
+#include "model/resnet.h"
 #include "tests/model/checkpoint_fixtures.h"
 #include "tests/model/python_process.h"
 
@@ -116,8 +118,8 @@ TEST_P(Seeds, OneSeedGivesTorchvisionsWeights) {
   const auto path = folder_ / "seed.pth";
   ASSERT_EQ(python_->ask("seed " + GetParam() + " " + path.string()), "saved");
   const Checkpoint expected = read_checkpoint(path);
-  torch::manual_seed(11);
-  const ResNet network(find_architecture(GetParam()), 7);
+  at::manual_seed(11);
+  const ResNet network = make_resnet(find_architecture(GetParam()), 7);
   for (const auto& [name, tensor] : network->state_dict()) {
     EXPECT_TRUE(at::allclose(tensor, *expected.find(name), 1e-5, 1e-7)) << name;
   }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include <ATen/Context.h>
 #include <torch/utils.h>
 
 #include "model/executor.h"
@@ -20,10 +21,15 @@ const Preprocessing test_preprocessing = Preprocessing::for_image_size(32);
 
 }  // namespace
 
+const Architecture& test_architecture() {
+  static const Architecture architecture = small_basic();
+  return architecture;
+}
+
 const ResNet& test_network() {
   static const ResNet network = [] {
-    torch::manual_seed(7);
-    return make_network(small_basic(), static_cast<int>(test_classes.size()));
+    at::manual_seed(7);
+    return make_network(test_architecture(), static_cast<int>(test_classes.size()));
   }();
   return network;
 }

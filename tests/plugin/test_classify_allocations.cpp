@@ -72,7 +72,7 @@ class ClassifyAllocations : public ResnetClassify {
     ModelInfo info;
     info.preprocessing = Preprocessing::for_image_size(224);
     const std::filesystem::path path = folder_ / "large.safetensors";
-    save_model(path, ResNet(Architecture{BlockType::basic, {1, 1, 1, 1}, 64, 1, 64}, 1000), info);
+    save_model(path, make_resnet(Architecture{BlockType::basic, {1, 1, 1, 1}, 64, 1, 64}, 1000), info);
     return path.string();
   }
   /// Passes frames; with `count`, what is allocated meanwhile in this thread and the source pad's is counted.

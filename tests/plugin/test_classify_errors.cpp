@@ -3,6 +3,7 @@
 
 #include "model/labels.h"
 #include "model/model_file.h"
+#include "model/resnet.h"
 #include "tests/plugin/classify_fixture.h"
 
 namespace resnet {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "model/model_file.h"
+#include "model/resnet.h"
 #include "tests/plugin/classify_fixture.h"
 
 namespace resnet {
@@ -208,7 +209,7 @@ long resident_kilobytes() {
 
 TEST_F(ClassifyLimits, SixteenElementsHoldOneNetwork) {
   if (sanitized) GTEST_SKIP() << "a sanitizer's memory is not ours to measure";
-  const std::string model = model_of(ResNet(find_architecture("resnet34"), 1000), 224);
+  const std::string model = model_of(make_resnet(find_architecture("resnet34"), 1000), 224);
   const long none = resident_kilobytes();
   std::vector<GstHarness*> harnesses;
   const auto start_one = [&] {
@@ -331,7 +332,7 @@ TEST_F(ClassifyLimits, BehindASlowNetworkALiveStreamIsNotFarBehind) {
 }
 
 TEST_F(ClassifyLimits, AFailedRunIsAnErrorAlsoOfFramesThatLeftBefore) {
-  ResNet network(test_network()->architecture(), 5);
+  ResNet network = make_resnet(test_architecture(), 5);
   {
     const torch::NoGradGuard no_grad;
     network->named_parameters()["fc.weight"].fill_(3e38F);  // sums of it are not finite

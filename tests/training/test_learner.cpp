@@ -1,9 +1,11 @@
+#include <ATen/Context.h>
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/equal.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
 #include "model/error.h"
+#include "model/resnet.h"
 #include "tests/model/small_network.h"
 #include "training/learner.h"
 #include "training/random.h"
@@ -15,7 +17,7 @@ constexpr int side = 32;
 const ProcessGroup alone;
 
 ResNet seeded_network() {
-  torch::manual_seed(5);
+  at::manual_seed(5);
   return make_network(small_basic(), 3);
 }
 

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include "model/resnet.h"
 #include "tests/training/relative_error.h"
 #include "training/norm_relu.h"
 
@@ -38,7 +39,7 @@ class NormAlone : public testing::Test {
  protected:
   /// A network's first norm, with weights that differ.
   static BatchNorm2d make_norm(bool fused, bool places_first = false) {
-    ResNet network(Architecture{BlockType::basic, {1, 1, 1, 1}, 24}, 3);
+    ResNet network = make_resnet(Architecture{BlockType::basic, {1, 1, 1, 1}, 24}, 3);
     at::manual_seed(1);
     network->bn1->weight.set_data(at::rand(24) + 0.5);
     network->bn1->bias.set_data(at::randn(24));

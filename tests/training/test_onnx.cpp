@@ -2,10 +2,12 @@
 #include <cstdlib>
 
 #include <ATen/ops/linspace.h>
+#include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
 #include "model/error.h"
 #include "model/model_file.h"
+#include "model/resnet.h"
 #include "tests/model/checkpoint_fixtures.h"
 #include "tests/model/small_network.h"
 #include "tests/training/onnx_reader.h"
@@ -72,8 +74,8 @@ TEST_F(Onnx, TheFileSaysWhatTheModelFileSays) {
 
 TEST_F(Onnx, MoreThanAFileHoldsIsRefused) {
   // Its memory is never touched.
-  const ResNet network(Architecture{BlockType::bottleneck, {3, 8, 36, 3}, 256, 1, 64}, 5,
-                       InitialWeights::unset);
+  const ResNet network =
+      make_resnet(Architecture{BlockType::bottleneck, {3, 8, 36, 3}, 256, 1, 64}, 5, InitialWeights::unset);
   try {
     write_onnx(folder_ / "large.onnx", network, {});
     FAIL();

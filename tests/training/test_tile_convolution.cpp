@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include "model/cpu/kernels.h"
+#include "model/resnet.h"
 #include "tests/training/relative_error.h"
 #include "training/tile_convolution.h"
 
@@ -35,7 +36,7 @@ class Tiles : public testing::Test {
   /// With weights that bf16 holds.
   static ResNet make_network(int width = 32) {
     at::manual_seed(1);
-    ResNet network(Architecture{BlockType::basic, {1, 1, 1, 1}, width}, 3);
+    ResNet network = make_resnet(Architecture{BlockType::basic, {1, 1, 1, 1}, width}, 3);
     const torch::NoGradGuard no_grad;
     for (const at::Tensor& parameter : network->parameters()) {
       parameter.copy_(parameter.to(at::kBFloat16));
