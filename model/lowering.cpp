@@ -113,9 +113,8 @@ class Lowering {
 
 }  // namespace
 
-void lower(const ResNet& lowered, bool release, const Await& await, const Take& take) {
+void lower(const ResNet& network, bool release, const Await& await, const Take& take) {
   const at::NoGradGuard no_grad;
-  ResNet network = lowered;  // the same module: only a holder that may change it
   Lowering lowering(release, await, take);
   lowering.convolution("conv1", *network->conv1, *network->bn1, Step::block, Step::block, true);
   Step pool;

@@ -41,7 +41,7 @@ struct Step {
 /// for the head's.
 /// @param release changes and frees the module's weights when they are lowered; it cannot be used afterwards
 /// @param await called with the name of a weight before that, if anything
-void lower(const ResNet& lowered, bool release, const std::function<void(const std::string& name)>& await,
+void lower(const ResNet& network, bool release, const std::function<void(const std::string& name)>& await,
            const std::function<void(const Step&)>& take);
 
 /// All of the steps.

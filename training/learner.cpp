@@ -244,8 +244,7 @@ at::Tensor Learner::to_input(LabelledPixels& batch) const {
 
 at::Tensor Learner::logits(const ResNet& network, const at::Tensor& input) const {
   const Autocast autocast(device_.type(), bf16_);
-  ResNet callable = network;
-  return callable->forward(input).to(at::kFloat);
+  return network->forward(input).to(at::kFloat);
 }
 
 /// The mean over the pictures.
