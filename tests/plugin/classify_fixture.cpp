@@ -11,7 +11,6 @@
 #include "model/model_file.h"
 #include "model/preprocess.h"
 #include "plugin/frame_image.h"
-#include "tests/model/small_network.h"
 
 namespace resnet {
 
@@ -21,15 +20,10 @@ const Preprocessing test_preprocessing = Preprocessing::for_image_size(32);
 
 }  // namespace
 
-const Architecture& test_architecture() {
-  static const Architecture architecture = small_basic();
-  return architecture;
-}
-
 const ResNet& test_network() {
   static const ResNet network = [] {
     at::manual_seed(7);
-    return make_network(test_architecture(), static_cast<int>(test_classes.size()));
+    return make_network(test_architecture, static_cast<int>(test_classes.size()));
   }();
   return network;
 }

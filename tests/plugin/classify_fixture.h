@@ -10,6 +10,7 @@
 
 #include "model/image.h"
 #include "model/resnet_fwd.h"
+#include "tests/model/small_network.h"
 #include "tests/plugin/fixture.h"
 #include "tests/temporary_folder.h"
 
@@ -17,11 +18,12 @@ namespace resnet {
 
 /// The class names of the tests' model.
 inline const std::vector<std::string> test_classes{"daisy", "dandelion", "roses", "sunflowers", "tulips"};
+/// Its network's.
+inline const Architecture test_architecture = small_basic();
 
 /// A small random network with those classes, made once; and as a file, for pictures of so many pixels. Of
 /// 1024 it takes longer over one than a frame lasts.
 const ResNet& test_network();
-const Architecture& test_architecture();
 std::filesystem::path test_model(int image_size = 32);
 
 /// What the network says to a frame of that format: the reference executor on the preprocessed pixels.

@@ -42,7 +42,7 @@ class ClassifyFeatures : public ResnetClassify {
     ModelInfo info;
     info.classes = {"cat", "dog", "fox"};
     info.preprocessing = Preprocessing::for_image_size(32);
-    save_model(path, make_resnet(test_architecture(), 3), info);
+    save_model(path, make_resnet(test_architecture, 3), info);
     return path.string();
   }
 

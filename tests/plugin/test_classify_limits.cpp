@@ -332,7 +332,7 @@ TEST_F(ClassifyLimits, BehindASlowNetworkALiveStreamIsNotFarBehind) {
 }
 
 TEST_F(ClassifyLimits, AFailedRunIsAnErrorAlsoOfFramesThatLeftBefore) {
-  ResNet network = make_resnet(test_architecture(), 5);
+  ResNet network = make_resnet(test_architecture, 5);
   {
     const torch::NoGradGuard no_grad;
     network->named_parameters()["fc.weight"].fill_(3e38F);  // sums of it are not finite

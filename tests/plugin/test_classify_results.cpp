@@ -134,7 +134,7 @@ TEST_F(ClassifyResults, FeaturesAreWhatTheHeadSees) {
   EXPECT_EQ(result.scores.size(), 1u);
   ASSERT_TRUE(result.features);
   const std::vector<float> found = floats(result);
-  ASSERT_EQ(found.size(), static_cast<std::size_t>(test_architecture().features()));
+  ASSERT_EQ(found.size(), static_cast<std::size_t>(test_architecture.features()));
   for (std::size_t i = 0; i < found.size(); ++i) {
     EXPECT_NEAR(found[i], features[0][static_cast<std::int64_t>(i)].item<float>(), 1e-4);
   }
@@ -164,12 +164,12 @@ TEST_F(ClassifyResults, FeaturesOutliveTheElement) {
 }
 
 TEST_F(ClassifyResults, ANetworkWithoutAHeadGivesFeatures) {
-  const ResNet backbone = make_resnet(test_architecture(), 0);
+  const ResNet backbone = make_resnet(test_architecture, 0);
   const std::string path = model_with({}, backbone);
   open({{"model", path}, {"output", "features"}});
   const Classification result = classify(frame(0));
   ASSERT_TRUE(result.features);
-  EXPECT_EQ(floats(result).size(), static_cast<std::size_t>(test_architecture().features()));
+  EXPECT_EQ(floats(result).size(), static_cast<std::size_t>(test_architecture.features()));
   TearDown();
 
   GstElement* element = gst_element_factory_make("resnetclassify", nullptr);
@@ -200,12 +200,12 @@ TEST_F(ClassifyResults, RegionsGetFeaturesToo) {
   GstBuffer* values = nullptr;
   ASSERT_TRUE(gst_structure_get(features, "values", GST_TYPE_BUFFER, &values, nullptr));
   EXPECT_EQ(gst_buffer_get_size(values),
-            static_cast<std::size_t>(test_architecture().features()) * sizeof(float));
+            static_cast<std::size_t>(test_architecture.features()) * sizeof(float));
   gst_buffer_unref(values);
   const RegionClassification read = read_region_results(out).at(0).results.at(0);
   EXPECT_FALSE(read.scores.empty());
   EXPECT_EQ(gst_buffer_get_size(read.features.get()),
-            static_cast<std::size_t>(test_architecture().features()) * sizeof(float));
+            static_cast<std::size_t>(test_architecture.features()) * sizeof(float));
   gst_buffer_unref(out);
 }
 
