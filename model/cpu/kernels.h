@@ -53,10 +53,10 @@ struct Tile {
 
 /// What becomes of sums: stored is max(sum · scale + bias + residual · residual_scale, least).
 struct Finish {
-  const float* scale = nullptr;  ///< [64], ≥ 0
-  const float* bias = nullptr;   ///< [64]
-  float least = 0.0F;            ///< ≥ 0 for u8
-  float residual_scale = 1.0F;
+  const float* scale = nullptr;         ///< [64], ≥ 0; of u8 alone, others are not scaled
+  const float* bias = nullptr;          ///< [64]
+  float least = 0.0F;                   ///< ≥ 0 for u8
+  float residual_scale = 1.0F;          ///< of u8 alone, too
   const std::byte* residual = nullptr;  ///< null: none
   std::byte* output = nullptr;
   std::ptrdiff_t line_stride = 0;  ///< of both
@@ -118,7 +118,7 @@ struct Kernels {
   SumTiles stem{};          ///< two pixels of three channels of the size of a weight
 
   /// Stores `pixels` pixels, which lie 64 bytes apart in their lines, of sums in fp32.
-  void (*finish)(const Finish& finish, const float* sums, int pixels) = nullptr;
+  void (*finish)(const Finish& finish, const void* sums, int pixels) = nullptr;
   /// The same of [pixels][32] sums as they are, in fp32 or int32.
   void (*finish_block)(const Finish& finish, const void* sums, int pixels) = nullptr;
   /// Stores `pixels` pixels, which lie 64 bytes apart, of what is greatest of others' sums.

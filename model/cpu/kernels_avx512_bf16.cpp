@@ -18,6 +18,7 @@ __m512 widen(const std::byte* from) {
 
 // A line of 32 channels each 32 of the 64 outputs.
 struct Bf16Storage {
+  static constexpr bool quantized = false;
   static std::ptrdiff_t place(std::ptrdiff_t line_stride, int output) {
     return output / 32 * line_stride + output % 32 * 2;
   }
@@ -33,6 +34,7 @@ struct Bf16Storage {
 
 // Two lines of 32 channels each 32 of the 64 outputs: high terms, and what rounding took from them.
 struct PairStorage {
+  static constexpr bool quantized = false;
   static std::ptrdiff_t place(std::ptrdiff_t line_stride, int output) {
     return output / 32 * 2 * line_stride + output % 32 * 2;
   }
@@ -71,7 +73,7 @@ Kernels make_avx512_pair_kernels() {
   Kernels kernels;
   kernels.format = Format::bf16_pair;
   kernels.weights = WeightType::bf16;
-  kernels.finish_block = finish_block<Avx512, PairStorage, false>;
+  kernels.finish_block = finish_stored<Avx512, PairStorage, false, block_outputs>;
   kernels.pool = pool<Avx512, PairStorage, false>;
   return kernels;
 }

@@ -40,6 +40,7 @@ struct WordProduct : ByteProduct<Integers> {
 // One line of 64 channels; values ≥ 0.
 template <class Integers>
 struct ByteStorage {
+  static constexpr bool quantized = true;
   using Floats = typename Integers::Simd::Vector;
   static Floats load(const std::byte* from, std::ptrdiff_t /*line_stride*/, int output) {
     return Integers::load_bytes(from + output);

@@ -24,9 +24,10 @@ inline const float* floats(const std::byte* bytes) { return reinterpret_cast<con
 #ifdef __AVX512F__
 struct Avx512 {
   using Vector = __m512;
-  static constexpr int width = 16;     // fp32 numbers in a register
+  static constexpr int width = 16;  // fp32 numbers in a register
+  static constexpr int all_registers = 32;
   static constexpr int registers = 4;  // of weights that share a pixel's broadcast
-  static constexpr int tile = 7;       // pixels that share them: 28 sums in 32 registers
+  static constexpr int tile = 7;       // pixels that share them: 28 sums
   static Vector zero() { return _mm512_setzero_ps(); }
   static Vector all(float value) { return _mm512_set1_ps(value); }
   static Vector load(const float* from) { return _mm512_loadu_ps(from); }
@@ -44,8 +45,9 @@ struct Avx512 {
 struct Avx2 {
   using Vector = __m256;
   static constexpr int width = 8;
+  static constexpr int all_registers = 16;
   static constexpr int registers = 2;
-  static constexpr int tile = 6;  // 12 sums in 16 registers
+  static constexpr int tile = 6;  // 12 sums
   static Vector zero() { return _mm256_setzero_ps(); }
   static Vector all(float value) { return _mm256_set1_ps(value); }
   static Vector load(const float* from) { return _mm256_loadu_ps(from); }
@@ -79,6 +81,7 @@ struct FloatProduct {
 // A line of 16 channels each 16 of the 64 outputs.
 template <class Simd>
 struct FloatStorage {
+  static constexpr bool quantized = false;
   static std::ptrdiff_t place(std::ptrdiff_t line_stride, int output) {
     return output / 16 * line_stride + output % 16 * 4;
   }
@@ -90,17 +93,48 @@ struct FloatStorage {
   }
 };
 
-// Sums of a few outputs from `output` on, of a pixel, become what is stored.
-template <class Simd, class Storage>
-RESNET_INLINE void finish_vector(const Finish& finish, int pixel, int output, typename Simd::Vector sums) {
-  auto values = Simd::muladd(sums, Simd::load(finish.scale + output), Simd::load(finish.bias + output));
-  const std::ptrdiff_t place = pixel * std::ptrdiff_t{line_bytes};
-  if (finish.residual != nullptr) {
-    const auto residual = Storage::load(finish.residual + place, finish.line_stride, output);
-    values = Simd::muladd(residual, Simd::all(finish.residual_scale), values);
+// What becomes of the sums of pixels from `begin` on, which sums(pixel, vector) gives; of the outputs from
+// `first` on.
+template <class Simd, class Storage, int vectors, bool residual, class Sums>
+RESNET_INLINE void finish_pixels(const Finish& finish, int first, int begin, int end, const Sums& sums) {
+  using Vector = typename Simd::Vector;
+  // Copies, as for all the compiler knows a store of bytes could change the others; no copy of the whole,
+  // which would wait for what has just been stored in parts.
+  const std::byte* const residuals = finish.residual;
+  std::byte* const output = finish.output;
+  const std::ptrdiff_t line_stride = finish.line_stride;
+  Vector scale[vectors], bias[vectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < vectors; ++v) {
+    if constexpr (Storage::quantized) scale[v] = Simd::load(finish.scale + first + v * Simd::width);
+    bias[v] = Simd::load(finish.bias + first + v * Simd::width);
   }
-  Storage::store(finish.output + place, finish.line_stride, output,
-                 Simd::max(Simd::all(finish.least), values));  // NaN stays NaN
+  const Vector least = Simd::all(finish.least), residual_scale = Simd::all(finish.residual_scale);
+#pragma GCC unroll 8
+  for (int p = begin; p < end; ++p) {
+    const std::ptrdiff_t place = p * std::ptrdiff_t{line_bytes};
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v) {
+      const int at = first + v * Simd::width;
+      // Additions, where there is no scale: some CPUs add beside their products.
+      const auto plus = [](Vector a, Vector factor, Vector b) RESNET_INLINE_LAMBDA {
+        return Storage::quantized ? Simd::muladd(a, factor, b) : Simd::add(a, b);
+      };
+      Vector value = plus(sums(p, v), scale[v], bias[v]);
+      if constexpr (residual)
+        value = plus(Storage::load(residuals + place, line_stride, at), residual_scale, value);
+      Storage::store(output + place, line_stride, at, Simd::max(least, value));  // NaN stays NaN
+    }
+  }
+}
+
+template <class Simd, class Storage, int vectors, class Sums>
+RESNET_INLINE void finish_pixels(const Finish& finish, int first, int begin, int end, const Sums& sums) {
+  if (finish.residual == nullptr) {
+    finish_pixels<Simd, Storage, vectors, false>(finish, first, begin, end, sums);
+  } else {
+    finish_pixels<Simd, Storage, vectors, true>(finish, first, begin, end, sums);
+  }
 }
 
 // Sums stay sums.
@@ -112,7 +146,6 @@ template <class Product, class Storage, int pixels, std::ptrdiff_t stride>
 RESNET_INLINE void sum_outputs(const Tile& tile, int first, void* sums, bool add, const Finish* finish) {
   using Vector = typename Product::Vector;
   constexpr int registers = Product::registers;
-  constexpr int outputs = Product::bytes / 4;
   constexpr std::ptrdiff_t group_bytes = output_group * 4;
   std::byte* to = static_cast<std::byte*>(sums) + first * 4;
   Vector sum[pixels][registers];
@@ -131,9 +164,10 @@ RESNET_INLINE void sum_outputs(const Tile& tile, int first, void* sums, bool add
       const std::byte* group = row;
 #pragma GCC unroll 4
       for (int g = 0; g < tile.run; ++g) {
-        // Beside more sums there is no room for all weights: pixels are broadcast once more, rather than
-        // that sums go through memory.
-        constexpr int together = pixels > Product::Simd::tile ? registers / 2 : registers;
+        // Where there is no room for all weights, pixels are broadcast once more, rather than that sums go
+        // through memory.
+        constexpr bool room = pixels * registers + registers + 1 <= Product::Simd::all_registers;
+        constexpr int together = room ? registers : registers / 2;
 #pragma GCC unroll 8
         for (int first_v = 0; first_v < registers; first_v += together) {
           Vector weight[together];
@@ -162,13 +196,8 @@ RESNET_INLINE void sum_outputs(const Tile& tile, int first, void* sums, bool add
   }
   if constexpr (!std::is_same_v<Storage, Unfinished>) {
     if (finish != nullptr) {
-#pragma GCC unroll 8
-      for (int v = 0; v < registers; ++v) {
-#pragma GCC unroll 8
-        for (int p = 0; p < pixels; ++p)
-          finish_vector<typename Product::Simd, Storage>(*finish, p, first + v * outputs,
-                                                         Product::to_floats(sum[p][v]));
-      }
+      const auto finished = [&](int p, int v) RESNET_INLINE_LAMBDA { return Product::to_floats(sum[p][v]); };
+      finish_pixels<typename Product::Simd, Storage, registers>(*finish, first, 0, pixels, finished);
       return;
     }
   }
@@ -209,52 +238,14 @@ RESNET_INLINE typename Simd::Vector load_sums(const std::byte* from) {
   }
 }
 
-template <class Simd, class Storage>
-void finish(const Finish& finish, const float* sums, int pixels) {
-  for (int p = 0; p < pixels; ++p) {
-#pragma GCC unroll 4
-    for (int output = 0; output < output_group; output += Simd::width, sums += Simd::width)
-      finish_vector<Simd, Storage>(finish, p, output, Simd::load(sums));
-  }
-}
-
-template <class Simd, class Storage, bool integers, bool residual>
-RESNET_INLINE void finish_pixels(const Finish& finish, const std::byte* sums, int pixels) {
-  constexpr int vectors = block_outputs / Simd::width;
-  // Copies, as for all the compiler knows a store of bytes could change the others; no copy of the whole,
-  // which would wait for what has just been stored in parts.
-  const std::byte* residuals = finish.residual;
-  std::byte* output = finish.output;
-  const std::ptrdiff_t line_stride = finish.line_stride;
-  typename Simd::Vector scale[vectors], bias[vectors];
-#pragma GCC unroll 4
-  for (int v = 0; v < vectors; ++v) {
-    scale[v] = Simd::load(finish.scale + v * Simd::width);
-    bias[v] = Simd::load(finish.bias + v * Simd::width);
-  }
-  const auto least = Simd::all(finish.least), residual_scale = Simd::all(finish.residual_scale);
-  for (int p = 0; p < pixels; ++p) {
-    const std::ptrdiff_t place = p * std::ptrdiff_t{line_bytes};
-#pragma GCC unroll 4
-    for (int v = 0; v < vectors; ++v, sums += Simd::width * 4) {
-      auto value = Simd::muladd(load_sums<Simd, integers>(sums), scale[v], bias[v]);
-      if constexpr (residual) {
-        const auto added = Storage::load(residuals + place, line_stride, v * Simd::width);
-        value = Simd::muladd(added, residual_scale, value);
-      }
-      Storage::store(output + place, line_stride, v * Simd::width, Simd::max(least, value));
-    }
-  }
-}
-
-template <class Simd, class Storage, bool integers>
-void finish_block(const Finish& finish, const void* sums, int pixels) {
+// Of [pixels][outputs] sums.
+template <class Simd, class Storage, bool integers, int outputs>
+void finish_stored(const Finish& finish, const void* sums, int pixels) {
   const auto* from = static_cast<const std::byte*>(sums);
-  if (finish.residual == nullptr) {
-    finish_pixels<Simd, Storage, integers, false>(finish, from, pixels);
-  } else {
-    finish_pixels<Simd, Storage, integers, true>(finish, from, pixels);
-  }
+  const auto load = [=](int p, int v) RESNET_INLINE_LAMBDA {
+    return load_sums<Simd, integers>(from + (p * outputs + v * Simd::width) * 4);
+  };
+  finish_pixels<Simd, Storage, outputs / Simd::width>(finish, 0, 0, pixels, load);
 }
 
 // A pixel of pool(). With one bias for all the greatest sum is the greatest result.
@@ -277,14 +268,15 @@ RESNET_INLINE void pool_pixel(const Pool& pool, std::ptrdiff_t place, const Fini
       greatest[v] = Simd::max(greatest[v], value);
     }
   }
+  if constexpr (biases) {
 #pragma GCC unroll 8
-  for (int v = 0; v < vectors; ++v) {
-    if constexpr (biases) {
+    for (int v = 0; v < vectors; ++v) {
       Storage::store(finish.output + pixel * std::ptrdiff_t{line_bytes}, finish.line_stride, v * Simd::width,
                      greatest[v]);
-    } else {
-      finish_vector<Simd, Storage>(finish, pixel, v * Simd::width, greatest[v]);
     }
+  } else {
+    const auto sums = [&](int /*pixel*/, int v) RESNET_INLINE_LAMBDA { return greatest[v]; };
+    finish_pixels<Simd, Storage, vectors, false>(finish, 0, pixel, pixel + 1, sums);
   }
 }
 
@@ -409,8 +401,8 @@ Kernels make_kernels(Format format) {
   set_tiles<Product, Storage, 64>(kernels.dense, tiles);
   set_tiles<Product, Storage, 128>(kernels.strided, tiles);
   set_tiles<Product, std::ptrdiff_t{2} * 3 * weight_bytes(weights)>(kernels.stem, tiles);
-  kernels.finish = finish<Simd, Storage>;
-  kernels.finish_block = finish_block<Simd, Storage, integers>;
+  kernels.finish = finish_stored<Simd, Storage, false, output_group>;
+  kernels.finish_block = finish_stored<Simd, Storage, integers, block_outputs>;
   kernels.pool = pool<Simd, Storage, integers>;
   kernels.winograd_weights = winograd_weights;
   // A line is as many channels of activations as it is of weights; of components, of their weights.
