@@ -103,7 +103,7 @@ void Convolution::run(const Call& call, int unit, std::byte* scratch) const noex
     const Range lines{line, std::min(line + chunk, part_lines)};
     std::byte* sums = scratch;
     for (int row = rows.begin; row < rows.end; ++row, sums += row_sums)
-      run_row(call, index, lines, row, row == std::min(rows.begin + 1, rows.end - 1), sums);
+      run_row(call, index, lines, row, row == rows.end - 1, sums);
   }
 }
 

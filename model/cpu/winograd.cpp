@@ -293,6 +293,7 @@ void Winograd::sum(int part, const Scratch& scratch) const {
     for (int i = 0; i < runs; ++i) {
       const Range pixels = part_of(scratch.tiles, i, runs);
       tile.input = input + pixels.begin * line_size;
+      tile.prefetch = i + 1 == runs ? component_weights_ : 0;  // the next component's
       kernels_.winograd_sum[pixels.size() - 1](tile, sums + pixels.begin * pixel_sums, false);
     }
   }
