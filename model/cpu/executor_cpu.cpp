@@ -24,7 +24,7 @@ namespace {
 using namespace cpu;
 
 // Winograd's weights are 4 to 8 times the size of the convolution's own.
-constexpr std::size_t winograd_bytes = std::size_t{128} << 20;  // in a network
+constexpr std::size_t winograd_bytes = std::size_t{136} << 20;  // in a network
 
 const Kernels* fp32_kernels() { return avx512_kernels() != nullptr ? avx512_kernels() : avx2_kernels(); }
 

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::ptrdiff_t line_size = line_bytes;
 constexpr std::ptrdiff_t pixel_sums = output_group * 4;  // bytes
+constexpr std::ptrdiff_t most_asked_for = 64 * 1024;     // more would keep the products waiting
 constexpr int result_pixels = winograd_tile * winograd_tile;
 
 // Sums of the positive and of the negative factors in the rows of the inputs' transform (transform_six).
@@ -287,13 +288,14 @@ void Winograd::sum(int part, const Scratch& scratch) const {
   tile.weight_line_stride = line_size * output_group;
   tile.weights = weights_ + std::ptrdiff_t{part} * winograd_components * component_weights_;
   const int runs = tiles_for(kernels_, scratch.tiles);
+  const std::ptrdiff_t next = component_weights_ <= most_asked_for ? component_weights_ : 0;
   for (int component = 0; component < winograd_components; ++component, tile.weights += component_weights_) {
     const std::byte* input = scratch.components + component * scratch.component_stride;
     std::byte* sums = scratch.sums + component * scratch.sum_stride;
     for (int i = 0; i < runs; ++i) {
       const Range pixels = part_of(scratch.tiles, i, runs);
       tile.input = input + pixels.begin * line_size;
-      tile.prefetch = i + 1 == runs ? component_weights_ : 0;  // the next component's
+      tile.prefetch = i + 1 == runs ? next : 0;
       kernels_.winograd_sum[pixels.size() - 1](tile, sums + pixels.begin * pixel_sums, false);
     }
   }
