@@ -9,8 +9,9 @@ namespace resnet::cpu {
 namespace {
 
 constexpr int strip_pixels = 512;                   // whose sums stay in the second-level cache
+constexpr std::ptrdiff_t chunk_bytes = 256 * 1024;  // of weights that do, too,
+constexpr std::ptrdiff_t input_bytes = 512 * 1024;  // and of what is multiplied with them
 constexpr int least_pixels = 24;                    // of a strip, lest weights are read for few
-constexpr std::ptrdiff_t chunk_bytes = 256 * 1024;  // of weights that do, too
 
 }  // namespace
 
@@ -73,8 +74,11 @@ Activations Convolution::output_of(const Activations& input) const {
 
 void Convolution::split(Call& call, int threads) const {
   call.parts = weights_.parts();
-  const int wanted =
-      std::max(divide_up(call.output.pixels(), strip_pixels), divide_up(3 * threads, call.parts));
+  const int read = weights_.size() == 1 ? 1 : stride_ * stride_;  // pixels, for each that is made
+  const std::ptrdiff_t pixel_bytes =
+      chunk_lines(weights_.part(0).lines) * read * static_cast<std::ptrdiff_t>(line_bytes);
+  const int fit = std::clamp(static_cast<int>(input_bytes / pixel_bytes), least_pixels, strip_pixels);
+  const int wanted = std::max(divide_up(call.output.pixels(), fit), divide_up(3 * threads, call.parts));
   // As many strips for each thread, of the same pixels as in the step before, which are in its caches.
   const bool shared = wanted >= threads || call.output.pixels() >= threads * least_pixels;
   call.strips = std::clamp(shared ? divide_up(wanted, threads) * threads : wanted, 1, call.output.rows());

@@ -12,6 +12,7 @@
 #include "model/cpu/block_convolution.h"
 #include "model/cpu/head.h"
 #include "model/cpu/plan.h"
+#include "model/cpu/strassen.h"
 #include "model/cpu/winograd.h"
 #include "model/cpu/workers.h"
 #include "model/error.h"
@@ -139,6 +140,9 @@ void CpuExecutor::add(const Step& step, Quantizer output) {
   } else if (fits && winograd_used_ + bytes <= winograd_bytes) {
     winograd_used_ += bytes;
     stage.operation = std::make_unique<Winograd>(kernels_, step, quantizers, packing_);
+  } else if (Strassen::fits(kernels_, step) && step.weight.size(1) >= 128 &&
+             step.weight.size(0) * step.weight.size(1) <= 1 << 19) {
+    stage.operation = std::make_unique<Strassen>(kernels_, step, packing_);
   } else {
     stage.operation = std::make_unique<Convolution>(kernels_, step, quantizers, packing_);
   }

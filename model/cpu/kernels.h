@@ -137,6 +137,17 @@ struct Kernels {
   /// @param scale of the components [36][64]; only for integers
   void (*winograd_result)(const void* sums, std::ptrdiff_t component_stride, const float* scale,
                           float* to) = nullptr;
+
+  // Strassen's algorithm; null for all but fp32 in 16 lanes.
+  /// Adds inputs of two tiles of `pixels` pixels, whose halves of the channels are A and B of the first and C
+  /// and D of the second tile: writes C + D, C + D − A, A − C and A + B − C − D, [4][lines][pixels][64
+  /// bytes].
+  /// @param lines of half the channels
+  void (*strassen_inputs)(const std::byte* const (&tiles)[2], std::ptrdiff_t pixel_stride,
+                          std::ptrdiff_t line_stride, int lines, int pixels, std::byte* to) = nullptr;
+  /// Stores `count` pixels of what the products, [7][pixels][64], add up to; by the tile, and by the half of
+  /// the outputs.
+  void (*strassen_finish[2][2])(const Finish& finish, const float* products, int pixels, int count){};
 };
 
 /// Null where the CPU lacks the instructions.
@@ -154,6 +165,8 @@ const Kernels* amx_int8_kernels();     ///< u8: and AMX
 bool avx512_multiplies_bf16_fast();
 /// With more of them, in and out, reading Winograd's weights takes longer than is won.
 int most_winograd_channels(Format format);
+/// Whether a convolution by Strassen's algorithm, where the kernels have it, is faster than as it is written.
+bool strassen_pays();
 
 /// The same, for those above alone: a CPU that lacks the instructions must not run these.
 Kernels make_avx2_kernels();

@@ -388,6 +388,47 @@ void transform_fp32(const std::byte* pixels, std::ptrdiff_t row_stride, std::byt
   }
 }
 
+// The sums of Winograd's form of Strassen's algorithm (Kernels::strassen_inputs).
+template <class Simd>
+void strassen_inputs(const std::byte* const (&tiles)[2], std::ptrdiff_t pixel_stride,
+                     std::ptrdiff_t line_stride, int lines, int pixels, std::byte* to) {
+  const std::ptrdiff_t half = lines * line_stride, sum_stride = lines * pixels * std::ptrdiff_t{line_bytes};
+  for (int line = 0; line < lines; ++line) {
+    for (int p = 0; p < pixels; ++p, to += line_bytes) {
+      const std::ptrdiff_t place = line * line_stride + p * pixel_stride;
+#pragma GCC unroll 2
+      for (std::ptrdiff_t part = 0; part < 64; part += Simd::width * 4) {
+        const auto load = [=](int tile, std::ptrdiff_t at)
+                              RESNET_INLINE_LAMBDA { return Simd::load(floats(tiles[tile] + place + at)); };
+        const auto store = [=](int sum, typename Simd::Vector value) RESNET_INLINE_LAMBDA {
+          Simd::store(reinterpret_cast<float*>(to + sum * sum_stride + part), value);
+        };
+        const auto a = load(0, part), b = load(0, half + part), c = load(1, part), d = load(1, half + part);
+        const auto below = Simd::add(c, d), difference = Simd::sub(below, a);
+        store(0, below);
+        store(1, difference);
+        store(2, Simd::sub(a, c));
+        store(3, Simd::sub(b, difference));
+      }
+    }
+  }
+}
+
+template <class Simd, class Storage, int tile, int half>
+void strassen_finish(const Finish& finish, const float* products, int pixels, int count) {
+  const auto sums = [=](int p, int v) RESNET_INLINE_LAMBDA {
+    const auto product = [=](int index) RESNET_INLINE_LAMBDA {
+      return Simd::load(products + (index * pixels + p) * output_group + v * Simd::width);
+    };
+    if constexpr (tile == 0 && half == 0) return Simd::add(product(0), product(1));
+    const auto common = Simd::add(product(0), product(5));
+    if constexpr (tile == 0) return Simd::add(Simd::add(common, product(4)), product(2));
+    const auto second = Simd::add(common, product(6));
+    return half == 0 ? Simd::sub(second, product(3)) : Simd::add(second, product(4));
+  };
+  finish_pixels<Simd, Storage, output_group / Simd::width>(finish, 0, 0, count, sums);
+}
+
 // A set: how activations are stored, what is multiplied, of which types the weights are.
 template <class Simd, class Storage, class Product, WeightType weights, class WinogradProduct,
           WeightType winograd_weights, bool integers>
@@ -419,6 +460,14 @@ Kernels make_fp32_kernels() {
       make_kernels<Simd, FloatStorage<Simd>, Product, WeightType::fp32, Product, WeightType::fp32, false>(
           Format::fp32);
   kernels.winograd_transform = transform_fp32<Simd>;
+  if constexpr (Simd::width == 16) {  // of 8, smaller tiles lose more than is saved
+    using Storage = FloatStorage<Simd>;
+    kernels.strassen_inputs = strassen_inputs<Simd>;
+    kernels.strassen_finish[0][0] = strassen_finish<Simd, Storage, 0, 0>;
+    kernels.strassen_finish[0][1] = strassen_finish<Simd, Storage, 0, 1>;
+    kernels.strassen_finish[1][0] = strassen_finish<Simd, Storage, 1, 0>;
+    kernels.strassen_finish[1][1] = strassen_finish<Simd, Storage, 1, 1>;
+  }
   return kernels;
 }
 

@@ -1,5 +1,6 @@
 // bench-steps: single steps of ResNet-34 and 50 at 224×224 on one core: the stem, and the convolutions of
-// each stage as they are written ("direct") and by Winograd's transform, in each precision that this CPU has.
+// each stage as they are written ("direct"), by Winograd's transform and by Strassen's algorithm, in each
+// precision that this CPU has.
 //
 //   bench-steps --benchmark_filter=bf16/.*/batch:1 --benchmark_repetitions=5
 //
@@ -17,6 +18,7 @@
 
 #include "model/cpu/block_convolution.h"
 #include "model/cpu/stem.h"
+#include "model/cpu/strassen.h"
 #include "model/cpu/winograd.h"
 
 namespace resnet::cpu {
@@ -60,9 +62,18 @@ void count_products(benchmark::State& state, const Shape& shape, int batch) {
 }
 
 template <typename Kind>
+Kind make(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers) {
+  if constexpr (std::is_same_v<Kind, Strassen>) {
+    return Kind(kernels, step, packing);
+  } else {
+    return Kind(kernels, step, quantizers, packing);
+  }
+}
+
+template <typename Kind>
 void run_convolution(benchmark::State& state, const Kernels* kernels, const Shape& shape, int batch) {
   const ConvolutionQuantizers quantizers{{0.02F, 0}, {0.05F, 0}, {}};
-  const Kind operation(*kernels, make_step(shape), quantizers, packing);
+  const Kind operation = make<Kind>(*kernels, make_step(shape), quantizers);
   Call call;
   call.input = {nullptr, kernels->format, batch, shape.in_channels, shape.side, shape.side};
   call.input.margin = margin_of(*kernels);
@@ -126,6 +137,8 @@ int main(int argc, char** argv) {
       add(name, kernels, "direct", run_convolution<Convolution>, shape);
       if (shape.stride == 1 && shape.size == 3)
         add(name, kernels, "winograd", run_convolution<Winograd>, shape);
+      if (Strassen::fits(*kernels, make_step(shape)))
+        add(name, kernels, "strassen", run_convolution<Strassen>, shape);
     }
   }
   benchmark::Initialize(&argc, argv);

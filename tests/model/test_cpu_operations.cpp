@@ -10,6 +10,7 @@
 #include "emulated_blocks.h"
 #include "model/cpu/block_convolution.h"
 #include "model/cpu/stem.h"
+#include "model/cpu/strassen.h"
 #include "model/cpu/winograd.h"
 #include "model/quantization.h"
 #include "tests/model/small_network.h"
@@ -346,6 +347,8 @@ TEST_P(Fp32, EqualsLibTorch) {
       expect_equal(*kernels, *make_convolution(*kernels, step, {}), step, height, width);
       if (kernels->blocks == nullptr && Winograd::fits(step))
         expect_equal(*kernels, Winograd(*kernels, step, {}, packing), step, height, width);
+      if (Strassen::fits(*kernels, step))
+        expect_equal(*kernels, Strassen(*kernels, step, packing), step, height, width);
     }
   }
 }
