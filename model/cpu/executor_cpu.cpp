@@ -24,8 +24,12 @@ namespace {
 
 using namespace cpu;
 
-// Winograd's weights are 4 to 8 times the size of the convolution's own.
+// Winograd's weights are 2 to 8 times the size of the convolution's own.
 constexpr std::size_t winograd_bytes = std::size_t{136} << 20;  // in a network
+// Of fewer inputs Strassen's additions take what its products save; of more weights, of which it has 7/4
+// times as many, reading them does.
+constexpr std::int64_t least_strassen_inputs = 128;
+constexpr std::int64_t most_strassen_weights = 1 << 19;
 
 const Kernels* fp32_kernels() { return avx512_kernels() != nullptr ? avx512_kernels() : avx2_kernels(); }
 
@@ -65,6 +69,7 @@ class CpuExecutor final : public Executor {
   Precision precision() const override { return precision_; }
 
  private:
+  const WinogradTransform* choose_transform(const Step& step) const;
   void add(const Step& step, Quantizer output);
   Plan& plan_for(const Pixels& pixels);
   void place(Plan& plan);
@@ -117,6 +122,17 @@ CpuExecutor::CpuExecutor(const ResNet& network, Precision precision, const Execu
   operations_.last_scale = quantizers_[block_].scale;
 }
 
+// Null: it is faster, or needs less memory, as it is written.
+const WinogradTransform* CpuExecutor::choose_transform(const Step& step) const {
+  const std::int64_t most_channels = most_winograd_channels(kernels_.format);
+  const bool narrow = step.weight.size(0) * step.weight.size(1) <= most_channels * most_channels;
+  const WinogradTransform* transform = &kernels_.winograd2;
+  if (narrow) transform = step.stride == 1 ? &kernels_.winograd4 : &kernels_.winograd2_strided;
+  if (!Winograd::fits(*transform, step) || !(narrow || fewer_products_pay())) return nullptr;
+  const std::size_t bytes = Winograd::weight_bytes(kernels_, *transform, step);
+  return winograd_used_ + bytes <= winograd_bytes ? transform : nullptr;
+}
+
 // What a step makes goes to a buffer that nothing is read from any more.
 void CpuExecutor::add(const Step& step, Quantizer output) {
   Stage stage;
@@ -131,17 +147,13 @@ void CpuExecutor::add(const Step& step, Quantizer output) {
   }
   const ConvolutionQuantizers quantizers{quantizers_[stage.input], output, quantizers_[stage.output]};
   quantizers_[stage.output] = output;
-  const std::int64_t most_channels = most_winograd_channels(kernels_.format);
-  const bool fits = kernels_.blocks == nullptr && Winograd::fits(step) &&
-                    step.weight.size(0) * step.weight.size(1) <= most_channels * most_channels;
-  const std::size_t bytes = fits ? Winograd::weight_bytes(kernels_, step) : 0;
   if (kernels_.blocks != nullptr) {
     stage.operation = std::make_unique<BlockConvolution>(kernels_, step, quantizers, packing_);
-  } else if (fits && winograd_used_ + bytes <= winograd_bytes) {
-    winograd_used_ += bytes;
-    stage.operation = std::make_unique<Winograd>(kernels_, step, quantizers, packing_);
-  } else if (Strassen::fits(kernels_, step) && step.weight.size(1) >= 128 &&
-             step.weight.size(0) * step.weight.size(1) <= 1 << 19) {
+  } else if (const WinogradTransform* transform = choose_transform(step)) {
+    winograd_used_ += Winograd::weight_bytes(kernels_, *transform, step);
+    stage.operation = std::make_unique<Winograd>(kernels_, *transform, step, quantizers, packing_);
+  } else if (fewer_products_pay() && Strassen::fits(kernels_, step) &&
+             step.weight.size(1) >= least_strassen_inputs && step.weight.numel() <= most_strassen_weights) {
     stage.operation = std::make_unique<Strassen>(kernels_, step, packing_);
   } else {
     stage.operation = std::make_unique<Convolution>(kernels_, step, quantizers, packing_);

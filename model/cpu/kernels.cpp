@@ -76,18 +76,15 @@ const Kernels* avx_vnni_kernels() {
 bool avx512_multiplies_bf16_fast() { return !__builtin_cpu_is("intel"); }
 
 // Intel's multiply bytes so fast that the weights of 256 channels come too slowly (on a Xeon with AMX left
-// out ResNet-34 in int8 at batch 1 was 1.2 times as fast by 128, at batch 8 1.07 times); AMD's do not. In
-// fp32 AMD's are worth it for 512, too (on an EPYC ResNet-18 was 1.02 times as fast at batch 1, 1.09 times at
-// 8); in the other formats, where products take less time and weights are as large, or on Intel, they were
-// not tried.
+// out ResNet-34 in int8 at batch 1 was 1.2 times as fast by 128, at batch 8 1.07 times); AMD's do not.
 int most_winograd_channels(Format format) {
-  if (__builtin_cpu_is("intel")) return format == Format::u8 ? 128 : 256;
-  return format == Format::fp32 ? 512 : 256;
+  return format == Format::u8 && __builtin_cpu_is("intel") ? 128 : 256;
 }
 
-// On an EPYC, which takes one product of 16 lanes at a time and adds beside it, ResNet-50 in fp32 is 1.03
-// times as fast. Intel's take two, beside which there is less room; they were not tried.
-bool strassen_pays() { return !__builtin_cpu_is("intel"); }
+// On an EPYC, which takes one product of 16 lanes at a time and adds beside it, ResNet-18 in fp32 at batch 1
+// is 1.06 times as fast by Winograd's small tiles, ResNet-50 1.03 times by Strassen's algorithm. Most of
+// Intel's take two, for which memory and additions leave less time; they were not tried.
+bool fewer_products_pay() { return !__builtin_cpu_is("intel"); }
 
 const Kernels* amx_bf16_kernels() {
   return made_where<make_amx_bf16_kernels>(avx512_bf16_kernels() != nullptr && has_amx(amx_bf16));

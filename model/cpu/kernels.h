@@ -17,9 +17,6 @@ constexpr int max_tile = 7;       ///< pixels that can be computed together
 // The tiles of AMX hold the sums of two blocks of pixels by two of 16 channels.
 constexpr int block_pixels = 16;
 constexpr int block_outputs = 32;
-constexpr int winograd_tile = 4;  ///< width and height of the outputs of a Winograd tile: F(4×4, 3×3)
-constexpr int winograd_input = winograd_tile + 2;
-constexpr int winograd_components = winograd_input * winograd_input;
 
 enum class Format : std::uint8_t {
   fp32,
@@ -108,6 +105,26 @@ constexpr int weight_bytes(WeightType type) {
   return type == WeightType::fp32 ? 4 : type == WeightType::s8 ? 1 : 2;
 }
 
+/// Winograd's F(tile×tile, 3×3), or the like at a stride of 2: tile² outputs by the products of as many
+/// components of inputs and of weights as there are pixels that they are made of.
+struct WinogradTransform {
+  int tile = 0;  ///< width and height of the outputs; 0: there is no such transform
+  int stride = 1;
+  int input() const { return (tile - 1) * stride + 3; }  ///< width and height of the pixels
+  int components() const { return input() * input(); }
+
+  /// A line of a tile's input×input pixels to its components. `component_stride` and `line_stride` in bytes.
+  void (*inputs)(const std::byte* pixels, std::ptrdiff_t row_stride, std::byte* to,
+                 std::ptrdiff_t component_stride, std::ptrdiff_t line_stride) = nullptr;
+  /// Sums of components, [64] each, to a tile's sums in fp32, [tile][tile][64].
+  /// @param scale of the components, [components][64]; only for integers
+  void (*outputs)(const void* sums, std::ptrdiff_t component_stride, const float* scale, float* to) = nullptr;
+};
+
+/// The greatest tile that there is.
+constexpr int max_winograd_tile = 4;
+constexpr int max_winograd_input = max_winograd_tile + 2;
+
 struct Kernels {
   Format format = Format::fp32;
   WeightType weights = WeightType::fp32;
@@ -125,18 +142,14 @@ struct Kernels {
   void (*pool)(const Pool& pool, const Finish& finish, int pixels) = nullptr;
   const BlockKernels* blocks = nullptr;  ///< null: the CPU has no AMX
 
-  // Winograd's F(4×4, 3×3): 36 components. Their products are of other types than a convolution's.
+  // By Winograd's transforms. Their products are of other types than a convolution's.
   WeightType winograd_weights = WeightType::fp32;
   bool winograd_integers = false;
   int winograd_lines = 1;  ///< lines of components that a line of activations becomes
   SumTiles winograd_sum{};
-  /// A line of a tile's 6×6 pixels to its 36 components. `component_stride` and `line_stride` in bytes.
-  void (*winograd_transform)(const std::byte* pixels, std::ptrdiff_t row_stride, std::byte* to,
-                             std::ptrdiff_t component_stride, std::ptrdiff_t line_stride) = nullptr;
-  /// Sums of 36 components, [64] each, to 4×4 sums in fp32, [4][4][64].
-  /// @param scale of the components [36][64]; only for integers
-  void (*winograd_result)(const void* sums, std::ptrdiff_t component_stride, const float* scale,
-                          float* to) = nullptr;
+  WinogradTransform winograd4;          ///< 36 products for 16 outputs, which are 144 without
+  WinogradTransform winograd2;          ///< 16 products for 4 outputs, which are 36; only in fp32
+  WinogradTransform winograd2_strided;  ///< 25 products for 4 outputs at a stride of 2; only in fp32
 
   // Strassen's algorithm; null for all but fp32 in 16 lanes.
   /// Adds inputs of two tiles of `pixels` pixels, whose halves of the channels are A and B of the first and C
@@ -163,10 +176,11 @@ const Kernels* amx_int8_kernels();     ///< u8: and AMX
 
 /// Whether a bf16 instruction of AVX-512 takes no longer than one of fp32.
 bool avx512_multiplies_bf16_fast();
-/// With more of them, in and out, reading Winograd's weights takes longer than is won.
+/// With more of them, in and out, reading the weights of Winograd's larger tiles takes longer than is won.
 int most_winograd_channels(Format format);
-/// Whether a convolution by Strassen's algorithm, where the kernels have it, is faster than as it is written.
-bool strassen_pays();
+/// Whether to save products is worth it where weights are many, or where an eighth of them is saved by
+/// additions.
+bool fewer_products_pay();
 
 /// The same, for those above alone: a CPU that lacks the instructions must not run these.
 Kernels make_avx2_kernels();

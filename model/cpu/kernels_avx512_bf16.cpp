@@ -56,7 +56,7 @@ void transform(const std::byte* pixels, std::ptrdiff_t row_stride, std::byte* to
                std::ptrdiff_t component_stride, std::ptrdiff_t line_stride) {
   for (int half = 0; half < 2; ++half) {
     const auto load = [=](int y, int x) { return widen(pixels + y * row_stride + x * 64 + half * 32); };
-    transform_floats<Avx512>(load, to + half * line_stride, component_stride);
+    transform_floats<Winograd4<Avx512>>(load, to + half * line_stride, component_stride);
   }
 }
 
@@ -65,7 +65,7 @@ void transform(const std::byte* pixels, std::ptrdiff_t row_stride, std::byte* to
 Kernels make_avx512_bf16_kernels() {
   Kernels kernels = make_kernels<Avx512, Bf16Storage, Bf16Product, WeightType::bf16, FloatProduct<Avx512>,
                                  WeightType::fp32, false>(Format::bf16);
-  kernels.winograd_transform = transform;
+  kernels.winograd4.inputs = transform;
   return kernels;
 }
 

@@ -59,9 +59,9 @@ RESNET_INLINE Vector five_times(Vector a) {
   return Integers::add_words(four_times<Integers>(a), a);
 }
 
-// transform_six of 16-bit numbers, which hold each component exactly: none exceeds 68 · 255.
+// Winograd4's Bᵀ of 16-bit numbers, which hold each component exactly: none exceeds 68 · 255.
 template <class Integers, class Vector = typename Integers::Vector>
-RESNET_INLINE void transform_six_words(const Vector (&d)[6], Vector (&t)[6]) {
+RESNET_INLINE void transform_words(const Vector (&d)[6], Vector (&t)[6]) {
   using I = Integers;
   const Vector a = I::sub_words(d[4], four_times<I>(d[2])), b = I::sub_words(d[3], four_times<I>(d[1]));
   const Vector c = I::sub_words(d[4], d[2]), e = I::template shift_words<1>(I::sub_words(d[3], d[1]));
@@ -79,14 +79,13 @@ void transform_bytes(const std::byte* pixels, std::ptrdiff_t row_stride, std::by
                      std::ptrdiff_t component_stride, std::ptrdiff_t line_stride) {
   using Vector = typename Integers::Vector;
   constexpr int words = Integers::Simd::width * 2, in_line = 32;
-  const auto six = [](const Vector(&d)[6], Vector(&t)[6])
-                       RESNET_INLINE_LAMBDA { transform_six_words<Integers>(d, t); };
+  constexpr int input = Winograd4<typename Integers::Simd>::input;
   for (int first = 0; first < 64; first += words) {
     const auto load = [=](int y, int x) {
       return Integers::load_words(pixels + y * row_stride + x * 64 + first);
     };
-    transform_tile<Vector>(load, six, Integers::store,
-                           to + first / in_line * line_stride + first % in_line * 2, component_stride);
+    transform_tile<Vector, input>(load, transform_words<Integers>, Integers::store,
+                                  to + first / in_line * line_stride + first % in_line * 2, component_stride);
   }
 }
 
@@ -94,7 +93,7 @@ template <class Integers>
 Kernels make_byte_kernels() {
   Kernels kernels = make_kernels<typename Integers::Simd, ByteStorage<Integers>, ByteProduct<Integers>,
                                  WeightType::s8, WordProduct<Integers>, WeightType::s16, true>(Format::u8);
-  kernels.winograd_transform = transform_bytes<Integers>;
+  kernels.winograd4.inputs = transform_bytes<Integers>;
   return kernels;
 }
 

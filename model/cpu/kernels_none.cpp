@@ -2,6 +2,7 @@
 
 bool resnet::cpu::avx512_multiplies_bf16_fast() { return false; }
 int resnet::cpu::most_winograd_channels(Format /*format*/) { return 256; }
+bool resnet::cpu::fewer_products_pay() { return false; }
 const resnet::cpu::Kernels* resnet::cpu::avx2_kernels() { return nullptr; }
 const resnet::cpu::Kernels* resnet::cpu::avx512_kernels() { return nullptr; }
 const resnet::cpu::Kernels* resnet::cpu::avx512_bf16_kernels() { return nullptr; }

@@ -291,100 +291,150 @@ void pool(const Pool& pool, const Finish& finish, int pixels) {
   }
 }
 
-// Winograd's F(4×4, 3×3) at the points 0, ±1, ±2 and ∞ (Lavin and Gray, "Fast Algorithms for Convolutional
-// Neural Networks", 2015): Bᵀ of six inputs.
-template <class Simd, class Vector = typename Simd::Vector>
-RESNET_INLINE void transform_six(const Vector (&d)[6], Vector (&t)[6]) {
-  const Vector two = Simd::all(2.0F), four = Simd::all(4.0F), five = Simd::all(5.0F);
-  const Vector a = Simd::mulsub(four, d[2], d[4]), b = Simd::mulsub(four, d[1], d[3]);
-  const Vector c = Simd::sub(d[4], d[2]), e = Simd::mul(two, Simd::sub(d[3], d[1]));
-  t[0] = Simd::muladd(four, d[0], Simd::mulsub(five, d[2], d[4]));
-  t[1] = Simd::add(a, b);
-  t[2] = Simd::sub(a, b);
-  t[3] = Simd::add(c, e);
-  t[4] = Simd::sub(c, e);
-  t[5] = Simd::muladd(four, d[1], Simd::mulsub(five, d[3], d[5]));
-}
-
-// Aᵀ of six components.
-template <class Simd, class Vector = typename Simd::Vector>
-RESNET_INLINE void result_four(const Vector (&m)[6], Vector (&y)[4]) {
-  const Vector a = Simd::add(m[1], m[2]), b = Simd::sub(m[1], m[2]);
-  const Vector c = Simd::add(m[3], m[4]), d = Simd::sub(m[3], m[4]);
-  y[0] = Simd::add(m[0], Simd::add(a, c));
-  y[1] = Simd::muladd(Simd::all(2.0F), d, b);
-  y[2] = Simd::muladd(Simd::all(4.0F), c, a);
-  y[3] = Simd::muladd(Simd::all(8.0F), d, Simd::add(b, m[5]));
-}
-
-// load(row, column) gives the pixels' channels, six(d, t) is Bᵀ, and store(place, t) writes a component.
-template <class Vector, class Load, class Six, class Store>
-RESNET_INLINE void transform_tile(const Load& load, const Six& six, const Store& store, std::byte* to,
-                                  std::ptrdiff_t component_stride) {
-  Vector half[winograd_input][winograd_input];
-#pragma GCC unroll 8
-  for (int x = 0; x < winograd_input; ++x) {
-    const Vector d[6] = {load(0, x), load(1, x), load(2, x), load(3, x), load(4, x), load(5, x)};
-    Vector t[6];
-    six(d, t);
-#pragma GCC unroll 8
-    for (int y = 0; y < winograd_input; ++y) half[y][x] = t[y];
-  }
-#pragma GCC unroll 8
-  for (int y = 0; y < winograd_input; ++y) {
-    Vector t[6];
-    six(half[y], t);
-#pragma GCC unroll 8
-    for (int x = 0; x < winograd_input; ++x, to += component_stride) store(to, t[x]);
-  }
-}
-
-template <class Simd, class Load>
-RESNET_INLINE void transform_floats(const Load& load, std::byte* to, std::ptrdiff_t component_stride) {
+// Winograd's transforms (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015): Bᵀ of a
+// column of inputs, and Aᵀ of one of components. At the points 0, ±1, ±2 and ∞:
+template <class Registers>
+struct Winograd4 {
+  using Simd = Registers;
   using Vector = typename Simd::Vector;
-  const auto six = [](const Vector(&d)[6], Vector(&t)[6]) RESNET_INLINE_LAMBDA { transform_six<Simd>(d, t); };
+  static constexpr int tile = 4, stride = 1, input = 6;
+
+  static RESNET_INLINE void inputs(const Vector (&d)[input], Vector (&t)[input]) {
+    const Vector two = Simd::all(2.0F), four = Simd::all(4.0F), five = Simd::all(5.0F);
+    const Vector a = Simd::mulsub(four, d[2], d[4]), b = Simd::mulsub(four, d[1], d[3]);
+    const Vector c = Simd::sub(d[4], d[2]), e = Simd::mul(two, Simd::sub(d[3], d[1]));
+    t[0] = Simd::muladd(four, d[0], Simd::mulsub(five, d[2], d[4]));
+    t[1] = Simd::add(a, b);
+    t[2] = Simd::sub(a, b);
+    t[3] = Simd::add(c, e);
+    t[4] = Simd::sub(c, e);
+    t[5] = Simd::muladd(four, d[1], Simd::mulsub(five, d[3], d[5]));
+  }
+
+  static RESNET_INLINE void outputs(const Vector (&m)[input], Vector (&y)[tile]) {
+    const Vector a = Simd::add(m[1], m[2]), b = Simd::sub(m[1], m[2]);
+    const Vector c = Simd::add(m[3], m[4]), d = Simd::sub(m[3], m[4]);
+    y[0] = Simd::add(m[0], Simd::add(a, c));
+    y[1] = Simd::muladd(Simd::all(2.0F), d, b);
+    y[2] = Simd::muladd(Simd::all(4.0F), c, a);
+    y[3] = Simd::muladd(Simd::all(8.0F), d, Simd::add(b, m[5]));
+  }
+};
+
+// At 0, ±1 and ∞.
+template <class Registers>
+struct Winograd2 {
+  using Simd = Registers;
+  using Vector = typename Simd::Vector;
+  static constexpr int tile = 2, stride = 1, input = 4;
+
+  static RESNET_INLINE void inputs(const Vector (&d)[input], Vector (&t)[input]) {
+    t[0] = Simd::sub(d[0], d[2]);
+    t[1] = Simd::add(d[1], d[2]);
+    t[2] = Simd::sub(d[2], d[1]);
+    t[3] = Simd::sub(d[1], d[3]);
+  }
+
+  static RESNET_INLINE void outputs(const Vector (&m)[input], Vector (&y)[tile]) {
+    y[0] = Simd::add(m[0], Simd::add(m[1], m[2]));
+    y[1] = Simd::sub(Simd::sub(m[1], m[2]), m[3]);
+  }
+};
+
+// At a stride of 2: of the weights' outer two and the pixels between which the output lies F(2, 2) at 0, 1
+// and ∞, of their middle one and the pixel under it the product.
+template <class Registers>
+struct StridedWinograd2 {
+  using Simd = Registers;
+  using Vector = typename Simd::Vector;
+  static constexpr int tile = 2, stride = 2, input = 5;
+
+  static RESNET_INLINE void inputs(const Vector (&d)[input], Vector (&t)[input]) {
+    t[0] = Simd::sub(d[0], d[2]);
+    t[1] = d[2];
+    t[2] = Simd::sub(d[4], d[2]);
+    t[3] = d[1];
+    t[4] = d[3];
+  }
+
+  static RESNET_INLINE void outputs(const Vector (&m)[input], Vector (&y)[tile]) {
+    y[0] = Simd::add(Simd::add(m[0], m[1]), m[3]);
+    y[1] = Simd::add(Simd::add(m[1], m[2]), m[4]);
+  }
+};
+
+// load(row, column) gives the pixels' channels, column(d, t) is Bᵀ, and store(place, t) writes a component.
+template <class Vector, int input, class Load, class Column, class Store>
+RESNET_INLINE void transform_tile(const Load& load, const Column& column, const Store& store, std::byte* to,
+                                  std::ptrdiff_t component_stride) {
+  Vector half[input][input];
+#pragma GCC unroll 8
+  for (int x = 0; x < input; ++x) {
+    Vector d[input], t[input];
+#pragma GCC unroll 8
+    for (int y = 0; y < input; ++y) d[y] = load(y, x);
+    column(d, t);
+#pragma GCC unroll 8
+    for (int y = 0; y < input; ++y) half[y][x] = t[y];
+  }
+#pragma GCC unroll 8
+  for (int y = 0; y < input; ++y) {
+    Vector t[input];
+    column(half[y], t);
+#pragma GCC unroll 8
+    for (int x = 0; x < input; ++x, to += component_stride) store(to, t[x]);
+  }
+}
+
+template <class Winograd, class Load>
+RESNET_INLINE void transform_floats(const Load& load, std::byte* to, std::ptrdiff_t component_stride) {
+  using Simd = typename Winograd::Simd;
+  using Vector = typename Simd::Vector;
   const auto store = [](std::byte* place, Vector component)
                          RESNET_INLINE_LAMBDA { Simd::store(reinterpret_cast<float*>(place), component); };
-  transform_tile<Vector>(load, six, store, to, component_stride);
+  transform_tile<Vector, Winograd::input>(load, Winograd::inputs, store, to, component_stride);
 }
 
-template <class Simd, bool integers>
-void winograd_result(const void* sums, std::ptrdiff_t component_stride, const float* scale, float* to) {
+template <class Winograd, bool integers>
+void winograd_outputs(const void* sums, std::ptrdiff_t component_stride, const float* scale, float* to) {
+  using Simd = typename Winograd::Simd;
   using Vector = typename Simd::Vector;
+  constexpr int tile = Winograd::tile, input = Winograd::input;
   const auto* from = static_cast<const std::byte*>(sums);
   for (int output = 0; output < output_group; output += Simd::width) {
-    Vector half[winograd_input][winograd_tile];
+    Vector half[input][tile];
 #pragma GCC unroll 8
-    for (int y = 0; y < winograd_input; ++y) {
-      Vector m[winograd_input];
+    for (int y = 0; y < input; ++y) {
+      Vector m[input];
 #pragma GCC unroll 8
-      for (int x = 0; x < winograd_input; ++x) {
-        const int component = y * winograd_input + x;
+      for (int x = 0; x < input; ++x) {
+        const int component = y * input + x;
         m[x] = load_sums<Simd, integers>(from + component * component_stride + output * 4);
         if constexpr (integers) m[x] = Simd::mul(m[x], Simd::load(scale + component * output_group + output));
       }
-      result_four<Simd>(m, half[y]);
+      Winograd::outputs(m, half[y]);
     }
 #pragma GCC unroll 8
-    for (int x = 0; x < winograd_tile; ++x) {
-      const Vector column[6] = {half[0][x], half[1][x], half[2][x], half[3][x], half[4][x], half[5][x]};
-      Vector result[4];
-      result_four<Simd>(column, result);
+    for (int x = 0; x < tile; ++x) {
+      Vector column[input], result[tile];
 #pragma GCC unroll 8
-      for (int y = 0; y < winograd_tile; ++y)
-        Simd::store(to + (y * winograd_tile + x) * output_group + output, result[y]);
+      for (int y = 0; y < input; ++y) column[y] = half[y][x];
+      Winograd::outputs(column, result);
+#pragma GCC unroll 8
+      for (int y = 0; y < tile; ++y) Simd::store(to + (y * tile + x) * output_group + output, result[y]);
     }
   }
 }
 
-template <class Simd>
+template <class Winograd>
 void transform_fp32(const std::byte* pixels, std::ptrdiff_t row_stride, std::byte* to,
                     std::ptrdiff_t component_stride, std::ptrdiff_t /*one line*/) {
+  using Simd = typename Winograd::Simd;
   for (std::ptrdiff_t part = 0; part < 64; part += Simd::width * 4) {
     const auto load = [=](int y, int x) {
       return Simd::load(floats(pixels + y * row_stride + x * 64 + part));
     };
-    transform_floats<Simd>(load, to + part, component_stride);
+    transform_floats<Winograd>(load, to + part, component_stride);
   }
 }
 
@@ -449,8 +499,14 @@ Kernels make_kernels(Format format) {
   // A line is as many channels of activations as it is of weights; of components, of their weights.
   kernels.winograd_lines = weight_bytes(winograd_weights) / weight_bytes(weights);
   set_tiles<WinogradProduct, 64>(kernels.winograd_sum, tiles);
-  kernels.winograd_result = winograd_result<Simd, integers>;
+  using Winograd = Winograd4<Simd>;
+  kernels.winograd4 = {Winograd::tile, Winograd::stride, nullptr, winograd_outputs<Winograd, integers>};
   return kernels;
+}
+
+template <class Winograd>
+WinogradTransform make_winograd() {
+  return {Winograd::tile, Winograd::stride, transform_fp32<Winograd>, winograd_outputs<Winograd, false>};
 }
 
 template <class Simd>
@@ -459,7 +515,9 @@ Kernels make_fp32_kernels() {
   Kernels kernels =
       make_kernels<Simd, FloatStorage<Simd>, Product, WeightType::fp32, Product, WeightType::fp32, false>(
           Format::fp32);
-  kernels.winograd_transform = transform_fp32<Simd>;
+  kernels.winograd4.inputs = transform_fp32<Winograd4<Simd>>;
+  kernels.winograd2 = make_winograd<Winograd2<Simd>>();
+  kernels.winograd2_strided = make_winograd<StridedWinograd2<Simd>>();
   if constexpr (Simd::width == 16) {  // of 8, smaller tiles lose more than is saved
     using Storage = FloatStorage<Simd>;
     kernels.strassen_inputs = strassen_inputs<Simd>;

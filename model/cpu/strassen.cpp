@@ -120,12 +120,12 @@ void Strassen::add_inputs(const Call& call, Range rows, const Scratch& scratch) 
     const int picture = row / call.output.height, y = row % call.output.height;
     for (int i = 0; i < pairs; ++i, ++pair, to += scratch.input_stride) {
       const Range halves = part_of(divide_up(width, 2), i, pairs);
-      const int begin = 2 * halves.begin, middle = begin + halves.size();
-      *pair = {picture, y, {{begin, middle}, {middle, std::min(2 * halves.end, width)}}, {}};
+      const int size = halves.size(), begin = 2 * halves.begin, end = std::min(2 * halves.end, width);
+      *pair = {picture, y, {{begin, begin + size}, {begin + size, end}}, {}};
       for (const int tile : {0, 1})
-        pair->pixels[tile] = input.pixel(picture, 0, y * stride_, pair->x[tile].begin * stride_);
+        pair->pixels[tile] = input.pixel(picture, 0, y * stride_, (pair->x[tile].end - size) * stride_);
       kernels_.strassen_inputs(pair->pixels, stride_ * line_size, input.line_stride(), half_lines(input),
-                               halves.size(), to);
+                               size, to);
     }
   }
 }
@@ -166,7 +166,8 @@ void Strassen::finish(const Call& call, int part, const Scratch& scratch) const 
       for (const int tile : {0, 1}) {
         const Range x = pair.x[tile];
         const Finish finish = finisher_.at(call, outputs * output_group, pair.picture, pair.y, x.begin);
-        kernels_.strassen_finish[tile][half](finish, products, pair.x[0].size(), x.size());
+        const int size = pair.x[0].size(), known = size - x.size();
+        kernels_.strassen_finish[tile][half](finish, products + known * output_group, size, x.size());
       }
       if (pair.x[0].begin == 0) clear_ends(call.output, outputs, pair.picture, pair.y);
     }

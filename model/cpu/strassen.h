@@ -22,7 +22,8 @@ class Strassen final : public Operation {
   void run(const Call& call, int unit, std::byte* scratch) const noexcept override;
 
  private:
-  /// Two tiles behind each other in a row; the second may have a pixel less.
+  /// Two tiles behind each other in a row. The second may have a pixel less; it is computed with the first's
+  /// last one before it, since what both read adds up in each other's results.
   struct Pair {
     int picture = 0, y = 0;
     Range x[2];

@@ -7,16 +7,18 @@
 
 namespace resnet::cpu {
 
-/// A 3×3 convolution with stride 1, padding 1 and no groups by Winograd's F(4×4, 3×3): 36 products for 16
-/// outputs instead of 144 (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015).
+/// A 3×3 convolution with padding 1 and no groups by one of Winograd's transforms, with fewer
+/// products (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015).
 class Winograd final : public Operation {
  public:
-  static bool fits(const Step& step);
+  static bool fits(const WinogradTransform& transform, const Step& step);
   /// Bytes of its weights.
-  static std::size_t weight_bytes(const Kernels& kernels, const Step& step);
+  static std::size_t weight_bytes(const Kernels& kernels, const WinogradTransform& transform,
+                                  const Step& step);
 
-  Winograd(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers,
-           const Packing& packing);
+  /// @param transform of the kernels; winograd4 where they are of integers
+  Winograd(const Kernels& kernels, const WinogradTransform& transform, const Step& step,
+           const ConvolutionQuantizers& quantizers, const Packing& packing);
 
   Activations output_of(const Activations& input) const override;
   void split(Call& call, int threads) const override;
@@ -43,10 +45,11 @@ class Winograd final : public Operation {
   void finish(const Call& call, Range tiles, int part, const Scratch& scratch) const;
 
   const Kernels& kernels_;
+  const WinogradTransform& transform_;
   const int in_channels_, out_channels_;
   std::byte* weights_ = nullptr;
   std::ptrdiff_t component_weights_ = 0;  // bytes of one component's weights of 64 outputs
-  std::vector<float> component_scale_;    // [part][36][64]; only for integers
+  std::vector<float> component_scale_;    // [part][components][64]; only for integers
   Finisher finisher_;                     // of the results, whose scale is 1
 };
 

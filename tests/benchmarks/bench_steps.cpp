@@ -1,5 +1,5 @@
 // bench-steps: single steps of ResNet-34 and 50 at 224×224 on one core: the stem, and the convolutions of
-// each stage as they are written ("direct"), by Winograd's transform and by Strassen's algorithm, in each
+// each stage as they are written ("direct"), by Winograd's transforms and by Strassen's algorithm, in each
 // precision that this CPU has.
 //
 //   bench-steps --benchmark_filter=bf16/.*/batch:1 --benchmark_repetitions=5
@@ -61,19 +61,31 @@ void count_products(benchmark::State& state, const Shape& shape, int batch) {
       benchmark::Counter(products * batch * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
 }
 
-template <typename Kind>
-Kind make(const Kernels& kernels, const Step& step, const ConvolutionQuantizers& quantizers) {
-  if constexpr (std::is_same_v<Kind, Strassen>) {
-    return Kind(kernels, step, packing);
-  } else {
-    return Kind(kernels, step, quantizers, packing);
-  }
-}
+using Make = std::unique_ptr<Operation> (*)(const Kernels& kernels, const Step& step,
+                                            const ConvolutionQuantizers& quantizers);
 
 template <typename Kind>
+std::unique_ptr<Operation> make(const Kernels& kernels, const Step& step,
+                                const ConvolutionQuantizers& quantizers) {
+  return std::make_unique<Kind>(kernels, step, quantizers, packing);
+}
+
+template <WinogradTransform Kernels::*transform>
+std::unique_ptr<Operation> make_winograd(const Kernels& kernels, const Step& step,
+                                         const ConvolutionQuantizers& quantizers) {
+  return std::make_unique<Winograd>(kernels, kernels.*transform, step, quantizers, packing);
+}
+
+std::unique_ptr<Operation> make_strassen(const Kernels& kernels, const Step& step,
+                                         const ConvolutionQuantizers& /*of fp32*/) {
+  return std::make_unique<Strassen>(kernels, step, packing);
+}
+
+template <Make make_operation>
 void run_convolution(benchmark::State& state, const Kernels* kernels, const Shape& shape, int batch) {
   const ConvolutionQuantizers quantizers{{0.02F, 0}, {0.05F, 0}, {}};
-  const Kind operation = make<Kind>(*kernels, make_step(shape), quantizers);
+  const std::unique_ptr<Operation> made = make_operation(*kernels, make_step(shape), quantizers);
+  const Operation& operation = *made;
   Call call;
   call.input = {nullptr, kernels->format, batch, shape.in_channels, shape.side, shape.side};
   call.input.margin = margin_of(*kernels);
@@ -131,14 +143,19 @@ int main(int argc, char** argv) {
     add(name, kernels, "stem", run_stem, stem_shape);
     for (const Shape& shape : shapes) {
       if (kernels->blocks != nullptr) {
-        add(name, kernels, "blocks", run_convolution<BlockConvolution>, shape);
+        add(name, kernels, "blocks", run_convolution<make<BlockConvolution>>, shape);
         continue;
       }
-      add(name, kernels, "direct", run_convolution<Convolution>, shape);
-      if (shape.stride == 1 && shape.size == 3)
-        add(name, kernels, "winograd", run_convolution<Winograd>, shape);
-      if (Strassen::fits(*kernels, make_step(shape)))
-        add(name, kernels, "strassen", run_convolution<Strassen>, shape);
+      const resnet::Step step = make_step(shape);
+      add(name, kernels, "direct", run_convolution<make<Convolution>>, shape);
+      if (Strassen::fits(*kernels, step))
+        add(name, kernels, "strassen", run_convolution<make_strassen>, shape);
+      if (Winograd::fits(kernels->winograd4, step))
+        add(name, kernels, "winograd4", run_convolution<make_winograd<&Kernels::winograd4>>, shape);
+      if (Winograd::fits(kernels->winograd2, step))
+        add(name, kernels, "winograd2", run_convolution<make_winograd<&Kernels::winograd2>>, shape);
+      if (Winograd::fits(kernels->winograd2_strided, step))
+        add(name, kernels, "winograd2", run_convolution<make_winograd<&Kernels::winograd2_strided>>, shape);
     }
   }
   benchmark::Initialize(&argc, argv);

@@ -45,7 +45,8 @@ struct Held {
   explicit Held(const Activations& shape)
       : bytes(allocate(shape.bytes() + overrun_bytes)), activations(shape) {
     activations.data = bytes.get();
-    std::memset(bytes.get(), 0, shape.bytes() + overrun_bytes);
+    std::memset(bytes.get(), 0, shape.bytes());
+    std::memset(bytes.get() + shape.bytes(), 0x5A, overrun_bytes);
   }
 
   double at(int n, int c, int y, int x) const {
@@ -140,6 +141,7 @@ at::Tensor result_of(const Kernels& kernels, const Operation& operation, const a
   }
   operation.split(call, 3);
   const Bytes scratch = allocate(operation.scratch_bytes(call));
+  std::memset(scratch.get(), 0x5A, operation.scratch_bytes(call));
   for (int unit = 0; unit < call.units(); ++unit) operation.run(call, unit, scratch.get());
   EXPECT_TRUE(output.zeros_around());
   return output.get();
@@ -176,7 +178,7 @@ class Int8 : public testing::TestWithParam<MakeKernels> {
   std::pair<at::Tensor, at::Tensor> run(const Step& step, int height, int width, bool transformed = false) {
     const ConvolutionQuantizers quantizers{{0.01F, 0}, {0.05F, step.relu ? 0.0F : 128.0F}, {0.02F, 0}};
     const std::unique_ptr<Operation> operation =
-        transformed ? std::make_unique<Winograd>(*kernels_, step, quantizers, packing)
+        transformed ? std::make_unique<Winograd>(*kernels_, kernels_->winograd4, step, quantizers, packing)
                     : make_convolution(*kernels_, step, quantizers);
     const std::int64_t channels = step.weight.size(1) * step.groups;
     const at::Tensor values = at::randint(256, {2, channels, height, width}, at::kDouble);
@@ -218,7 +220,7 @@ class Int8Winograd : public Int8 {};
 
 TEST_P(Int8Winograd, IsOffByOneAtMost) {
   for (const Step& step : steps_) {
-    if (!Winograd::fits(step)) continue;
+    if (!Winograd::fits(kernels_->winograd4, step)) continue;
     for (const auto& [height, width] : {std::pair{20, 28}, {1, 1}, {7, 7}, {3, 33}}) {
       const auto [result, expected] = run(step, height, width, true);
       const at::Tensor error = (result - expected).abs();
@@ -242,7 +244,8 @@ TEST_P(Int8, NoSumOverflows) {
       EXPECT_EQ(result[0][63][3][3].item<double>(), sign > 0 ? 228 : 28);
     };
     expect(*make_convolution(*kernels_, step, quantizers));
-    if (kernels_->blocks == nullptr) expect(Winograd(*kernels_, step, quantizers, packing));
+    if (kernels_->blocks == nullptr)
+      expect(Winograd(*kernels_, kernels_->winograd4, step, quantizers, packing));
   }
 }
 
@@ -345,8 +348,11 @@ TEST_P(Fp32, EqualsLibTorch) {
   for (const Step& step : convolutions()) {
     for (const auto& [height, width] : {std::pair{10, 14}, {1, 1}, {7, 7}, {3, 33}}) {
       expect_equal(*kernels, *make_convolution(*kernels, step, {}), step, height, width);
-      if (kernels->blocks == nullptr && Winograd::fits(step))
-        expect_equal(*kernels, Winograd(*kernels, step, {}, packing), step, height, width);
+      for (const WinogradTransform* transform :
+           {&kernels->winograd4, &kernels->winograd2, &kernels->winograd2_strided}) {
+        if (Winograd::fits(*transform, step))
+          expect_equal(*kernels, Winograd(*kernels, *transform, step, {}, packing), step, height, width);
+      }
       if (Strassen::fits(*kernels, step))
         expect_equal(*kernels, Strassen(*kernels, step, packing), step, height, width);
     }
