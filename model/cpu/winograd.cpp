@@ -30,22 +30,26 @@ double greatest_component(int y, int x) {
 // A number for each of 64 outputs.
 using Outputs = std::array<float, output_group>;
 
-// G of three weights, where Bᵀ is as in the kernels.
+// G of three weights, where Bᵀ is as in the kernels; a loop for each, or they would not be vectorised.
 void transform_three(const WinogradTransform& transform, const Outputs& a, const Outputs& b, const Outputs& c,
                      Outputs* to) {
-  for (std::size_t i = 0; i < output_group; ++i) {
-    const float even = a[i] + c[i], wide = a[i] + 4 * c[i];
-    if (transform.stride == 2) {
+  if (transform.stride == 2) {
+    for (std::size_t i = 0; i < output_group; ++i) {
       to[0][i] = a[i];
-      to[1][i] = even;
+      to[1][i] = a[i] + c[i];
       to[2][i] = c[i];
       to[3][i] = to[4][i] = b[i];
-    } else if (transform.tile == 2) {
+    }
+  } else if (transform.tile == 2) {
+    for (std::size_t i = 0; i < output_group; ++i) {
       to[0][i] = a[i];
-      to[1][i] = (even + b[i]) / 2;
-      to[2][i] = (even - b[i]) / 2;
+      to[1][i] = (a[i] + c[i] + b[i]) / 2;
+      to[2][i] = (a[i] + c[i] - b[i]) / 2;
       to[3][i] = c[i];
-    } else {
+    }
+  } else {
+    for (std::size_t i = 0; i < output_group; ++i) {
+      const float even = a[i] + c[i], wide = a[i] + 4 * c[i];
       to[0][i] = a[i] / 4;
       to[1][i] = -(even + b[i]) / 6;
       to[2][i] = -(even - b[i]) / 6;
