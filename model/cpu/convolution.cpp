@@ -27,6 +27,11 @@ void clear_ends(const Activations& output, int part, int picture, int y) {
   }
 }
 
+bool is_ungrouped(const Step& step, int size) {
+  const bool convolution = step.kind == Step::Kind::convolution || step.kind == Step::Kind::convolution_add;
+  return convolution && step.groups == 1 && step.weight.size(2) == size;
+}
+
 Activations convolved(const Activations& input, int channels, int stride) {
   Activations output = input;
   output.channels = channels;

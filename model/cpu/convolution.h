@@ -56,6 +56,10 @@ class Convolution final : public Operation {
   Finisher finisher_;
 };
 
+/// Whether a step is a convolution of such a size, with or without an addition, whose outputs read all
+/// inputs.
+bool is_ungrouped(const Step& step, int size);
+
 /// What a convolution of such a stride makes of activations, where its window is padded to keep their size.
 Activations convolved(const Activations& input, int channels, int stride);
 

@@ -46,8 +46,7 @@ at::Tensor transformed(const at::Tensor& weight) {
 }  // namespace
 
 bool Strassen::fits(const Kernels& kernels, const Step& step) {
-  const bool convolution = step.kind == Step::Kind::convolution || step.kind == Step::Kind::convolution_add;
-  return kernels.strassen_inputs != nullptr && convolution && step.groups == 1 && step.weight.size(2) == 1 &&
+  return kernels.strassen_inputs != nullptr && is_ungrouped(step, 1) &&
          padded_channels(static_cast<int>(step.weight.size(0))) % (2 * output_group) == 0;
 }
 

@@ -82,9 +82,7 @@ int tiles_of(const Activations& output, int tile) {
 }  // namespace
 
 bool Winograd::fits(const WinogradTransform& transform, const Step& step) {
-  const bool convolution = step.kind == Step::Kind::convolution || step.kind == Step::Kind::convolution_add;
-  return transform.tile > 0 && convolution && step.stride == transform.stride && step.groups == 1 &&
-         step.weight.size(2) == 3;
+  return transform.tile > 0 && step.stride == transform.stride && is_ungrouped(step, 3);
 }
 
 std::size_t Winograd::weight_bytes(const Kernels& kernels, const WinogradTransform& transform,
